@@ -1,0 +1,43 @@
+/*
+ * The log: a fixed phrase plus fields, one line each, written by a thread of its own from a bounded
+ * ring, so that no caller ever blocks on a disk or a pipe; when the ring is full, lines are dropped
+ * and counted (semantics 9.7). Before log_start() lines go straight to stderr. Any thread. Control
+ * bytes are escaped. Never bodies, cookies or credentials.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+struct log_field {
+    const char *name; /* NULL ends the list */
+    slice text;
+    int64_t number; /* used when text.ptr is NULL */
+};
+
+/* log_info("worker started", {"pid", .number = pid}, {"name", name}) */
+#define log_error(phrase, ...)                                                                     \
+    log_line(LOG_LEVEL_ERROR, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_warn(phrase, ...)                                                                      \
+    log_line(LOG_LEVEL_WARN, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_info(phrase, ...)                                                                      \
+    log_line(LOG_LEVEL_INFO, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_debug(phrase, ...)                                                                     \
+    log_line(LOG_LEVEL_DEBUG, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+
+void log_line(enum log_level level, const char *phrase, const struct log_field *fields);
+void log_set_level(enum log_level level);
+bool log_is_on(enum log_level level);
+
+/*
+ * Starts the thread. `access_path`: "-" is stdout, empty is none; opened for appending. 0 or errno.
+ */
+int log_start(slice access_path);
+/* Writes what is queued and ends the thread. */
+void log_stop(void);
+/* Opens the access log anew (SIGUSR1). */
+void log_reopen(void);
+/* One finished line of the access log, newline included. False: dropped. */
+bool log_access(slice line);
+uint64_t log_dropped(void);

@@ -1,0 +1,59 @@
+/*
+ * The front: listeners, TLS, HTTP/1.1 and HTTP/2 through libh2o, and everything that must be
+ * refused before libh2o sees it (architecture.md, "Check requests ourselves"). What passes becomes
+ * a `struct request` for a `front_handler`.
+ */
+#pragma once
+
+#include "edge/loop.h"
+#include "policy/config.h"
+#include "policy/message.h"
+
+struct front;
+
+/* Where a listener came from: the master's sockets, in the order of policy->listen. */
+struct front_listener {
+    int fd;
+    const struct listen_config *config; /* NULL: the admin listener */
+};
+
+/* One client connection; lives as long as its socket. The loop's thread only. */
+struct client_connection;
+
+/*
+ * A complete, checked request. `request` lives in h2o's request pool as long as `h2o_req`. The
+ * handler answers through the h2o API (edge/request/sink.c is the only caller of h2o_send). Called
+ * on the loop's thread.
+ */
+typedef void (*front_handler)(struct loop *loop, h2o_req_t *h2o_req, struct request *request,
+                              void *arg);
+
+struct front_setup {
+    const struct policy *policy;
+    struct front_listener *listeners;
+    size_t listener_count;
+    front_handler on_request, on_admin_request;
+    void *arg;
+    void *ticket_key; /* shared: TLS session ticket key made by the master */
+    size_t ticket_key_bytes;
+};
+
+/* Fills globalconf (hosts, handlers, limits). NULL with lines in `error` (>= 1024 bytes): bad
+ * certificate and the like. */
+struct front *front_new(const struct front_setup *setup, h2o_globalconf_t *globalconf, char *error);
+/* On each loop's thread, before loop_run(): starts accepting and sweeping. */
+void front_attach(struct front *front, struct loop *loop);
+/* On each loop's thread: stops accepting, closes idle connections, says Connection: close / GOAWAY
+ * on the others. */
+void front_drain(struct front *front, struct loop *loop);
+/* Any thread: connections open over all loops. 0 means drained. */
+size_t front_connections(const struct front *front);
+void front_free(struct front *front);
+
+/* Is the client of this request gone (HTTP/1: recv(MSG_PEEK) == 0, kept by the sweep)? */
+bool front_client_is_gone(h2o_req_t *h2o_req);
+
+struct front_stats {
+    uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
+};
+struct front_stats front_stats(const struct front *front);

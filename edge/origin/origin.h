@@ -1,0 +1,111 @@
+/*
+ * Asking origins. `struct origins` is one per worker process: pools of workers, their slots (in
+ * shared memory: semantics 7.2), a first-in first-out queue of waiters per origin over all loops,
+ * and per loop the idle connections. A call belongs to the loop that made it; its callbacks come on
+ * that loop's thread.
+ *
+ * A call: call_new() → events: (waiting for a slot) → sent → head → body… → end, or fail at any
+ * point. The slot is freed when the last byte was read from the worker, not when somebody loses
+ * interest (semantics 3.4, 7.1).
+ */
+#pragma once
+
+#include "edge/loop.h"
+#include "policy/config.h"
+#include "policy/message.h"
+#include "policy/rules.h"
+
+struct origins;
+struct call;
+
+enum call_failure {
+    CALL_REFUSED, /* no worker took the connection */
+    CALL_CONNECT_TIMEOUT,
+    CALL_FIRST_BYTE_TIMEOUT,
+    CALL_BETWEEN_BYTES_TIMEOUT,
+    CALL_CLOSED,    /* closed or reset before the head was complete */
+    CALL_TRUNCATED, /* the body broke off */
+    CALL_MALFORMED, /* framing or head that we do not accept */
+    CALL_TLS,
+    CALL_ALL_DOWN, /* no live worker: nothing waits (semantics 7.3) */
+    CALL_STUCK,    /* slot_max */
+};
+slice call_failure_name(
+    enum call_failure failure); /* label `kind` of varve_upstream_errors_total */
+
+struct call_timing {
+    struct instant asked, sent,
+        head; /* slot wanted; request written; head complete. Zero if not reached */
+};
+
+struct call_events {
+    /* A 1xx other than 101. Optional. */
+    void (*interim)(struct call *call, void *owner, const struct response *response);
+    /* The head is complete. Fields are views that live as long as the call. `length`: announced
+     * body length or SIZE_MAX. */
+    void (*head)(struct call *call, void *owner, const struct response *response, size_t length);
+    /* Decoded body bytes; the view lives during this call only. */
+    void (*body)(struct call *call, void *owner, slice bytes);
+    /* The body ended. `is_clean`: by Content-Length or last chunk; false: by closing
+     * (semantics 4.2: never stored). */
+    void (*end)(struct call *call, void *owner, bool is_clean);
+    /* No more will come. Before `head`: nothing was received that the client could get. */
+    void (*fail)(struct call *call, void *owner, enum call_failure failure, slice detail);
+};
+
+struct call_request {
+    const struct origin_config *origin;
+    const struct forward *forward; /* head; must live as long as the call */
+    const struct fields
+        *more_fields; /* varve's validators, X-Forwarded-For …; may be NULL; same life */
+    slice body;
+    bool has_body;
+    bool is_asset; /* needs a connection, not a slot (semantics 7.1), unless slots_cover_assets */
+    bool is_retryable; /* GET or HEAD */
+    bool is_upgrade;   /* hand the raw connection over after a 101 */
+    slice host_header; /* Host as it is to be sent */
+};
+
+/* `slots`: region of slots_region_bytes(), made by the master. NULL with a line in `error` (>= 256
+ * bytes). */
+struct origins *origins_new(const struct policy *policy, struct loop *loops, size_t loop_count,
+                            void *slots, char *error);
+void origins_free(struct origins *origins); /* after the loops have ended */
+size_t slots_region_bytes(void);
+void slots_region_init(void *region); /* master */
+/* Master, after it reaped a worker process: its slots become "owner dead" (semantics 7.2). */
+void slots_owner_died(void *region, int pid);
+
+/* Starts when this returns; never calls back inside. `owner` comes back in events. */
+struct call *call_new(struct origins *origins, struct loop *loop,
+                      const struct call_request *request, const struct call_events *events,
+                      void *owner);
+/*
+ * Nobody wants the answer any more: no event comes after this. Still queued: it leaves the queue.
+ * Running: the answer is read to its end (up to 4 MiB after the head, then the connection is
+ * closed), and only then is the slot free.
+ */
+void call_abandon(struct call *call);
+/* Back-pressure for what is not stored: stops reading, goes on. */
+void call_pause(struct call *call);
+void call_resume(struct call *call);
+/* The call is over (end or fail came): frees it. */
+void call_free(struct call *call);
+struct call_timing call_timing(const struct call *call);
+slice call_worker_name(const struct call *call); /* "renderer/0"; empty before a slot was taken */
+/* After a 101: takes the socket and what was read behind the head. The call is then over. */
+h2o_socket_t *call_take_socket(struct call *call, slice *read_behind);
+
+/* Figures for stats, metrics and the steps. Any thread. */
+struct origin_state {
+    unsigned workers, live_workers, slots, live_slots, busy_slots, waiting, quarantined;
+};
+struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
+/* Newest build value seen in `build.header` (semantics 1.1); empty if none. A view that stays
+ * valid. */
+slice origin_build(const struct origins *origins, const struct origin_config *origin);
+/* Each worker: for /v1/slots. `visit` gets name, state text, busy slots, since. */
+void origins_each_worker(const struct origins *origins,
+                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
+                                       unsigned slots, mono_time since),
+                         void *arg);

@@ -1,0 +1,34 @@
+/*
+ * The memory that the master and all worker processes share: one memfd, made by the master before
+ * the first worker, mapped by each. It outlives workers, so counters, purges and slots survive a
+ * reload. Each module formats its own region.
+ */
+#pragma once
+
+#include "base/counters.h"
+#include "base/slice.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+enum { TICKET_KEY_BYTES = 80 };
+
+struct shared {
+    uint64_t magic, bytes;
+    pid_t master;
+    uint64_t offset_slots, offset_purges, offset_counters;
+    unsigned char ticket_key[TICKET_KEY_BYTES]; /* random, made once */
+    atomic_int in_store; /* threads of the worker inside LMDB (semantics 9.3) */
+    _Atomic uint64_t reloads_asked, reloads_done;
+    atomic_int
+        reload_result; /* of the reload `reloads_done`: 0 ok, else failed: reload_text says why */
+    char reload_text[4096];
+    atomic_int is_draining_worker; /* a worker process is draining */
+};
+
+/* Makes and formats it; returns the mapping and its fd. NULL with errno. */
+struct shared *shared_make(int *fd);
+struct shared *shared_map(int fd);
+void *shared_slots(struct shared *shared);
+void *shared_purges(struct shared *shared);
+void *shared_counters(struct shared *shared);

@@ -1,0 +1,123 @@
+/*
+ * Judging a response: may it be stored, for how long is it fresh, how stale may it be served, does
+ * the client's own copy still hold. Pure functions of stored facts, present policy and `now`
+ * (semantics 4, 5; http-caching.md).
+ */
+#pragma once
+
+#include "policy/rules.h"
+
+enum coding {
+    CODING_IDENTITY,
+    CODING_GZIP,
+    CODING_BR,
+    CODING_COUNT,
+    CODING_UNKNOWN = CODING_COUNT
+};
+
+slice coding_name(enum coding coding); /* "identity", "gzip", "br" */
+/* Content-Encoding of a response; "x-gzip" is gzip; several codings or an unknown one:
+ * CODING_UNKNOWN. */
+enum coding coding_of_response(const struct fields *fields);
+/* Bit set (1u << coding) of what Accept-Encoding admits (RFC 9110 §12.5.3); identity unless it is
+ * forbidden. */
+unsigned codings_accepted(const struct fields *request_fields);
+
+enum fact_flags {
+    FACT_EXPLICIT =
+        1 << 0, /* Cache-Control, Expires or a targeted field spoke of freshness (semantics 4.3) */
+    FACT_NO_CACHE = 1 << 1,
+    FACT_MUST_REVALIDATE = 1 << 2, /* or proxy-revalidate */
+    FACT_S_MAXAGE = 1 << 3,
+    FACT_PUBLIC = 1 << 4,
+    FACT_NO_STORE = 1 << 5,
+    FACT_PRIVATE = 1 << 6,
+    FACT_NO_TRANSFORM = 1 << 7,
+    FACT_TARGETED = 1 << 8, /* a targeted field was in force: no heuristic */
+    FACT_ETAG = 1 << 9,
+    FACT_LAST_MODIFIED = 1 << 10,
+    FACT_NAVIGATION = 1 << 11, /* filled by a navigation (semantics 4.5) */
+    FACT_PAGE_TYPE = 1 << 12,  /* text/html and other types that may answer a navigation */
+    FACT_SEALED = 1 << 13,     /* the fill was sealed: freshness may be invented */
+    FACT_MUST_UNDERSTAND = 1 << 14,
+};
+
+/* What a stored object remembers of its response: facts, not verdicts (semantics 4.3). Stored byte
+ * for byte in LMDB. */
+struct facts {
+    uint32_t status;
+    uint32_t flags; /* enum fact_flags */
+    wall_time request_time, response_time;
+    mono_time response_mono; /* of the boot `boot_id` (semantics 5.3) */
+    uint64_t boot_id;
+    duration initial_age;       /* corrected initial age (RFC 9111 §4.2.3) */
+    duration explicit_lifetime; /* s-maxage, max-age, Expires - Date; DURATION_NONE if none */
+    duration stale_while_revalidate, stale_if_error; /* DURATION_NONE: not said */
+    wall_time date;                                  /* Date, or the time of receipt */
+    wall_time last_modified;                         /* 0 unless FACT_LAST_MODIFIED */
+    uint32_t jitter; /* 0 to 1000: per mille of the 0-10 % downward jitter of invented lifetimes */
+    uint32_t reserved;
+};
+
+enum { TAGS_MAX = 64 };
+
+/* What rules_response() says about a response to a fill. */
+struct verdict {
+    bool may_store;
+    enum reason reason; /* why not; REASON_NONE if may_store */
+    bool has_vary_star;
+    struct field_names
+        vary; /* of this response, Accept-Encoding and `as:` twins folded (semantics 2.4, 4.7) */
+    bool vary_overflows; /* more than UNION_MAX_NAMES names */
+    struct slices tags;  /* from purge.tag_headers and the route; at most TAGS_MAX */
+    struct facts facts;
+    bool is_shareable; /* others may get this answer: lifetime > 0 or usable while revalidating
+                          (semantics 3.1) */
+};
+
+/* `mono`/`wall` of sending the request and of receiving the head: RFC 9111 §4.2.3. `jitter_seed` is
+ * any random number. */
+struct exchange_times {
+    struct instant sent, received;
+};
+
+void rules_response(const struct policy *policy, const struct request *request,
+                    const struct decision *decision, const struct forward *forward,
+                    const struct response *response, struct exchange_times times,
+                    uint32_t jitter_seed, struct verdict *verdict);
+
+/* Current age (RFC 9111 §4.2.3) with semantics 5.3's choice of clock. Never negative. */
+duration facts_age(const struct facts *facts, struct instant now);
+/* Freshness lifetime under the present policy (semantics 4.3). */
+duration facts_lifetime(const struct facts *facts, const struct route *route, slice content_type);
+
+enum freshness {
+    FRESH,
+    STALE_WHILE_REVALIDATE, /* may be served now; refresh behind people */
+    STALE_IF_ERROR,         /* only when the render failed or cannot run */
+    STALE_UNUSABLE,         /* only its validators are of use */
+};
+
+/* `is_soft_purged`: a soft purge record is newer. `has_old_policy`: policy_hash differs
+ * (semantics 4.4). */
+enum freshness facts_freshness(const struct facts *facts, const struct route *route,
+                               bool never_shell_class, slice content_type, bool is_soft_purged,
+                               bool has_old_policy, struct instant now);
+
+/* Client conditions (RFC 9110 §13.2.2) against a stored 200: does it get a 304? */
+bool conditional_is_not_modified(const struct request *request, const struct fields *stored,
+                                 wall_time date);
+
+/*
+ * Merges a 304's fields into the stored ones (semantics 4.6, RFC 9111 §3.2). False: the 304 must be
+ * discarded and the fill repeated without conditions (Set-Cookie, no-store, private, `Vary: *`, a
+ * Vary outside `names`).
+ */
+bool fields_merge_304(const struct policy *policy, const struct route *route,
+                      const struct fields *stored, const struct response *not_modified,
+                      const struct field_names *names, struct fields *merged);
+
+/* Removes hop-by-hop fields and each field that Connection names (RFC 9110 §7.6.1). */
+void fields_remove_hop_by_hop(struct fields *fields);
+/* Removes the Set-Cookie lines that set one of `held_cookies` (semantics 2.7). */
+void fields_remove_held_set_cookies(struct fields *fields, struct slices held_cookies);
