@@ -29,17 +29,17 @@ struct loop {
     unsigned index; /* 0 to threads - 1 */
     h2o_loop_t *evloop;
     h2o_context_t context; /* of the front's h2o_globalconf_t */
-    struct instant now;    /* refreshed each turn */
     /* private to loop.c */
+    struct instant now; /* use loop_now() */
+    uint64_t now_of;    /* libh2o's time when `now` was read */
     h2o_multithread_queue_t *queue;
     h2o_multithread_receiver_t receiver;
     struct loop_timer **heap;
     size_t timer_count, timer_capacity;
-    h2o_timeout_t tick;
-    h2o_timeout_entry_t tick_entry;
-    mono_time tick_due;
-    atomic_bool is_stopping;
-    duration lag; /* longest turn since it was last read */
+    h2o_timeout_entry_t tick; /* linked when a timer of the heap is due */
+    struct loop_message stop;
+    bool is_stopping;
+    _Atomic int64_t lag_ms; /* longest turn since loop_take_lag() */
 };
 
 void loop_init(struct loop *loop, unsigned index, h2o_globalconf_t *globalconf);
@@ -56,3 +56,17 @@ bool loop_post(struct loop *loop, struct loop_message *message);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, duration delay);
 /* Harmless on a timer that is not set. */
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+/* The time of this turn: libh2o reads the clock after each wake-up, and both of ours are read when
+ * that has moved. */
+static inline struct instant loop_now(struct loop *loop)
+{
+    if (loop->now_of != h2o_now(loop->evloop)) {
+        loop->now_of = h2o_now(loop->evloop);
+        loop->now = clock_now();
+    }
+    return loop->now;
+}
+
+/* Any thread: the longest turn since the last call, and starts anew (varve_loop_lag_seconds). */
+duration loop_take_lag(struct loop *loop);
