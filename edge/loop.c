@@ -63,7 +63,8 @@ static void heap_add(struct loop *loop, struct loop_timer *timer)
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, duration delay)
 {
     loop_timer_stop(loop, timer);
-    timer->due = mono_after(loop_now(loop).mono, delay);
+    /* at least 1 ms, so that a timer that sets itself anew cannot keep fire_due_timers() busy */
+    timer->due = mono_after(loop_now(loop).mono, delay.ms < 1 ? (duration){1} : delay);
     heap_add(loop, timer);
 }
 

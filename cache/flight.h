@@ -1,0 +1,158 @@
+/*
+ * Flights (semantics 3): a fetch under way, what has come of it so far, and everybody who waits for
+ * it. The fetch side (one thread) produces, the waiters (any thread) read; the flight is all that
+ * joins them. Passes are flights too: private ones, in no table, with one waiter.
+ *
+ *      WAITING ──head──> STREAMING ──end──> DONE
+ *         └───────fail──────┴──────────────> FAILED
+ *
+ * Memory: what a shared flight has received is kept until the flight is freed (it becomes the
+ * object); of a private flight, or of one that grew too large to store, what its slowest waiter has
+ * read is freed at once.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "cache/object.h"
+#include "cache/purge.h"
+
+#include <pthread.h>
+
+enum flight_phase { FLIGHT_WAITING, FLIGHT_STREAMING, FLIGHT_DONE, FLIGHT_FAILED };
+
+/* What the waiters (but the leader) do once the head is known. */
+enum flight_sharing {
+    FLIGHT_UNDECIDED,
+    FLIGHT_SHARED,     /* storable: same key streams along */
+    FLIGHT_LOOK_AGAIN, /* the union grew, a 304 came, or it was refused: each looks up again */
+};
+
+struct flight_head {
+    unsigned status;
+    slice reason_phrase;
+    const struct fields
+        *fields;   /* as delivered and stored: hop-by-hop removed; live as long as the flight */
+    size_t length; /* announced body length or SIZE_MAX */
+    enum coding coding;
+    enum reason not_stored;    /* REASON_NONE: it is being stored */
+    const struct facts *facts; /* NULL for a pass */
+};
+
+struct chunk;
+struct flights;
+
+struct waiter {
+    struct list node;                    /* flight->waiters */
+    struct flight *flight;               /* a reference; NULL: waits for nothing */
+    void (*wake)(struct waiter *waiter); /* any thread, under the flight's lock: only post */
+    bool is_leader;
+    uint64_t arrival_stamp; /* purge stamp when the request came (semantics 3.3) */
+    struct chunk *chunk;    /* where it reads: under the flight's lock */
+    size_t chunk_offset;
+    uint64_t position; /* bytes read in total */
+};
+
+struct flight {
+    atomic_uint refs;
+    pthread_mutex_t lock;
+    struct flights *table; /* NULL: private */
+    struct list table_node;
+    struct key key;
+    bool is_cold; /* no union known: all requests of the URL wait here (semantics 3.1) */
+    /* constant */
+    struct arena arena; /* the fetch's thread until the head is published, then frozen */
+    slice host, path, query;
+    bool has_query;
+    uint64_t stamp; /* purge stamp read before the request is sent */
+    uint64_t max_stored_bytes;
+    /* shared: hold lock */
+    enum flight_phase phase;
+    enum flight_sharing sharing;
+    struct flight_head head;
+    const uint64_t *tag_hashes;
+    size_t tag_count;
+    unsigned failure; /* enum call_failure of the fetch, when FAILED */
+    bool is_clean;    /* DONE by length or last chunk */
+    bool is_kept;     /* all chunks are kept: it may be stored */
+    struct chunk *first_chunk, *last_chunk;
+    uint64_t received_bytes, freed_bytes;
+    struct list waiters;
+    unsigned waiter_count;
+    /* the fetch side, told under the lock, any thread: only post */
+    void (*on_room)(struct flight *flight);     /* the slowest reader caught up: read on */
+    void (*on_deserted)(struct flight *flight); /* the last waiter has left */
+    void *fetch;
+    bool is_waiting_for_room;
+    struct instant started;
+};
+
+struct flights *flights_new(void);
+void flights_free(struct flights *flights);
+size_t flights_count(struct flights *flights);
+
+/* A flight of its own, in no table; one reference. Strings are copied. */
+struct flight *flight_new_private(const struct purge_subject *subject, struct instant now);
+/*
+ * Joins the flight under `key`, or starts one: *is_leader tells which. A flight that a newer purge
+ * record matches is not joined but replaced in the table (semantics 3.3). The waiter gets a
+ * reference and is linked either way. `start` is false when the caller only wants to join: NULL if
+ * there is nothing to join.
+ */
+struct flight *flight_join(struct flights *flights, const struct key *key, bool is_cold,
+                           const struct purge_table *purges, const struct purge_subject *subject,
+                           struct waiter *waiter, bool start, struct instant now, bool *is_leader);
+/* A flight without a waiter: a refresh behind people. NULL if one is under way already. */
+struct flight *flight_start_refresh(struct flights *flights, const struct key *key,
+                                    const struct purge_table *purges,
+                                    const struct purge_subject *subject, struct instant now);
+struct flight *flight_ref(struct flight *flight);
+void flight_unref(struct flight **flight);
+
+/* --- waiters --- */
+
+void waiter_attach(struct waiter *waiter, struct flight *flight); /* takes a reference of its own */
+/* Leaves, and drops the reference; harmless when it waits for nothing. After this no wake() comes.
+ */
+void waiter_leave(struct waiter *waiter);
+
+struct flight_view { /* what a waiter sees: a consistent copy */
+    enum flight_phase phase;
+    enum flight_sharing sharing;
+    unsigned failure;
+    bool is_clean;
+    bool is_tag_purged; /* a newer purge record matches the head's tags */
+    struct flight_head head;
+    uint64_t available_bytes; /* behind the waiter's position */
+};
+void waiter_look(struct waiter *waiter, const struct purge_table *purges, struct flight_view *view);
+
+enum { READ_SLICES = 16 };
+/*
+ * Up to READ_SLICES views of what comes next; they stay valid until waiter_advance(). Returns their
+ * number; *is_end when nothing comes behind them.
+ */
+size_t waiter_peek(struct waiter *waiter, slice views[READ_SLICES], bool *is_end);
+void waiter_advance(struct waiter *waiter, size_t bytes);
+
+/* --- the fetch side: one thread --- */
+
+/* The key under which others find it, once the union is known. */
+void flight_rekey(struct flight *flight, const struct key *key);
+/* Out of the table: nobody joins any more. */
+void flight_hide(struct flight *flight);
+/* Nobody waits (any more): hides it, so that nobody will, and true. The fetch's thread, on
+ * on_deserted(). */
+bool flight_hide_if_deserted(struct flight *flight);
+void flight_publish_head(struct flight *flight, const struct flight_head *head,
+                         enum flight_sharing sharing, const uint64_t *tag_hashes, size_t tag_count);
+/*
+ * Appends. False: more than `window` bytes lie unread before the slowest reader of a flight that is
+ * not kept: pause, and on_room() will tell.
+ */
+bool flight_append(struct flight *flight, slice bytes, size_t window);
+/* No longer to be stored: frees what everybody has read. */
+void flight_forgo_storing(struct flight *flight);
+void flight_end(struct flight *flight, bool is_clean);
+void flight_fail(struct flight *flight, unsigned failure);
+/* All of a kept flight's bytes in one blob (a new reference); NULL if it is empty. */
+struct blob *flight_body(struct flight *flight);
