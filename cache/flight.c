@@ -138,15 +138,18 @@ static struct flight *flight_make(struct flights *table, const struct purge_subj
     flight->query = arena_copy(&flight->arena, subject->query);
     flight->has_query = subject->has_query;
     flight->stamp = subject->stamp;
-    flight->is_kept = table != NULL;
+    flight->is_kept = true;
     flight->started = now;
     list_init(&flight->waiters);
     return flight;
 }
 
-struct flight *flight_new_private(const struct purge_subject *subject, struct instant now)
+struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
+                                  struct instant now)
 {
-    return flight_make(NULL, subject, now);
+    struct flight *flight = flight_make(NULL, subject, now);
+    flight->is_kept = is_kept;
+    return flight;
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -169,6 +172,8 @@ static void flight_free(struct flight *flight)
         free_chunk(flight->first_chunk);
         flight->first_chunk = next;
     }
+
+    object_unref(&flight->head.object);
     pthread_mutex_destroy(&flight->lock);
     arena_fini(&flight->arena);
     free(flight);
@@ -236,6 +241,7 @@ struct flight *flight_join(struct flights *flights, const struct key *key, bool 
     }
     if (flight) {
         waiter->is_leader = *is_leader;
+        waiter->key = *key;
         attach_locked(waiter, flight);
     }
     pthread_mutex_unlock(&flights->lock);
@@ -339,7 +345,8 @@ static void wake_all(struct flight *flight)
 /* --- the fetch side --- */
 
 void flight_publish_head(struct flight *flight, const struct flight_head *head,
-                         enum flight_sharing sharing, const uint64_t *tag_hashes, size_t tag_count)
+                         enum flight_sharing sharing, bool is_kept, const uint64_t *tag_hashes,
+                         size_t tag_count)
 {
     pthread_mutex_lock(&flight->lock);
     MUST(flight->phase == FLIGHT_WAITING);
@@ -348,8 +355,9 @@ void flight_publish_head(struct flight *flight, const struct flight_head *head,
     flight->head = *head;
     flight->tag_hashes = tag_hashes;
     flight->tag_count = tag_count;
-    if (sharing != FLIGHT_SHARED)
-        flight->is_kept = false;
+
+    flight->is_kept = is_kept;
+
     wake_all(flight);
     pthread_mutex_unlock(&flight->lock);
 }

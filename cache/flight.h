@@ -23,11 +23,17 @@ enum flight_phase { FLIGHT_WAITING, FLIGHT_STREAMING, FLIGHT_DONE, FLIGHT_FAILED
 /* What the waiters (but the leader) do once the head is known. */
 enum flight_sharing {
     FLIGHT_UNDECIDED,
-    FLIGHT_SHARED,     /* storable: same key streams along */
-    FLIGHT_LOOK_AGAIN, /* the union grew, a 304 came, or it was refused: each looks up again */
+    FLIGHT_SHARED,       /* storable: whoever has the same key streams along */
+    FLIGHT_LOOK_AGAIN,   /* not for others: they look up again; the leader gets it */
+    FLIGHT_REFRESHED,    /* a 304: everybody gets head.object */
+    FLIGHT_KEPT_OLD,     /* a 404 or 410 in place of an object that is kept (semantics 5.5) */
+    FLIGHT_PASS_INSTEAD, /* a sealed fill that may not be stored: the leader passes (semantics 2.9)
+                          */
+    FLIGHT_UPSTREAM_ERROR, /* 500, 502, 503, 504: fallback for all; the leader may show it */
 };
 
 struct flight_head {
+    struct key key; /* what is being stored; a waiter that joined under another looks up again */
     unsigned status;
     slice reason_phrase;
     const struct fields
@@ -36,6 +42,9 @@ struct flight_head {
     enum coding coding;
     enum reason not_stored;    /* REASON_NONE: it is being stored */
     const struct facts *facts; /* NULL for a pass */
+    struct object *object;     /* FLIGHT_REFRESHED: a reference of the flight's */
+    slice worker;              /* "renderer/0" */
+    duration queued, rendered; /* waiting for a slot; request sent to head received */
 };
 
 struct chunk;
@@ -45,6 +54,7 @@ struct waiter {
     struct list node;                    /* flight->waiters */
     struct flight *flight;               /* a reference; NULL: waits for nothing */
     void (*wake)(struct waiter *waiter); /* any thread, under the flight's lock: only post */
+    struct key key;                      /* joined under */
     bool is_leader;
     uint64_t arrival_stamp; /* purge stamp when the request came (semantics 3.3) */
     struct chunk *chunk;    /* where it reads: under the flight's lock */
@@ -90,8 +100,10 @@ struct flights *flights_new(void);
 void flights_free(struct flights *flights);
 size_t flights_count(struct flights *flights);
 
-/* A flight of its own, in no table; one reference. Strings are copied. */
-struct flight *flight_new_private(const struct purge_subject *subject, struct instant now);
+/* A flight of its own, in no table; one reference. Strings are copied. `is_kept`: it may be stored.
+ */
+struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
+                                  struct instant now);
 /*
  * Joins the flight under `key`, or starts one: *is_leader tells which. A flight that a newer purge
  * record matches is not joined but replaced in the table (semantics 3.3). The waiter gets a
@@ -143,8 +155,11 @@ void flight_hide(struct flight *flight);
 /* Nobody waits (any more): hides it, so that nobody will, and true. The fetch's thread, on
  * on_deserted(). */
 bool flight_hide_if_deserted(struct flight *flight);
+/* Unless `is_kept` (it is being stored), what all have read is freed from now on. Takes
+ * head->object. */
 void flight_publish_head(struct flight *flight, const struct flight_head *head,
-                         enum flight_sharing sharing, const uint64_t *tag_hashes, size_t tag_count);
+                         enum flight_sharing sharing, bool is_kept, const uint64_t *tag_hashes,
+                         size_t tag_count);
 /*
  * Appends. False: more than `window` bytes lie unread before the slowest reader of a flight that is
  * not kept: pause, and on_room() will tell.

@@ -68,7 +68,7 @@ struct object {
 
 struct object *object_new(const struct object_parts *parts);
 struct object *object_ref(struct object *object);
-void object_unref(struct object **object);
+void object_unref(struct object **object); /* NULL inside is fine; so for blobs */
 size_t object_bytes(const struct object *object); /* what it costs in the RAM tier */
 /* The same object with another body added (an edge-made coding). Takes the reference of `body`. */
 struct object *object_with_coding(const struct object *object, enum coding coding,
