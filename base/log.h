@@ -16,6 +16,9 @@ struct log_field {
     int64_t number; /* used when text.ptr is NULL */
 };
 
+/* A field has a text or a number, so one member is always left out, on purpose. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 /* log_info("worker started", {"pid", .number = pid}, {"name", name}) */
 #define log_error(phrase, ...)                                                                     \
     log_line(LOG_LEVEL_ERROR, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
@@ -32,12 +35,17 @@ bool log_is_on(enum log_level level);
 
 /*
  * Starts the thread. `access_path`: "-" is stdout, empty is none; opened for appending. 0 or errno.
+ * A forked child has no thread: it logs to stderr directly and may start a thread of its own.
  */
 int log_start(slice access_path);
-/* Writes what is queued and ends the thread. */
+/*
+ * Writes what is queued and ends the thread; gives up after a second on a pipe that nobody reads.
+ * Start and stop are called by one thread; after stop, log_access() drops.
+ */
 void log_stop(void);
 /* Opens the access log anew (SIGUSR1). */
 void log_reopen(void);
-/* One finished line of the access log, newline included. False: dropped. */
+/* One finished line of the access log, newline included. False: dropped. With the access log off,
+ * true. */
 bool log_access(slice line);
 uint64_t log_dropped(void);
