@@ -35,6 +35,12 @@ struct object_parts {
     slice build;
     slice reason_phrase;
     slice variant_text; /* "accept-language=de; cookie.ab=1": for people, shown by `variants` */
+    /*
+     * The union that the key was made with (the record's `names`). When the URL's union has grown
+     * since, the object is refused (STORED_NOT_OUTGROWN): two unions may give one key text. NULL:
+     * not checked.
+     */
+    const struct field_names *names;
     const struct fields *fields; /* as they are stored: hop-by-hop removed */
     enum coding coding;          /* of the body that the origin sent */
     struct blob *body;           /* may be NULL: empty */
@@ -46,6 +52,7 @@ struct object {
     bool has_query;
     struct facts facts;
     uint64_t stamp, policy_hash;
+    uint64_t union_hash; /* union_hash_of() the union that the key was made with; 0: unknown */
     const uint64_t *tag_hashes;
     size_t tag_count;
     slice build, reason_phrase, variant_text;
@@ -61,14 +68,18 @@ struct object {
     atomic_uint refs;
     atomic_uint hits;
     _Atomic uint64_t
-        checked_stamp; /* purge stamp at which this was last found alive (semantics 6.3) */
-    /* store only */
-    uint64_t sequence; /* 0: not in the store yet */
+        checked_stamp;         /* purge stamp at which this was last found alive (semantics 6.3) */
+    _Atomic uint64_t sequence; /* of its index row in the store; 0: not there yet */
 };
+
+/* Identifies a set of names; never 0. */
+uint64_t union_hash_of(const struct field_names *names);
+
+enum { OBJECT_FIELDS_MAX = 1024 };
 
 struct object *object_new(const struct object_parts *parts);
 struct object *object_ref(struct object *object);
-void object_unref(struct object **object); /* NULL inside is fine; so for blobs */
+void object_unref(struct object **object);        /* NULL inside is fine; so for blobs */
 size_t object_bytes(const struct object *object); /* what it costs in the RAM tier */
 /* The same object with another body added (an edge-made coding). Takes the reference of `body`. */
 struct object *object_with_coding(const struct object *object, enum coding coding,
@@ -82,3 +93,5 @@ struct object *object_refreshed(const struct object *object, const struct fields
  * Bodies are left NULL.
  */
 struct object *object_decode(slice head);
+/* The same without a copy: takes the reference of `head`, also when it fails. */
+struct object *object_decode_blob(struct blob *head);
