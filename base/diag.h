@@ -23,6 +23,9 @@ struct diag {
 void diag_init(struct diag *diag, struct arena *arena);
 void diag_add(struct diag *diag, slice file, unsigned line, unsigned column, const char *format,
               ...) __attribute__((format(printf, 5, 6)));
+/* Puts the errors of each file in the order of its lines; files stay in the order of their first
+ * error. */
+void diag_sort(struct diag *diag);
 /* All errors, one line each: `varve.yaml:31:5: unknown key "stael" (did you mean "stale"?)`. In
  * diag's arena. */
 slice diag_text(const struct diag *diag);

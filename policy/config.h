@@ -106,6 +106,7 @@ enum vary_always {
 
 struct vary_class {
     slice name;
+    slice pattern;       /* of `match`, as written; empty: the fallback class */
     struct regex *match; /* NULL: the fallback class */
     slice send;          /* representative value */
 };
@@ -170,6 +171,7 @@ struct route {
     bool store_set_cookie;
     struct slices content_types; /* lower case, a subtype may be a wildcard; for invented lifetimes
                                     (semantics 4.3) */
+    struct slices reject_body_patterns; /* as written */
     struct regex **reject_body;
     size_t reject_body_count;
     enum invalidate invalidate;
@@ -194,6 +196,7 @@ struct policy {
 
     slice store_path;
     uint64_t store_bytes, memory_bytes, max_object_bytes;
+    bool store_bytes_is_default; /* taken from the free disk, so it may differ at the next start */
     bool durability_sync;
 
     struct origin_config *origins;
@@ -239,10 +242,10 @@ struct policy {
 
     struct ip_ranges trusted_proxies; /* loopback and unix sockets are built in */
     duration reload_drain, shutdown_drain;
-    struct {
+    struct error_page {
         unsigned status;
         slice path;
-    } * error_pages;
+    } *error_pages;
     size_t error_page_count;
     slice user; /* empty: stay who we are */
 };

@@ -1,0 +1,155 @@
+/*
+ * Collects what is wrong with a user's file, so that one run shows everything. Text that comes from
+ * the file is shown with control bytes escaped, since it ends up on a terminal.
+ */
+#include "base/diag.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { TEXT_MAX = 600, WORD_MAX = 64 };
+
+void diag_init(struct diag *diag, struct arena *arena)
+{
+    diag->arena = arena;
+    diag->count = diag->dropped = 0;
+}
+
+/* Control bytes as \xNN; also ends an over-long text. */
+static slice printable(struct arena *arena, const char *text)
+{
+    char *safe = arena_alloc(arena, 4 * (size_t)TEXT_MAX + 1);
+    size_t length = 0;
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c >= 0x20 && c != 0x7f)
+            safe[length++] = (char)c;
+        else
+            length += (size_t)snprintf(safe + length, 5, "\\x%02x", c);
+    }
+    return slice_of(safe, length);
+}
+
+void diag_add(struct diag *diag, slice file, unsigned line, unsigned column, const char *format,
+              ...)
+{
+    if (diag->count == DIAG_MAX) {
+        diag->dropped++;
+        return;
+    }
+    char text[TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    diag->errors[diag->count++] = (struct diag_error){.file = arena_copy(diag->arena, file),
+                                                      .line = line,
+                                                      .column = column,
+                                                      .text = printable(diag->arena, text)};
+}
+
+static size_t first_of_file(const struct diag *diag, slice file)
+{
+    size_t i = 0;
+    while (!slice_equal(diag->errors[i].file, file))
+        i++;
+    return i;
+}
+
+static bool is_before(const struct diag_error *a, const struct diag_error *b)
+{
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+/* Insertion sort: stable, and there are at most DIAG_MAX. */
+void diag_sort(struct diag *diag)
+{
+    size_t files[DIAG_MAX];
+    for (size_t i = 0; i < diag->count; i++)
+        files[i] = first_of_file(diag, diag->errors[i].file);
+    for (size_t i = 1; i < diag->count; i++) {
+        struct diag_error error = diag->errors[i];
+        size_t file = files[i], at = i;
+        for (; at > 0; at--) {
+            if (files[at - 1] < file ||
+                (files[at - 1] == file && !is_before(&error, &diag->errors[at - 1])))
+                break;
+            diag->errors[at] = diag->errors[at - 1];
+            files[at] = files[at - 1];
+        }
+        diag->errors[at] = error;
+        files[at] = file;
+    }
+}
+
+static slice error_line(struct arena *arena, const struct diag_error *error)
+{
+    if (error->line == 0 && error->file.len == 0)
+        return arena_printf(arena, "%" SLICE_FMT "\n", SLICE_ARG(error->text));
+    if (error->line == 0)
+        return arena_printf(arena, "%" SLICE_FMT ": %" SLICE_FMT "\n", SLICE_ARG(error->file),
+                            SLICE_ARG(error->text));
+    return arena_printf(arena, "%" SLICE_FMT ":%u:%u: %" SLICE_FMT "\n", SLICE_ARG(error->file),
+                        error->line, error->column, SLICE_ARG(error->text));
+}
+
+slice diag_text(const struct diag *diag)
+{
+    slice lines[DIAG_MAX + 1];
+    size_t count = 0;
+    for (; count < diag->count; count++)
+        lines[count] = error_line(diag->arena, &diag->errors[count]);
+    if (diag->dropped)
+        lines[count++] = arena_printf(diag->arena, "%zu more error%s not shown\n", diag->dropped,
+                                      diag->dropped == 1 ? "" : "s");
+    return arena_concat(diag->arena, lines, count);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Optimal string alignment: insertions, deletions, replacements and swaps of neighbours, each 1,
+ * because "stael" is one slip of the fingers, not two.
+ */
+static size_t edit_distance(slice a, slice b)
+{
+    size_t rows[3][WORD_MAX + 1];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= b.len; j++)
+        above[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t change = a.ptr[i - 1] != b.ptr[j - 1];
+            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + change);
+            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1])
+                row[j] = least(row[j], before[j - 2] + 1);
+        }
+        size_t *free_row = before;
+        before = above;
+        above = row;
+        row = free_row;
+    }
+    return above[b.len];
+}
+
+slice diag_nearest(slice word, const slice *candidates, size_t count)
+{
+    slice nearest = SLICE_NONE;
+    size_t limit = word.len / 3;
+    if (word.len > WORD_MAX)
+        return nearest;
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].len > WORD_MAX)
+            continue;
+        size_t distance = edit_distance(word, candidates[i]);
+        if (distance > limit || (nearest.ptr && distance == limit))
+            continue;
+        nearest = candidates[i];
+        limit = distance;
+    }
+    return nearest;
+}
