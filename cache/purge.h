@@ -28,7 +28,9 @@ size_t purge_table_bytes(void); /* size of the shared region */
 void purge_table_init(void *region);
 /*
  * Attaches to the region and opens (`make`s) the file; the first attach after the region was made
- * replays it. `path` may be empty: memory only. Returns NULL with a line in `error` (>= 256 bytes).
+ * replays it. `path` is the file's, and gets a neighbour `path`.lock; empty: memory only. A damaged
+ * file makes all that is older dead (the floor); a tail cut off by a kill does not. Returns NULL
+ * with a line in `error` (>= 256 bytes).
  */
 struct purge_table *purge_attach(void *region, slice path, bool sync, wall_time now, char *error);
 void purge_detach(struct purge_table *table);
@@ -67,6 +69,8 @@ struct purge_stats {
     uint64_t records, prefixes, floor_stamp, overflows;
 };
 struct purge_stats purge_stats(const struct purge_table *table);
-/* Drops records older than `oldest`: every object, flight and RAM entry is newer (semantics 6.3).
- * Compacts the file. */
+/*
+ * Drops records up to `oldest`: no object, flight or RAM entry has an older stamp (semantics 6.3);
+ * one that turns up nevertheless is dead. Compacts the file.
+ */
 void purge_forget(struct purge_table *table, uint64_t oldest);

@@ -1,0 +1,353 @@
+/*
+ * Writing the shared region and matching against it: see purge_table.h for how readers need no
+ * lock. A process may be killed at any point here. The order of stores makes that harmless: an
+ * entry is complete before its key or the count shows it, a rebuilt buffer before its generation,
+ * and a floor is raised before the records that it stands for are dropped.
+ */
+#include "cache/purge_table.h"
+
+#include "base/arena.h"
+#include "base/must.h"
+#include "cache/key.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { SLOTS_MIN = 1024 };
+
+static const uint64_t region_magic = 0x7661727665707267u; /* "varveprg" */
+static const uint64_t url_seed = 0x9ae16a3b2f90404fu, host_seed = 0xc949d7c7509e6557u,
+                      tag_mark = 0xff51afd7ed558ccdu, query_mark = 0x94d049bb133111ebu;
+
+static uint64_t load(const _Atomic uint64_t *place)
+{
+    return atomic_load_explicit(place, memory_order_acquire);
+}
+
+static void store(_Atomic uint64_t *place, uint64_t value)
+{
+    atomic_store_explicit(place, value, memory_order_release);
+}
+
+/* One writer at a time. */
+static void raise_to(_Atomic uint64_t *place, uint64_t value)
+{
+    if (load(place) < value)
+        store(place, value);
+}
+
+/* --- keys: kinds have seeds of their own, so that they share one table; 0 means empty there --- */
+
+static uint64_t not_zero(uint64_t hash)
+{
+    return hash ? hash : 1;
+}
+
+uint64_t purge_key_url(slice host, slice path, bool has_query, slice query)
+{
+    uint64_t hash = hash_more(hash_more(url_seed, host), path);
+    return not_zero(has_query ? hash_more(hash ^ query_mark, query) : hash);
+}
+
+uint64_t purge_key_host(slice host)
+{
+    return not_zero(hash_more(host_seed, host));
+}
+
+uint64_t purge_key_tag(uint64_t tag_hash)
+{
+    return not_zero(tag_hash ^ tag_mark);
+}
+
+uint64_t purge_tag_hash(slice tag)
+{
+    return hash_of(tag);
+}
+
+/* --- the region --- */
+
+static struct purge_buffer *active(struct purge_region *region)
+{
+    return &region->buffers[load(&region->generation) % 2];
+}
+
+size_t purge_table_bytes(void)
+{
+    return sizeof(struct purge_region);
+}
+
+void purge_table_init(void *memory)
+{
+    struct purge_region *region = memory;
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    MUST(pthread_mutex_init(&region->mutex, &attributes) == 0);
+    pthread_mutexattr_destroy(&attributes);
+    store(&region->buffers[0].capacity, SLOTS_MIN);
+    region->magic = region_magic;
+}
+
+bool purge_region_is_formatted(const struct purge_region *region)
+{
+    return region->magic == region_magic;
+}
+
+static bool is_live(const struct purge_slot *slot)
+{
+    return load(&slot->key) != 0;
+}
+
+/* A writer died: its entry may be in the table and not in the count, its record not in the file. */
+static void mend(struct purge_region *region)
+{
+    struct purge_buffer *buffer = active(region);
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < load(&buffer->capacity); i++)
+        count += is_live(&buffer->slots[i]);
+    store(&buffer->count, count);
+    region->file_is_behind = true;
+}
+
+void purge_region_lock(struct purge_region *region)
+{
+    int error = pthread_mutex_lock(&region->mutex);
+    if (error == EOWNERDEAD) {
+        mend(region);
+        error = pthread_mutex_consistent(&region->mutex);
+    }
+    MUST(error == 0);
+}
+
+void purge_region_unlock(struct purge_region *region)
+{
+    MUST(pthread_mutex_unlock(&region->mutex) == 0);
+}
+
+uint64_t purge_region_prefix_count(const struct purge_region *region)
+{
+    return load(&region->buffers[load(&region->generation) % 2].prefix_count);
+}
+
+uint64_t purge_region_count(const struct purge_region *region)
+{
+    const struct purge_buffer *buffer = &region->buffers[load(&region->generation) % 2];
+    return load(&buffer->count) + purge_region_prefix_count(region);
+}
+
+uint64_t purge_region_next_stamp(const struct purge_region *region, wall_time now)
+{
+    int64_t most = (int64_t)(PURGE_STAMP_MAX >> 16) - 1;
+    int64_t ms = now.ms < 0 ? 0 : now.ms < most ? now.ms : most;
+    uint64_t wall = (uint64_t)ms << 16, newest = load(&region->stamp);
+    return wall > newest ? wall : newest + 1;
+}
+
+void purge_region_raise_stamp(struct purge_region *region, uint64_t stamp)
+{
+    raise_to(&region->stamp, stamp);
+}
+
+/* --- adding --- */
+
+/* The key's slot, or the empty one where it belongs. */
+static struct purge_slot *slot_find(struct purge_buffer *buffer, uint64_t key)
+{
+    uint64_t mask = (load(&buffer->capacity) - 1) & (PURGE_SLOTS_MAX - 1);
+    for (uint64_t i = key & mask;; i = (i + 1) & mask) {
+        uint64_t found = load(&buffer->slots[i].key);
+        if (found == key || found == 0)
+            return &buffer->slots[i];
+    }
+}
+
+static void slot_fill(struct purge_buffer *buffer, struct purge_slot *slot, uint64_t key,
+                      uint64_t hard, uint64_t soft)
+{
+    store(&slot->hard, hard);
+    store(&slot->soft, soft);
+    store(&slot->key, key);
+    store(&buffer->count, load(&buffer->count) + 1);
+}
+
+static void prefix_fill(struct purge_buffer *buffer, const uint64_t identity[3], uint64_t hard,
+                        uint64_t soft)
+{
+    uint64_t count = load(&buffer->prefix_count);
+    struct purge_prefix *prefix = &buffer->prefixes[count];
+    store(&prefix->host, identity[0]);
+    store(&prefix->path, identity[1]);
+    store(&prefix->path_bytes, identity[2]);
+    store(&prefix->hard, hard);
+    store(&prefix->soft, soft);
+    store(&buffer->prefix_count, count + 1);
+}
+
+static struct purge_prefix *prefix_find(struct purge_buffer *buffer,
+                                        const struct purge_record *record)
+{
+    for (uint64_t i = 0; i < load(&buffer->prefix_count); i++) {
+        struct purge_prefix *prefix = &buffer->prefixes[i];
+        if (load(&prefix->host) == record->host && load(&prefix->path) == record->value &&
+            load(&prefix->path_bytes) == record->prefix_bytes)
+            return prefix;
+    }
+    return NULL;
+}
+
+static uint64_t newer(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void buffer_clear(struct purge_buffer *buffer, uint64_t capacity)
+{
+    store(&buffer->count, 0);
+    store(&buffer->prefix_count, 0);
+    store(&buffer->capacity, capacity);
+    for (uint64_t i = 0; i < capacity; i++)
+        store(&buffer->slots[i].key, 0);
+}
+
+static void copy_newer(struct purge_buffer *into, struct purge_buffer *from, uint64_t floor)
+{
+    for (uint64_t i = 0; i < load(&from->capacity); i++) {
+        struct purge_slot *slot = &from->slots[i];
+        uint64_t hard = load(&slot->hard), soft = load(&slot->soft);
+        if (is_live(slot) && newer(hard, soft) > floor)
+            slot_fill(into, slot_find(into, load(&slot->key)), load(&slot->key), hard, soft);
+    }
+    for (uint64_t i = 0; i < load(&from->prefix_count); i++) {
+        struct purge_prefix *prefix = &from->prefixes[i];
+        uint64_t hard = load(&prefix->hard), soft = load(&prefix->soft);
+        uint64_t identity[3] = {load(&prefix->host), load(&prefix->path),
+                                load(&prefix->path_bytes)};
+        if (newer(hard, soft) > floor)
+            prefix_fill(into, identity, hard, soft);
+    }
+}
+
+static uint64_t count_newer(struct purge_buffer *buffer, uint64_t floor)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < load(&buffer->capacity); i++) {
+        struct purge_slot *slot = &buffer->slots[i];
+        count += is_live(slot) && newer(load(&slot->hard), load(&slot->soft)) > floor;
+    }
+    return count;
+}
+
+/* Builds the other buffer from what is newer than the floor, with room to double. */
+static void rebuild(struct purge_region *region)
+{
+    uint64_t generation = load(&region->generation), floor = load(&region->floor);
+    struct purge_buffer *from = &region->buffers[generation % 2];
+    struct purge_buffer *into = &region->buffers[(generation + 1) % 2];
+    uint64_t capacity = SLOTS_MIN, live = count_newer(from, floor);
+    while (capacity < PURGE_SLOTS_MAX && capacity < live * 4)
+        capacity *= 2;
+    buffer_clear(into, capacity);
+    copy_newer(into, from, floor);
+    store(&region->generation, generation + 1);
+}
+
+void purge_region_raise_floor(struct purge_region *region, uint64_t floor)
+{
+    if (floor <= load(&region->floor))
+        return;
+    store(&region->floor, floor);
+    rebuild(region);
+}
+
+static int compare_stamps(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t median_stamp(struct purge_buffer *buffer)
+{
+    uint64_t *stamps = mem_alloc(sizeof(*stamps) * (PURGE_RECORDS_MAX + PURGE_PREFIXES_MAX));
+    size_t count = 0;
+    for (uint64_t i = 0; i < load(&buffer->capacity); i++)
+        if (is_live(&buffer->slots[i]))
+            stamps[count++] = newer(load(&buffer->slots[i].hard), load(&buffer->slots[i].soft));
+    for (uint64_t i = 0; i < load(&buffer->prefix_count); i++)
+        stamps[count++] = newer(load(&buffer->prefixes[i].hard), load(&buffer->prefixes[i].soft));
+    qsort(stamps, count, sizeof(*stamps), compare_stamps);
+    uint64_t median = count ? stamps[(count - 1) / 2] : 0;
+    free(stamps);
+    return median;
+}
+
+/* Room for one more. True: the older half became the floor (semantics 6.3). */
+static bool make_room(struct purge_region *region)
+{
+    struct purge_buffer *buffer = active(region);
+    if (load(&buffer->count) + load(&buffer->prefix_count) >= PURGE_RECORDS_MAX) {
+        atomic_fetch_add(&region->overflows, 1);
+        purge_region_raise_floor(region, median_stamp(buffer));
+        return true;
+    }
+    if ((load(&buffer->count) + 1) * 2 > load(&buffer->capacity))
+        rebuild(region);
+    return false;
+}
+
+static bool add_value(struct purge_region *region, const struct purge_record *record)
+{
+    struct purge_slot *slot = slot_find(active(region), record->value);
+    if (is_live(slot)) {
+        raise_to(record->is_soft ? &slot->soft : &slot->hard, record->stamp);
+        return false;
+    }
+    bool is_floor_raised = make_room(region);
+    slot = slot_find(active(region), record->value); /* perhaps in another buffer now */
+    slot_fill(active(region), slot, record->value, record->is_soft ? 0 : record->stamp,
+              record->is_soft ? record->stamp : 0);
+    return is_floor_raised;
+}
+
+/* False: no room. */
+static bool add_prefix(struct purge_region *region, const struct purge_record *record,
+                       bool *is_floor_raised)
+{
+    struct purge_prefix *prefix = prefix_find(active(region), record);
+    if (prefix) {
+        raise_to(record->is_soft ? &prefix->soft : &prefix->hard, record->stamp);
+        return true;
+    }
+    *is_floor_raised = make_room(region);
+    if (load(&active(region)->prefix_count) == PURGE_PREFIXES_MAX)
+        return false;
+    prefix_fill(active(region), (uint64_t[]){record->host, record->value, record->prefix_bytes},
+                record->is_soft ? 0 : record->stamp, record->is_soft ? record->stamp : 0);
+    return true;
+}
+
+bool purge_region_apply(struct purge_region *region, struct purge_record *record)
+{
+    bool is_floor_raised = false;
+    if (record->stamp <= load(&region->floor))
+        return false;
+    switch (record->kind) {
+    case RECORD_FLOOR:
+        purge_region_raise_floor(region, record->stamp);
+        return true;
+    case RECORD_ALL:
+        raise_to(record->is_soft ? &region->all_soft : &region->all_hard, record->stamp);
+        return false;
+    case RECORD_PREFIX:
+        if (add_prefix(region, record, &is_floor_raised))
+            return is_floor_raised;
+        atomic_fetch_add(&region->overflows, 1);
+        *record = (struct purge_record){.kind = RECORD_VALUE,
+                                        .is_soft = record->is_soft,
+                                        .value = record->host,
+                                        .stamp = record->stamp};
+        return add_value(region, record) || is_floor_raised;
+    default:
+        return add_value(region, record);
+    }
+}
