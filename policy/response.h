@@ -81,10 +81,27 @@ struct exchange_times {
     struct instant sent, received;
 };
 
+/*
+ * Judges the answer to a fill. `response` as the origin sent it, hop-by-hop fields and cookies of
+ * held-back names may be gone already or not. Without an own reason in the list: REASON_POLICY if
+ * nobody gives a lifetime or the coding is unknown, REASON_EXPIRED for a lifetime of zero that
+ * nothing can make use of, REASON_TOO_LARGE for more than TAGS_MAX tags, REASON_PRIVATE for
+ * Authorization outside RFC 9111 §3.5. `vary`, `has_vary_star`, `vary_overflows` and `facts` are
+ * there whatever the verdict. A Vary member that is not a field name counts as `*`.
+ *
+ * After a 304: again, with the stored status and the fields of fields_merge_304(). FACT_NAVIGATION
+ * is then that of the request which revalidated: keep the stored object's as well.
+ */
 void rules_response(const struct policy *policy, const struct request *request,
                     const struct decision *decision, const struct forward *forward,
                     const struct response *response, struct exchange_times times,
                     uint32_t jitter_seed, struct verdict *verdict);
+
+/*
+ * The part of the verdict that waits for the whole body: `reject_body`, and an empty 200 to a
+ * navigation (semantics 4.1, 4.2). `body` in identity coding. REASON_NONE: store it.
+ */
+enum reason rules_body(const struct decision *decision, unsigned status, slice body);
 
 /* Current age (RFC 9111 §4.2.3) with semantics 5.3's choice of clock. Never negative. */
 duration facts_age(const struct facts *facts, struct instant now);
@@ -104,14 +121,33 @@ enum freshness facts_freshness(const struct facts *facts, const struct route *ro
                                bool never_shell_class, slice content_type, bool is_soft_purged,
                                bool has_old_policy, struct instant now);
 
+/* Lifetime left, document_max counted in; negative when stale: the `ttl` of Cache-Status. */
+duration facts_fresh_left(const struct facts *facts, const struct route *route, slice content_type,
+                          struct instant now);
+/* May this stored response answer that request at all: data formats are no navigations' (semantics
+ * 4.5)? */
+bool facts_may_answer(const struct facts *facts, const struct decision *decision);
+
+/* Weak comparison (RFC 9110 §8.8.3.2); an empty tag equals none. */
+bool etag_weak_equal(slice a, slice b);
+
 /* Client conditions (RFC 9110 §13.2.2) against a stored 200: does it get a 304? */
 bool conditional_is_not_modified(const struct request *request, const struct fields *stored,
                                  wall_time date);
+/* Takes out what a 304 to a client does not carry (RFC 9110 §15.4.5). */
+void fields_keep_for_304(struct fields *fields);
+/*
+ * varve's own conditions for a fill: If-None-Match and If-Modified-Since byte for byte as stored
+ * (RFC 9111 §4.3.1). False: nothing stored to ask with, send an ordinary GET. Values are views of
+ * `stored`.
+ */
+bool fields_add_validators(const struct fields *stored, wall_time now, struct fields *request);
 
 /*
  * Merges a 304's fields into the stored ones (semantics 4.6, RFC 9111 §3.2). False: the 304 must be
  * discarded and the fill repeated without conditions (Set-Cookie, no-store, private, `Vary: *`, a
- * Vary outside `names`).
+ * Vary outside `names`). `merged` is initialised and empty; its names and values are views of the
+ * other two. Remove held-back Set-Cookie lines from the 304 first.
  */
 bool fields_merge_304(const struct policy *policy, const struct route *route,
                       const struct fields *stored, const struct response *not_modified,
@@ -121,3 +157,21 @@ bool fields_merge_304(const struct policy *policy, const struct route *route,
 void fields_remove_hop_by_hop(struct fields *fields);
 /* Removes the Set-Cookie lines that set one of `held_cookies` (semantics 2.7). */
 void fields_remove_held_set_cookies(struct fields *fields, struct slices held_cookies);
+/* Is there a Set-Cookie line that sets none of `held_cookies` (semantics 2.7, 4.2)? */
+bool fields_set_foreign_cookie(const struct fields *fields, struct slices held_cookies);
+/*
+ * Removes the fields that `no-cache="a, b"` and `private="a"` name: a shared cache may keep the
+ * rest (RFC 9111 §5.2.2.4, §5.2.2.7). For what is stored, and for what the waiters of a flight get.
+ */
+void fields_remove_limited(struct fields *fields, const struct route *route);
+
+/* Will a helper thread make codings of this response (semantics 4.7)? Its length is not looked at.
+ */
+bool response_is_compressible(const struct policy *policy, const struct facts *facts,
+                              const struct fields *fields);
+/*
+ * The Vary that clients see (semantics 4.8): the stored one ∪ Accept-Encoding ∪ `always` fields ∪
+ * Cookie; raw names in place of `as:` ones. Empty: send none. A view of `fields`, or in `arena`.
+ */
+slice client_vary(const struct policy *policy, const struct facts *facts,
+                  const struct fields *fields, struct arena *arena);
