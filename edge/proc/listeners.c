@@ -103,6 +103,14 @@ void listener_unlink(slice address)
         unlink(name.sun_path);
 }
 
+int listener_give(slice address, const struct user_identity *user)
+{
+    struct sockaddr_un name;
+    if (user->name[0] == '\0' || !is_unix(address) || !unix_address(address, &name))
+        return 0;
+    return lchown(name.sun_path, user->uid, user->gid) == 0 ? 0 : errno;
+}
+
 /* --- TCP --- */
 
 /* "host:port", "[v6]:port", ":port" → texts of the two parts; host is empty for any. */

@@ -37,3 +37,6 @@ void listeners_close(struct listener_set *set, const struct listener_set *kept);
 int listener_open(slice address, unsigned mode, char *error);
 /* Removes the file of a unix socket; other addresses: nothing. */
 void listener_unlink(slice address);
+/* Gives the file of a unix socket to the user, if there is one to give it to. 0 or errno. */
+__attribute__((warn_unused_result)) int listener_give(slice address,
+                                                      const struct user_identity *user);

@@ -56,7 +56,8 @@ int worker_drop_privileges(const struct worker_setup *setup)
         return 0;
     int code = privileges_drop(&user);
     if (code) {
-        snprintf(error, sizeof(error), "user: cannot become %.100s: %.100s", user.name, strerror(code));
+        snprintf(error, sizeof(error), "user: cannot become %.100s: %.100s", user.name,
+                 strerror(code));
         return worker_fail(setup, slice_of_string(error));
     }
     if (!die_with_parent(setup->shared->master))
@@ -200,7 +201,7 @@ int worker_enter(struct worker_args *args, struct policy *policy)
 
 static void keep_from_children(const struct worker_args *args)
 {
-    const int own[] = {args->shared, args->ready, args->ask, args->admin};
+    const int own[] = {args->shared, args->ready, args->ask, args->admin, args->lock};
     for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
         if (own[i] >= 0)
             fcntl(own[i], F_SETFD, FD_CLOEXEC);

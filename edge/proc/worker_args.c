@@ -1,3 +1,4 @@
+/* See worker_args.h. */
 #include "edge/proc/worker_args.h"
 
 #include "base/must.h"
@@ -51,6 +52,7 @@ char **worker_args_format(const struct worker_args *args, const char *program, s
     add_fd(&words, "--ready", args->ready);
     add_fd(&words, "--ask", args->ask);
     add_fd(&words, "--admin", args->admin);
+    add_fd(&words, "--lock", args->lock);
     add_number(&words, "--place", args->place);
     add(&words, "--fixed", args->fixed);
     add_number(&words, "--bytes", args->store_bytes);
@@ -92,13 +94,21 @@ static bool to_listener(slice text, struct listener_set *set)
 }
 
 static const struct option OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'}, {"origin", required_argument, NULL, 'u'},
-    {"listen", required_argument, NULL, 'l'}, {"shell", required_argument, NULL, 's'},
-    {"store", required_argument, NULL, 'd'},  {"shared", required_argument, NULL, 'm'},
-    {"ready", required_argument, NULL, 'r'},  {"ask", required_argument, NULL, 'a'},
-    {"admin", required_argument, NULL, 'A'},  {"place", required_argument, NULL, 'p'},
-    {"bytes", required_argument, NULL, 'b'},  {"fixed", required_argument, NULL, 'f'},
-    {"on", required_argument, NULL, 'o'},     {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"origin", required_argument, NULL, 'u'},
+    {"listen", required_argument, NULL, 'l'},
+    {"shell", required_argument, NULL, 's'},
+    {"store", required_argument, NULL, 'd'},
+    {"shared", required_argument, NULL, 'm'},
+    {"lock", required_argument, NULL, 'L'},
+    {"ready", required_argument, NULL, 'r'},
+    {"ask", required_argument, NULL, 'a'},
+    {"admin", required_argument, NULL, 'A'},
+    {"place", required_argument, NULL, 'p'},
+    {"bytes", required_argument, NULL, 'b'},
+    {"fixed", required_argument, NULL, 'f'},
+    {"on", required_argument, NULL, 'o'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool take_option(int option, slice value, struct worker_args *args)
@@ -129,6 +139,8 @@ static bool take_option(int option, slice value, struct worker_args *args)
         return to_fd(value, &args->ready);
     case 'a':
         return to_fd(value, &args->ask);
+    case 'L':
+        return to_fd(value, &args->lock);
     case 'A':
         return to_fd(value, &args->admin);
     case 'p':
@@ -147,7 +159,7 @@ static bool take_option(int option, slice value, struct worker_args *args)
 
 bool worker_args_parse(int argc, char **argv, struct worker_args *args)
 {
-    *args = (struct worker_args){.shared = -1, .ready = -1, .ask = -1, .admin = -1};
+    *args = (struct worker_args){.shared = -1, .ready = -1, .ask = -1, .admin = -1, .lock = -1};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;)
         if (!take_option(option, slice_of_string(optarg), args))

@@ -4,7 +4,7 @@
  * in the next instant; it is no interface for people.
  *
  *   varve worker --config F --listen A --shell F --store P --origin U
- *                --shared 4 --ready 5 --ask 6 --admin 7 --place 0 --bytes 8589934592
+ *                --shared 4 --ready 5 --ask 6 --admin 7 --lock 3 --place 0 --bytes 8589934592
  *                --fixed TEXT --on 8=:8080 --on 9=unix:/run/varve.sock
  */
 #pragma once
@@ -19,6 +19,7 @@ struct worker_args {
     struct listener_set listeners;
     int shared, ready, ask; /* memfd; write end of the ready pipe; eventfd that wakes the master */
     int admin;              /* -1: none */
+    int lock;               /* of the store, held by being open; -1: no store */
     unsigned place;         /* in shared->places */
     slice fixed;            /* policy_fixed_text() of the policy in force */
     uint64_t store_bytes;   /* size of the store in force: it does not shrink under a reload */

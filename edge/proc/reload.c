@@ -1,0 +1,141 @@
+/*
+ * A reload: read and check the new policy, open its sockets, start a worker with it beside the old
+ * one, and let the old one go when the new one accepts. Whatever fails before that leaves
+ * everything as it was. (semantics 9.1, 9.2)
+ */
+#include "edge/proc/master_parts.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- the answer --- */
+
+static void answer(struct master *master, slice text)
+{
+    struct shared *shared = master->shared;
+    size_t length = text.len < RELOAD_TEXT_BYTES ? text.len : RELOAD_TEXT_BYTES - 1;
+    if (length)
+        memcpy(shared->reload_text, text.ptr, length);
+    shared->reload_text[length] = '\0';
+    atomic_store(&shared->reload_result, text.len ? 1 : 0);
+    atomic_store(&shared->reloads_done, master->reload.ticket);
+}
+
+static void log_lines(slice text)
+{
+    for (slice line; slice_next(&text, '\n', &line);)
+        if (line.len)
+            log_error("reload failed; the old policy stays in force", {"error", line});
+}
+
+/* Frees what the reload had prepared. */
+static void drop(struct master *master)
+{
+    struct reload *reload = &master->reload;
+    listeners_close(&reload->listeners, &master->listeners);
+    policy_free(reload->policy);
+    reload->policy = NULL;
+    reload->is_running = false;
+}
+
+void reload_fail(struct master *master, slice text)
+{
+    if (text.len == 0)
+        text = SLICE("the new worker died before it was ready");
+    log_lines(text);
+    answer(master, text);
+    drop(master);
+}
+
+/* --- what may not change (semantics 9.2) --- */
+
+static void refuse(struct diag *diag, const struct policy *policy, const char *what)
+{
+    diag_add(diag, policy->path, 0, 0, "%s by a reload: restart varve", what);
+}
+
+static bool is_allowed(const struct master *master, const struct policy *fresh, struct diag *diag)
+{
+    const struct policy *old = master->policy;
+    if (!slice_equal(fresh->store_path, old->store_path))
+        refuse(diag, fresh, "store.path cannot be changed");
+    if (fresh->store_bytes < master->store_bytes)
+        refuse(diag, fresh, "store.size cannot become smaller");
+    if (!slice_equal(fresh->user, old->user))
+        refuse(diag, fresh, "user cannot be changed");
+    if (!slice_equal(fresh->admin_listen, old->admin_listen))
+        refuse(diag, fresh, "admin.listen cannot be changed");
+    return diag->count == 0;
+}
+
+/* --- steps --- */
+
+static bool open_sockets(struct master *master, struct diag *diag)
+{
+    char error[LISTEN_ERROR_BYTES];
+    struct reload *reload = &master->reload;
+    if (listeners_open(reload->policy, &master->listeners, &reload->listeners, error))
+        return true;
+    diag_add(diag, reload->policy->path, 0, 0, "%s", error);
+    return false;
+}
+
+static bool prepare(struct master *master, struct diag *diag)
+{
+    struct reload *reload = &master->reload;
+    reload->policy = policy_load(&master->options->policy, diag);
+    return reload->policy && is_allowed(master, reload->policy, diag) && open_sockets(master, diag);
+}
+
+static void start(struct master *master)
+{
+    struct reload *reload = &master->reload;
+    log_file_prepare(reload->policy->access_log_path, &master->user);
+    int error = state_set_sync(&master->store, reload->policy->durability_sync);
+    if (error) {
+        reload_fail(master, slice_of_string(strerror(error)));
+        return;
+    }
+    master->from_memory = false; /* a fresh file: it gets its chance */
+    if (reload->policy->store_bytes > master->store_bytes)
+        master->store_bytes = reload->policy->store_bytes;
+    reload->is_running = true;
+    if (!child_start(master, reload->policy, &reload->listeners, true))
+        reload_fail(master, SLICE("cannot start a process (see the log)"));
+}
+
+void reload_begin(struct master *master)
+{
+    static struct diag diag; /* too large for the stack, and only one reload runs at a time */
+    struct arena arena;
+    struct reload *reload = &master->reload;
+    arena_init(&arena);
+    diag_init(&diag, &arena);
+    reload->ticket = atomic_load(&master->shared->reloads_asked);
+    log_info("reloading", {"path", master->options->policy.path});
+    if (prepare(master, &diag))
+        start(master);
+    else
+        reload_fail(master, diag_text(&diag));
+    arena_fini(&arena);
+}
+
+void reload_commit(struct master *master)
+{
+    struct reload *reload = &master->reload;
+    struct policy *old = master->policy;
+    struct child *leaving = child_in(master, CHILD_SERVING);
+    listeners_close(&master->listeners, &reload->listeners);
+    master->listeners = reload->listeners;
+    master->policy = reload->policy;
+    reload->listeners.count = 0;
+    reload->policy = NULL;
+    reload->is_running = false;
+    log_info("reloaded", {"path", master->policy->path});
+    answer(master, SLICE_NONE); /* before the old worker leaves: it may be who asked */
+    if (leaving)
+        child_drain(master, leaving, old->reload_drain);
+    policy_free(old);
+}
