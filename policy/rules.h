@@ -30,8 +30,8 @@ struct decision {
     const struct route *route; /* never NULL */
     const struct origin_config *origin; /* never NULL: where a pass or fill goes */
     const struct class_config *class_config;
-    bool is_logged_in;
-    slice identified_by; /* "cookie:NAME" or "header:NAME" when is_logged_in; no values */
+    bool is_logged_in;   /* false on a route with when_logged_in: cache, which makes it anonymous */
+    slice identified_by; /* "cookie:NAME" or "header:NAME" whenever one was found; no values */
     bool is_navigation;  /* semantics 4.5 */
     bool may_give_shell; /* a navigation, class and Via/CDN-Loop allow it, a shell is configured
                             (semantics 8.2) */
@@ -86,8 +86,35 @@ void forward_fill(const struct policy *policy, const struct request *request,
 /* Head of a pass (semantics 2.8); no key. */
 void forward_pass(const struct policy *policy, const struct request *request,
                   const struct decision *decision, struct forward *forward);
-/* Would a sealed fill of this request hold back, or not yet send, the field `name` (semantics 2.3)?
+/*
+ * Would a sealed fill of this request hold back, or not yet send, the field `name` (semantics 2.3)?
+ * Exactly: would its head be another one, were `name` in the union too? Then an answer that varies
+ * by it was made without it: drop it, and repeat the fill. False when this client sends no such
+ * field (and no normaliser makes one up), for cookies and seal.def, and on fills that are not
+ * sealed, which send every field that may be keyed.
  */
 bool forward_holds_back(const struct policy *policy, const struct request *request,
                         const struct decision *decision, const struct field_names *names,
                         slice name);
+/*
+ * Does `name` enter the union by learning: held back by 2.1 from this URL's fills, whether or not
+ * this client sent it, but sent once it is in the union? For the count of learned cold URLs.
+ */
+bool forward_learns(const struct policy *policy, const struct request *request,
+                    const struct decision *decision, const struct field_names *names, slice name);
+
+/*
+ * What tells a variant from its siblings, for people: "accept-language=de; no rsc; cookie.ab=#1f2e".
+ * Values of cookies and Authorization are shown hashed (semantics 10.2). From any key_text, also a
+ * damaged one.
+ */
+slice forward_variant_text(slice key_text, struct arena *arena);
+
+/*
+ * A URL as an operator types it, absolute or a path on `default_host`, as its objects are keyed:
+ * host normalised without the default port, query after its route's rules (semantics 6.4). A
+ * fragment is dropped. False: no URL, no host, or control bytes. Results are views of `arena` or of
+ * the arguments.
+ */
+bool rules_purge_url(const struct policy *policy, struct arena *arena, slice url,
+                     slice default_host, slice *host, slice *path, slice *query, bool *has_query);

@@ -1,0 +1,161 @@
+/*
+ * `**` is matched as a glob star over whole segments: only the latest one has to be tried again,
+ * which keeps the work within (segments of path) x (segments of pattern).
+ */
+#include "policy/route.h"
+
+#include "base/glob.h"
+
+static bool is_name_byte(char c)
+{
+    char lower = ascii_lower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Length of the name that starts `text`. */
+static size_t name_length(slice text)
+{
+    size_t len = 0;
+    while (len < text.len && is_name_byte(text.ptr[len]))
+        len++;
+    return len;
+}
+
+/* What slice_next(…, '/', …) walks over; no pointer: no segment. */
+static slice segments_of(slice path)
+{
+    path = slice_from(path, 1);
+    if (path.len && path.ptr[path.len - 1] == '/')
+        path.len--;
+    return path.len ? path : SLICE_NONE;
+}
+
+static bool ends_with(slice text, slice suffix, bool ignore_case)
+{
+    if (text.len < suffix.len)
+        return false;
+    slice tail = slice_from(text, text.len - suffix.len);
+    return ignore_case ? slice_equal_nocase(tail, suffix) : slice_equal(tail, suffix);
+}
+
+static bool name_matches(slice pattern, slice segment, bool ignore_case, struct captures *captures)
+{
+    slice name = slice_until(slice_from(pattern, 1), name_length(slice_from(pattern, 1)));
+    slice suffix = slice_from(pattern, 1 + name.len);
+    if (segment.len <= suffix.len || !ends_with(segment, suffix, ignore_case))
+        return false;
+    if (captures->count < CAPTURES_MAX) {
+        captures->names[captures->count] = name;
+        captures->values[captures->count++] = slice_until(segment, segment.len - suffix.len);
+    }
+    return true;
+}
+
+static bool segment_matches(slice pattern, slice segment, bool ignore_case,
+                            struct captures *captures)
+{
+    if (slice_find(pattern, '*', 0) < pattern.len)
+        return ignore_case ? glob_matches_nocase(pattern, segment) : glob_matches(pattern, segment);
+    if (pattern.len > 1 && pattern.ptr[0] == ':' && is_name_byte(pattern.ptr[1]))
+        return name_matches(pattern, segment, ignore_case, captures);
+    return ignore_case ? slice_equal_nocase(pattern, segment) : slice_equal(pattern, segment);
+}
+
+struct matching {
+    slice pattern, path;           /* what is left of both */
+    slice star_pattern, star_path; /* behind the latest `**`, and where it stands */
+    size_t star_captures;
+    bool has_star;
+};
+
+/* Lets the latest `**` take one segment more. */
+static bool try_longer_star(struct matching *m, struct captures *captures)
+{
+    slice taken;
+    if (!m->has_star || !slice_next(&m->star_path, '/', &taken))
+        return false;
+    m->pattern = m->star_pattern;
+    m->path = m->star_path;
+    captures->count = m->star_captures;
+    return true;
+}
+
+static void begin_star(struct matching *m, slice behind, const struct captures *captures)
+{
+    m->has_star = true;
+    m->pattern = m->star_pattern = behind;
+    m->star_path = m->path;
+    m->star_captures = captures->count;
+}
+
+bool route_pattern_matches(slice pattern, slice path, bool ignore_case, struct captures *captures)
+{
+    captures->count = 0;
+    if (!slice_starts_with(pattern, SLICE("/")) || !slice_starts_with(path, SLICE("/")))
+        return false;
+    struct matching m = {.pattern = segments_of(pattern), .path = segments_of(path)};
+    for (;;) {
+        slice pattern_rest = m.pattern, path_rest = m.path, wanted, segment;
+        bool has_wanted = slice_next(&pattern_rest, '/', &wanted);
+        bool has_segment = slice_next(&path_rest, '/', &segment);
+        if (has_wanted && slice_equal(wanted, SLICE("**"))) {
+            begin_star(&m, pattern_rest, captures);
+            if (pattern_rest.ptr == NULL)
+                return true;
+        } else if (!has_wanted && !has_segment) {
+            return true;
+        } else if (has_wanted && has_segment &&
+                   segment_matches(wanted, segment, ignore_case, captures)) {
+            m.pattern = pattern_rest;
+            m.path = path_rest;
+        } else if (!try_longer_star(&m, captures)) {
+            return false;
+        }
+    }
+}
+
+const struct route *route_find(const struct policy *policy, slice path, bool ignore_case,
+                               struct captures *captures)
+{
+    for (size_t i = 0; i < policy->route_count; i++)
+        if (route_pattern_matches(policy->routes[i].match, path, ignore_case, captures))
+            return &policy->routes[i];
+    captures->count = 0;
+    return &policy->route_pass;
+}
+
+static const slice *capture_find(const struct captures *captures, slice name)
+{
+    for (size_t i = 0; i < captures->count; i++)
+        if (slice_equal(captures->names[i], name))
+            return &captures->values[i];
+    return NULL;
+}
+
+static slice fill_tag(struct arena *arena, slice tag, const struct captures *captures)
+{
+    slice filled = SLICE("");
+    while (tag.len) {
+        size_t colon = slice_find(tag, ':', 0);
+        slice rest = slice_from(tag, colon + 1);
+        slice name = slice_until(rest, name_length(rest));
+        const slice *value = colon < tag.len ? capture_find(captures, name) : NULL;
+        size_t literal = value ? colon : colon + 1 + name.len;
+        filled = arena_concat(
+            arena, (slice[]){filled, slice_until(tag, literal), value ? *value : SLICE_NONE}, 3);
+        tag = slice_from(tag, colon + 1 + name.len);
+    }
+    return filled;
+}
+
+struct slices route_tags(struct arena *arena, const struct route *route,
+                         const struct captures *captures)
+{
+    struct slices tags = {.count = route->tags.count};
+    if (tags.count == 0)
+        return tags;
+    tags.at = arena_array(arena, slice, tags.count);
+    for (size_t i = 0; i < tags.count; i++)
+        tags.at[i] = fill_tag(arena, route->tags.at[i], captures);
+    return tags;
+}

@@ -1,0 +1,75 @@
+/* The rows of seal.def, and the fields that belong to one hop or one client by RFC 9110. */
+#include "policy/seal.h"
+
+#include "policy/representation.h"
+
+enum seal_kind { SEAL_KIND_NONE, SEAL_KIND_HELD, SEAL_KIND_INTERNAL };
+
+static const struct row {
+    slice pattern;
+    enum seal_kind kind;
+} rows[] = {
+#define SEAL(pattern, kind) {{"" pattern, sizeof(pattern) - 1}, SEAL_KIND_##kind},
+#include "policy/seal.def"
+#undef SEAL
+};
+
+static bool row_matches(slice pattern, slice name)
+{
+    if (name.len == 0 || name.ptr[0] != pattern.ptr[0])
+        return false;
+    if (pattern.ptr[pattern.len - 1] == '*')
+        return slice_starts_with(name, slice_until(pattern, pattern.len - 1));
+    return slice_equal(name, pattern);
+}
+
+/* The first row that matches decides. Fields of semantics 1.4 are keyed, so none of them is here.
+ */
+static enum seal_kind kind_of(slice name)
+{
+    if (representation_is_field(name))
+        return SEAL_KIND_NONE;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (row_matches(rows[i].pattern, name))
+            return rows[i].kind;
+    return SEAL_KIND_NONE;
+}
+
+bool seal_holds_back(slice name)
+{
+    return slice_find(name, '_', 0) < name.len || kind_of(name) != SEAL_KIND_NONE;
+}
+
+bool seal_is_internal(slice name)
+{
+    return kind_of(name) == SEAL_KIND_INTERNAL;
+}
+
+bool seal_is_hop_by_hop(const struct fields *fields, const struct field *field)
+{
+    switch (field->id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_PROXY_AUTHENTICATE:
+    case FIELD_PROXY_AUTHENTICATION_INFO:
+    case FIELD_PROXY_AUTHORIZATION:
+    case FIELD_TE:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE:
+    case FIELD_CONTENT_LENGTH: /* the origin client frames the message anew */
+    case FIELD_HOST:
+    case FIELD_EXPECT: /* the body is here already */
+        return true;
+    default:
+        return slice_equal(field->name, SLICE("http2-settings")) ||
+               fields_has_member(fields, FIELD_CONNECTION, field->name);
+    }
+}
+
+bool seal_is_conditional(enum field_id id)
+{
+    return id == FIELD_IF_MATCH || id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
+           id == FIELD_IF_UNMODIFIED_SINCE || id == FIELD_IF_RANGE || id == FIELD_RANGE;
+}
