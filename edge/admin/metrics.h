@@ -1,0 +1,38 @@
+/*
+ * What varve counts (product.md, "Metrics") and the notes that are logged once per route. Any loop
+ * thread. Counters live in shared memory, so that they survive reloads; series of routes, classes
+ * and outcomes are looked up once, at start.
+ */
+#pragma once
+
+#include "edge/request/exchange.h"
+
+struct metrics *metrics_new(struct counters *counters, const struct policy *policy);
+void metrics_free(struct metrics *metrics);
+
+/* A request is over: varve_requests_total, _request_duration_seconds, _shell_total, _shed_total,
+ * _identified_total. */
+void metrics_request(struct metrics *metrics, const struct exchange *ex, duration took);
+/* The head of a render came: varve_queue_wait_seconds and varve_render_seconds, never one number.
+ */
+void metrics_render(struct metrics *metrics, const struct decision *decision,
+                    const struct flight_head *head);
+void metrics_not_stored(struct metrics *metrics, enum reason reason);
+/* Counts nothing; says once per route and reason why a page is not stored and what to do
+ * (semantics 2.9, 10.4). */
+void metrics_note_not_stored(struct metrics *metrics, const struct request *request,
+                             const struct decision *decision, enum reason reason);
+/* Says once per route that a field was learned under the seal (semantics 2.3). */
+void metrics_note_learned(struct metrics *metrics, const struct request *request,
+                          const struct decision *decision, const struct field_names *names);
+void metrics_stored(struct metrics *metrics, const struct decision *decision, enum stored stored);
+/* varve_upstream_errors_total{worker,kind}; a log line at most once a second per worker and kind.
+ */
+void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
+                            enum call_failure failure, slice detail);
+void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count);
+
+/* All of it as Prometheus text (GET /metrics) or JSON (GET /v1/stats). malloc'ed; the caller frees.
+ * Not on the hot path. */
+char *metrics_prometheus(struct server *server);
+char *metrics_json(struct server *server);

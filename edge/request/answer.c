@@ -1,0 +1,145 @@
+/*
+ * Answers of varve's own (semantics 10.1): errors as HTML for navigations, else
+ * application/problem+json (RFC 9457), with the reason and the request id, never stored; redirects
+ * to https; the shell.
+ */
+#include "edge/request/exchange.h"
+#include "edge/request/shell.h"
+
+#include "base/must.h"
+#include "edge/request/error_pages.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+static slice status_text(unsigned status)
+{
+    switch (status) {
+    case 308:
+        return SLICE("Permanent Redirect");
+    case 400:
+        return SLICE("Bad Request");
+    case 404:
+        return SLICE("Not Found");
+    case 405:
+        return SLICE("Method Not Allowed");
+    case 421:
+        return SLICE("Misdirected Request");
+    case 502:
+        return SLICE("Bad Gateway");
+    case 503:
+        return SLICE("Service Unavailable");
+    case 504:
+        return SLICE("Gateway Timeout");
+    case 507:
+        return SLICE("Insufficient Storage");
+    default:
+        return status < 400 ? SLICE("OK") : SLICE("Error");
+    }
+}
+
+/* --- errors --- */
+
+static slice problem_json(struct exchange *ex, unsigned status, slice detail)
+{
+    slice title = status_text(status), reason = reason_name(ex->reason);
+    json_t *problem =
+        json_pack("{s:s%, s:i, s:s%, s:s%, s:s%}", "title", title.ptr, title.len, "status",
+                  (int)status, "detail", detail.ptr, detail.len, "reason", reason.ptr, reason.len,
+                  "request_id", ex->request->id.ptr, ex->request->id.len);
+    MUST(problem);
+    char *text = json_dumps(problem, JSON_COMPACT);
+    slice copy = arena_copy(&ex->arena, slice_of_string(text));
+    free(text);
+    json_decref(problem);
+    return copy;
+}
+
+static slice error_html(struct exchange *ex, unsigned status)
+{
+    slice title = status_text(status);
+    return arena_printf(
+        &ex->arena,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "<meta name=\"viewport\" content=\"width=device-width\"><title>%u %" SLICE_FMT
+        "</title></head>\n"
+        "<body><h1>%" SLICE_FMT
+        "</h1><p>This page cannot be shown at the moment. Please try again soon.</p>"
+        "<p><small>%u &middot; request %" SLICE_FMT "</small></p></body></html>\n",
+        status, SLICE_ARG(title), SLICE_ARG(title), status, SLICE_ARG(ex->request->id));
+}
+
+/* Random, so that those who were refused together do not come back together (semantics 5.2). */
+static slice retry_after(struct exchange *ex)
+{
+    unsigned char byte = 0;
+    if (getrandom(&byte, 1, GRND_NONBLOCK) != 1)
+        byte = (unsigned char)ex->started.wall.ms;
+    return arena_printf(&ex->arena, "%u", 2 + byte % 9u);
+}
+
+static slice fwd_none(const struct exchange *ex)
+{
+    return ex->outcome == OUTCOME_SHED || ex->outcome == OUTCOME_ERROR ? SLICE("; fwd=miss")
+                                                                       : SLICE("; fwd=bypass");
+}
+
+void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
+                  slice detail)
+{
+    ex->outcome = outcome;
+    ex->reason = reason;
+    bool is_page = ex->decision.is_navigation;
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    ex->delivered_blob = error_page(ex->server->error_pages, status);
+    slice body = ex->delivered_blob ? slice_of(ex->delivered_blob->bytes, ex->delivered_blob->len)
+                 : is_page          ? error_html(ex, status)
+                                    : problem_json(ex, status, detail);
+    fields_add_id(&fields, FIELD_CONTENT_TYPE,
+                  is_page || ex->delivered_blob ? SLICE("text/html; charset=utf-8")
+                                                : SLICE("application/problem+json"));
+    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
+    if (status == 503)
+        fields_add_id(&fields, FIELD_RETRY_AFTER, retry_after(ex));
+    add_cache_status(ex, &fields, fwd_none(ex));
+    struct sink_head head = {
+        .status = status, .reason = status_text(status), .fields = &fields, .length = body.len};
+    send_whole(ex, &head, body);
+}
+
+void answer_redirect(struct exchange *ex)
+{
+    ex->outcome = OUTCOME_PASS;
+    ex->reason = REASON_ROUTE;
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    fields_add_id(&fields, FIELD_LOCATION, ex->decision.location);
+    struct sink_head head = {
+        .status = 308, .reason = status_text(308), .fields = &fields, .length = 0};
+    send_whole(ex, &head, SLICE_NONE);
+}
+
+/* --- the shell (semantics 8.2): the page's place, but nothing that could be taken for the page ---
+ */
+
+bool answer_shell(struct exchange *ex, enum reason reason)
+{
+    if (!ex->server->shell || !ex->decision.may_give_shell)
+        return false;
+    ex->outcome = OUTCOME_SHELL;
+    ex->reason = reason;
+    ex->delivered_blob = shell_body(ex->server->shell);
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    fields_add_id(&fields, FIELD_CONTENT_TYPE, SLICE("text/html; charset=utf-8"));
+    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    add_cache_status(ex, &fields, SLICE("; fwd=bypass"));
+    slice body = slice_of(ex->delivered_blob->bytes, ex->delivered_blob->len);
+    struct sink_head head = {
+        .status = 200, .reason = SLICE("OK"), .fields = &fields, .length = body.len};
+    send_whole(ex, &head, body);
+    return true;
+}

@@ -1,0 +1,318 @@
+/*
+ * DELIVER: from a stored object or a flight's head to the answer that this client gets: 304 or
+ * body, the coding it can read, Age, Vary, Cache-Status. Ranges are not answered: a client gets the
+ * whole 200, which RFC 9110 §14.2 allows.
+ */
+#include "base/must.h"
+#include "edge/admin/api.h"
+#include "edge/request/codec.h"
+#include "edge/request/compress.h"
+#include "edge/request/exchange.h"
+#include "policy/date.h"
+
+/* --- the head --- */
+
+void send_whole(struct exchange *ex, const struct sink_head *head, slice body)
+{
+    ex->status = head->status;
+    sink_start(ex->sink, head);
+    sink_send(ex->sink, &body, body.len ? 1 : 0,
+              true); /* `gone` may come inside: nothing after it */
+}
+
+void add_cache_status(struct exchange *ex, struct fields *fields, slice parameters)
+{
+    slice before = SLICE_NONE;
+    fields_join(fields, SLICE("cache-status"), &ex->arena, &before);
+    slice detail = SLICE_NONE;
+    if (ex->reason != REASON_NONE && api_may_debug(ex->server->api, ex->request))
+        detail =
+            arena_concat(&ex->arena, (slice[]){SLICE("; detail="), reason_name(ex->reason)}, 2);
+    slice value = arena_concat(&ex->arena,
+                               (slice[]){before, before.len ? SLICE(", ") : SLICE_NONE,
+                                         SLICE("varve"), parameters, detail},
+                               5);
+    fields_set(fields, SLICE("cache-status"), value);
+}
+
+static void add_via(struct exchange *ex, struct fields *fields)
+{
+    slice before;
+    slice value = SLICE("1.1 varve");
+    if (fields_join(fields, SLICE("via"), &ex->arena, &before))
+        value = arena_concat(&ex->arena, (slice[]){before, SLICE(", 1.1 varve")}, 2);
+    fields_set(fields, SLICE("via"), value);
+}
+
+static void apply_client_cache(const struct exchange *ex, struct fields *fields)
+{
+    slice client_cache = ex->decision.route->client_cache;
+    if (!client_cache.len)
+        return;
+    fields_remove_id(fields, FIELD_EXPIRES);
+    fields_set(fields, SLICE("cache-control"),
+               slice_equal(client_cache, SLICE("none")) ? SLICE("no-cache") : client_cache);
+}
+
+/* Fields of a stored or shared answer, without those that are made anew for each client. */
+static void copy_fields(struct fields *fields, const struct fields *from)
+{
+    const struct field *stored = from->at;
+    bool coding_is_ours = coding_of_response(from) != CODING_UNKNOWN;
+    for (size_t i = 0; i < from->count; i++) {
+        switch (stored[i].id) {
+        case FIELD_AGE:
+        case FIELD_DATE:
+        case FIELD_CONTENT_LENGTH:
+        case FIELD_VARY:
+        case FIELD_SERVER_TIMING:
+            break;
+        case FIELD_CONTENT_ENCODING: /* one that varve does not know belongs to the bytes */
+            if (coding_is_ours)
+                break;
+            fields_add(fields, stored[i].name, stored[i].value);
+            break;
+        default:
+            fields_add(fields, stored[i].name, stored[i].value);
+        }
+    }
+}
+
+static void add_vary(struct exchange *ex, struct fields *fields, const struct facts *facts,
+                     const struct fields *stored)
+{
+    slice vary = client_vary(ex->server->policy, facts, stored, &ex->arena);
+    if (vary.len)
+        fields_add_id(fields, FIELD_VARY, vary);
+}
+
+/* A body that varve coded or decoded is another representation: its ETag is no longer strong
+ * (semantics 4.7). */
+static void weaken_etag(struct exchange *ex, struct fields *fields)
+{
+    slice etag = fields_value(fields, FIELD_ETAG);
+    if (etag.len && !slice_starts_with(etag, SLICE("W/")))
+        fields_set(fields, SLICE("etag"),
+                   arena_concat(&ex->arena, (slice[]){SLICE("W/"), etag}, 2));
+}
+
+/* --- from an object --- */
+
+static enum coding best_coding(struct exchange *ex, const struct object *object)
+{
+    unsigned accepted = codings_accepted(&ex->request->fields);
+    const struct policy *policy = ex->server->policy;
+    for (size_t i = 0; i < policy->compress_codings.count; i++) {
+        enum coding coding =
+            slice_equal(policy->compress_codings.at[i], SLICE("br")) ? CODING_BR : CODING_GZIP;
+        if (!(accepted & 1u << coding))
+            continue;
+        if (object->bodies[coding])
+            return coding;
+        if (ex->server->compressor && compressor_wants(policy, object))
+            compressor_ask(ex->server->compressor, ex->delivered, coding);
+        break; /* the best one only: until it is made, the next best that is there */
+    }
+    for (enum coding coding = CODING_COUNT; coding-- > 0;)
+        if (object->bodies[coding] && accepted & 1u << coding && coding == object->coding)
+            return coding;
+    for (enum coding coding = CODING_IDENTITY; coding < CODING_COUNT; coding++)
+        if (object->bodies[coding] && accepted & 1u << coding)
+            return coding;
+    return object->bodies[CODING_IDENTITY] ? CODING_IDENTITY : object->coding;
+}
+
+/* Only a coded body is there and the client cannot read it: decodes it once, and keeps what came of
+ * it. */
+static void decode_if_needed(struct exchange *ex)
+{
+    struct object *object = ex->delivered;
+    unsigned accepted = codings_accepted(&ex->request->fields);
+    if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
+        !object->bodies[object->coding] || accepted & 1u << object->coding)
+        return;
+    struct blob *plain = body_decode(object->coding, object->bodies[object->coding],
+                                     ex->server->policy->max_object_bytes);
+    if (!plain)
+        return;
+    struct object *both = object_with_coding(object, CODING_IDENTITY, plain);
+    cache_update(ex->server->cache, both);
+    object_unref(&ex->delivered);
+    ex->delivered = both;
+}
+
+static slice hit_status(struct exchange *ex, const struct object *object)
+{
+    int64_t ttl = facts_fresh_left(&object->facts, ex->decision.route, object->content_type,
+                                   loop_now(ex->loop))
+                      .ms /
+                  1000;
+    if (ex->outcome == OUTCOME_REVALIDATED)
+        return arena_printf(&ex->arena, "; fwd=stale; fwd-status=304; stored; ttl=%lld",
+                            (long long)ttl);
+    return arena_printf(&ex->arena, "; hit; ttl=%lld", (long long)ttl);
+}
+
+static void build_fields(struct exchange *ex, const struct object *object, enum coding coding,
+                         struct fields *fields)
+{
+    struct fields stored = {
+        .arena = &ex->arena, .at = (struct field *)object->fields, .count = object->field_count};
+    duration age = facts_age(&object->facts, loop_now(ex->loop));
+    ex->age = age;
+    copy_fields(fields, &stored);
+    if (coding != CODING_IDENTITY)
+        fields_add_id(fields, FIELD_CONTENT_ENCODING, coding_name(coding));
+    if (coding != object->coding)
+        weaken_etag(ex, fields);
+    apply_client_cache(ex, fields);
+    add_vary(ex, fields, &object->facts, &stored);
+    fields_add_id(fields, FIELD_AGE, arena_printf(&ex->arena, "%lld", (long long)(age.ms / 1000)));
+    add_via(ex, fields);
+    add_cache_status(ex, fields, hit_status(ex, object));
+}
+
+void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
+                    enum reason reason)
+{
+    ex->outcome = outcome;
+    ex->reason = reason;
+    ex->delivered = object_ref(object);
+    decode_if_needed(ex);
+    object = ex->delivered;
+    enum coding coding = best_coding(ex, object);
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    build_fields(ex, object, coding, &fields);
+    struct blob *body = object->bodies[coding];
+    struct sink_head head = {.status = object->facts.status,
+                             .reason = object->reason_phrase,
+                             .fields = &fields,
+                             .length = body ? body->len : 0,
+                             .date = object->facts.date};
+    struct fields stored = {
+        .arena = &ex->arena, .at = (struct field *)object->fields, .count = object->field_count};
+    bool is_unchanged = object->facts.status == 200 &&
+                        conditional_is_not_modified(ex->request, &stored, object->facts.date);
+    if (is_unchanged) {
+        head.status = 304;
+        head.reason = SLICE("Not Modified");
+        head.length = SIZE_MAX;
+        fields_keep_for_304(&fields);
+        body = NULL;
+    }
+    if (head.status == 204)
+        head.length = SIZE_MAX;
+    send_whole(ex, &head, body ? slice_of(body->bytes, body->len) : SLICE_NONE);
+}
+
+/* --- from a flight --- */
+
+static slice forwarded_why(const struct exchange *ex)
+{
+    switch (ex->decision.action == ACTION_PASS ? ex->decision.reason : ex->found.reason) {
+    case REASON_COLD:
+        return SLICE("; fwd=uri-miss");
+    case REASON_VARY_MISMATCH:
+        return SLICE("; fwd=vary-miss");
+    case REASON_METHOD:
+        return SLICE("; fwd=method");
+    case REASON_EXPIRED:
+    case REASON_PURGED:
+    case REASON_BUILD_CHANGED:
+    case REASON_POLICY:
+        return SLICE("; fwd=stale");
+    default:
+        return ex->decision.action == ACTION_PASS ? SLICE("; fwd=bypass") : SLICE("; fwd=miss");
+    }
+}
+
+static slice forward_status(struct exchange *ex, const struct flight_head *head)
+{
+    bool is_stored = head->facts && head->not_stored == REASON_NONE;
+    slice collapsed = ex->outcome == OUTCOME_COLLAPSED ? SLICE("; collapsed") : SLICE_NONE;
+    slice status = arena_printf(&ex->arena, "; fwd-status=%u", head->status);
+    return arena_concat(
+        &ex->arena,
+        (slice[]){forwarded_why(ex), status, is_stored ? SLICE("; stored") : SLICE_NONE, collapsed},
+        4);
+}
+
+static void add_server_timing(struct exchange *ex, const struct flight_head *head,
+                              struct fields *fields)
+{
+    slice value = arena_printf(&ex->arena, "queue;dur=%lld, render;dur=%lld",
+                               (long long)head->queued.ms, (long long)head->rendered.ms);
+    fields_add_id(fields, FIELD_SERVER_TIMING, value);
+}
+
+static wall_time date_of(const struct flight_head *head)
+{
+    wall_time date = {0};
+    slice text = fields_value(head->fields, FIELD_DATE);
+    if (!text.len || !http_date_parse(text, head->facts ? head->facts->response_time : date, &date))
+        return (wall_time){0};
+    return date;
+}
+
+/* Fields as the origin sent them, several Server-Timing lines and Age included: this is a miss. */
+static void build_forwarded_fields(struct exchange *ex, const struct flight_head *head,
+                                   struct fields *fields)
+{
+    for (size_t i = 0; i < head->fields->count; i++) {
+        const struct field *field = &head->fields->at[i];
+        bool is_made_anew = field->id == FIELD_DATE || field->id == FIELD_CONTENT_LENGTH ||
+                            (field->id == FIELD_VARY && head->facts);
+        if (!is_made_anew)
+            fields_add(fields, field->name, field->value);
+    }
+    if (head->facts) {
+        apply_client_cache(ex, fields);
+        add_vary(ex, fields, head->facts, head->fields);
+    }
+    add_server_timing(ex, head, fields);
+    add_via(ex, fields);
+    add_cache_status(ex, fields, forward_status(ex, head));
+}
+
+static bool has_no_body(const struct exchange *ex, unsigned status)
+{
+    return ex->request->method == METHOD_HEAD || status == 204 || status == 304;
+}
+
+void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome)
+{
+    const struct flight_head *from = &view->head;
+    ex->outcome = outcome;
+    ex->reason = ex->decision.action == ACTION_PASS ? ex->decision.reason
+                 : from->not_stored != REASON_NONE  ? from->not_stored
+                                                    : ex->found.reason;
+    ex->worker = from->worker;
+    ex->queued = from->queued;
+    ex->rendered = from->rendered;
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    build_forwarded_fields(ex, from, &fields);
+    struct sink_head head = {.status = from->status,
+                             .reason = from->reason_phrase,
+                             .fields = &fields,
+                             .length = from->length,
+                             .date = date_of(from)};
+    bool is_unchanged = from->facts && from->status == 200 &&
+                        conditional_is_not_modified(ex->request, from->fields, from->facts->date);
+    if (is_unchanged) {
+        head.status = 304;
+        head.reason = SLICE("Not Modified");
+        fields_keep_for_304(&fields);
+    }
+    if (has_no_body(ex, head.status)) {
+        if (head.status == 204 || head.status == 304)
+            head.length = SIZE_MAX;
+        ex->step = STEP_DONE;
+        send_whole(ex, &head, SLICE_NONE);
+        return;
+    }
+    ex->status = head.status;
+    ex->step = STEP_STREAM;
+    sink_start(ex->sink, &head);
+}

@@ -1,0 +1,92 @@
+/*
+ * One client request on its way through varve, from receipt to the log line. It lives on one loop's
+ * thread and is freed when the client's side is over and nothing that it asked for is still under
+ * way. The steps (steps.c) are the only ones that change `step`.
+ *
+ * The client side is this; the fetch side is a `struct fetch`; a flight joins them
+ * (architecture.md).
+ */
+#pragma once
+
+#include "edge/request/sink.h"
+#include "edge/server.h"
+
+enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_DONE };
+
+/* What came of one look-up for the object that was found. */
+struct candidate {
+    struct object *object; /* NULL: nothing usable was found */
+    enum freshness freshness;
+    enum reason reason; /* why it is not fresh, or why there is none */
+};
+
+struct exchange {
+    struct server *server;
+    struct loop *loop;
+    struct arena arena;
+    struct request *request; /* in libh2o's pool: not to be touched once is_gone */
+    struct sink *sink;
+    enum step step;
+    struct instant started;
+    uint64_t arrival_stamp;
+
+    /* decided */
+    struct decision decision;
+    slice build; /* of the origin, when it was decided */
+
+    /* look-up */
+    struct key url_key, key;
+    struct key
+        mark_key; /* of the key text as it is now: cold URLs are marked by it (semantics 3.1) */
+    struct vary_record *record;
+    struct forward forward;
+    struct cache_read read;
+    struct loop_message read_done;
+    bool is_reading, was_read; /* the disk was asked for `key` in this round */
+    unsigned rounds;
+    struct candidate found;
+
+    /* fetch */
+    struct waiter waiter;
+    struct loop_message woken;
+    struct loop_timer client_wait;
+
+    /* deliver */
+    bool is_sending;          /* a sink_send() is not taken yet */
+    size_t sent_bytes;        /* of that send, to advance the waiter by */
+    struct object *delivered; /* keeps the bytes that are being sent */
+    struct blob *delivered_blob;
+
+    /* log */
+    enum outcome outcome;
+    enum reason reason;
+    unsigned status;
+    slice worker;
+    duration queued, rendered, age;
+    uint64_t bytes;   /* of body, set when it is gone */
+    bool is_running;  /* inside exchange_run(): not to be freed */
+    bool is_finished; /* counted and logged */
+    bool is_gone;     /* the client's side is over */
+};
+
+/* The front's handler: a checked request of a client. */
+void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *request, void *server);
+/* Runs steps until one waits or the exchange is done. May free it. */
+void exchange_run(struct exchange *ex);
+
+/* deliver.c: each starts and, but for streams, completes the answer. */
+void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
+                    enum reason reason);
+void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome);
+/* answer.c: varve's own answers (semantics 10.1). */
+void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
+                  slice detail);
+void answer_redirect(struct exchange *ex);
+/* False: there is no shell, or this request may not have it. */
+bool answer_shell(struct exchange *ex, enum reason reason);
+
+/* Adds `varve; hit; …` behind any existing member (RFC 9211). */
+void add_cache_status(struct exchange *ex, struct fields *fields, slice parameters);
+/* Sends the whole answer: head and body at once. Takes nothing; `body` must live until the request
+ * is gone. */
+void send_whole(struct exchange *ex, const struct sink_head *head, slice body);

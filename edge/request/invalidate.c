@@ -1,0 +1,109 @@
+#include "edge/request/invalidate.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum { TOGETHER_MS = 10000 };
+
+/* What a later marking of one URL needs: it outlives the request. */
+struct late_invalidation {
+    struct loop_timer timer;
+    struct server *server;
+    struct loop *loop;
+    struct arena arena;
+    struct purge_order order;
+};
+
+static void purge_url(struct server *server, struct loop *loop, const struct purge_order *order)
+{
+    uint64_t stamp;
+    int error = purge_add(server->purges, order, loop_now(loop).wall, &stamp);
+    if (error)
+        log_error("invalidation not written: it holds until the process ends",
+                  {"path", order->path, 0}, {"error", slice_of_string(strerror(error)), 0});
+}
+
+static void purge_late(struct loop_timer *timer)
+{
+    struct late_invalidation *late = container_of(timer, struct late_invalidation, timer);
+    purge_url(late->server, late->loop, &late->order);
+    arena_fini(&late->arena);
+    free(late);
+}
+
+static void purge_later(struct server *server, struct loop *loop, const struct purge_order *order)
+{
+    struct late_invalidation *late = mem_alloc(sizeof(*late));
+    late->server = server;
+    late->loop = loop;
+    late->order = *order;
+    late->order.host = arena_copy(&late->arena, order->host);
+    late->order.path = arena_copy(&late->arena, order->path);
+    late->order.query = arena_copy(&late->arena, order->query);
+    late->timer.fire = purge_late;
+    loop_timer_set(loop, &late->timer, (duration){TOGETHER_MS});
+}
+
+/* The key under which a URL's marking is remembered; `stage` keeps "done" and "one more is due"
+ * apart. */
+static struct key stage_key(const struct purge_order *order, char stage)
+{
+    struct arena arena;
+    arena_init(&arena);
+    slice text = arena_concat(&arena,
+                              (slice[]){slice_of(&stage, 1), order->host, SLICE("\n"), order->path,
+                                        SLICE("?"), order->query},
+                              6);
+    struct key key = key_of(text);
+    arena_fini(&arena);
+    return key;
+}
+
+static void mark_stale(struct server *server, struct loop *loop, const struct purge_order *order)
+{
+    mono_time now = loop_now(loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
+    struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
+    if (!marks_has(server->invalidations, &done, now)) {
+        marks_set(server->invalidations, &done, end);
+        purge_url(server, loop, order);
+    } else if (!marks_has(server->invalidations, &due, now)) {
+        marks_set(server->invalidations, &due, end);
+        purge_later(server, loop, order);
+    }
+}
+
+/* Location and Content-Location, when they name this host (RFC 9111 §4.4). */
+static void purge_named(struct server *server, struct loop *loop, const struct request *request,
+                        slice url)
+{
+    struct purge_order order = {.kind = PURGE_URL};
+    struct arena arena;
+    arena_init(&arena);
+    if (url.len &&
+        rules_purge_url(server->policy, &arena, url, request->host, &order.host, &order.path,
+                        &order.query, &order.has_query) &&
+        slice_equal(order.host, request->host))
+        purge_url(server, loop, &order);
+    arena_fini(&arena);
+}
+
+void invalidate_after(struct server *server, struct loop *loop, const struct request *request,
+                      const struct decision *decision, const struct response *response)
+{
+    if (decision->route->invalidate == INVALIDATE_NEVER)
+        return;
+    struct purge_order order = {.kind = PURGE_URL,
+                                .is_soft = decision->route->invalidate == INVALIDATE_SOFT,
+                                .host = request->host,
+                                .path = request->path,
+                                .query = decision->query,
+                                .has_query = decision->has_query};
+    if (order.is_soft) {
+        mark_stale(server, loop, &order);
+        return;
+    }
+    purge_url(server, loop, &order);
+    purge_named(server, loop, request, fields_value(&response->fields, FIELD_LOCATION));
+    purge_named(server, loop, request, fields_value(&response->fields, FIELD_CONTENT_LOCATION));
+}

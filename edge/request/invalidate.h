@@ -1,0 +1,12 @@
+/*
+ * After a successful unsafe request its URL's variants are marked stale (semantics 6.1): the first
+ * at once, further ones within 10 s together at their end, so that an anonymous `POST /` that
+ * renders a page does not wipe it each time. `invalidate: rfc` drops them instead, Location and
+ * Content-Location of the same host too (RFC 9111 §4.4).
+ */
+#pragma once
+
+#include "edge/server.h"
+
+void invalidate_after(struct server *server, struct loop *loop, const struct request *request,
+                      const struct decision *decision, const struct response *response);

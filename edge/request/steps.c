@@ -1,0 +1,417 @@
+/*
+ * The way of a request, readable downward: DECIDE → LOOKUP → FETCH → STREAM → DONE. Each step
+ * returns NEXT (go on with the step it set), WAIT (something will call exchange_run() again) or
+ * DONE. A step that waited is entered anew.
+ *
+ *   DECIDE   the rulebook: route, class, who asks, what is keyed              semantics 1, 2, 8
+ *   LOOKUP   the URL's union → key → object; fresh, stale or nothing          semantics 2.5, 4, 5
+ *   FETCH    start or join a flight; its head decides who gets what           semantics 3, 7
+ *   STREAM   hand on the flight's bytes as they come
+ *   DONE     one log line, counters                                           edge/admin
+ */
+#include "edge/request/steps.h"
+
+#include "edge/request/fallback.h"
+#include "edge/request/fetch.h"
+
+enum progress { NEXT, WAIT, DONE };
+
+/* --- DECIDE --- */
+
+static enum progress step_decide(struct exchange *ex)
+{
+    struct server *server = ex->server;
+    rules_receive(server->policy, ex->request, SLICE_NONE, &ex->decision);
+    ex->build = origin_build(server->origins, ex->decision.origin);
+    ex->decision.build = &ex->build;
+    switch (ex->decision.action) {
+    case ACTION_REJECT:
+        answer_error(ex, ex->decision.status, OUTCOME_ERROR, ex->decision.reason,
+                     ex->decision.detail);
+        return DONE;
+    case ACTION_REDIRECT:
+        answer_redirect(ex);
+        return DONE;
+    case ACTION_SHELL:
+        if (answer_shell(ex, REASON_LOGGED_IN))
+            return DONE;
+        ex->decision.action = ACTION_PASS;
+        break;
+    case ACTION_LOOKUP:
+        ex->url_key = key_of(ex->decision.url_text);
+        ex->step = STEP_LOOKUP;
+        return NEXT;
+    case ACTION_PASS:
+        break;
+    }
+    ex->step = STEP_FETCH;
+    return NEXT;
+}
+
+/* --- LOOKUP --- */
+
+static void read_is_done(struct cache_read *read)
+{
+    struct exchange *ex = read->owner;
+    loop_post(ex->loop, &ex->read_done);
+}
+
+static enum progress ask_disk(struct exchange *ex, int kind, const struct key *key)
+{
+    ex->read = (struct cache_read){.kind = kind, .key = *key, .done = read_is_done, .owner = ex};
+    ex->read.key_text = ex->forward.key_text;
+    ex->is_reading = true;
+    cache_read_start(ex->server->cache, &ex->read);
+    return WAIT;
+}
+
+void lookup_read_delivered(struct exchange *ex)
+{
+    ex->is_reading = false;
+    if (ex->read.kind == READ_VARY) {
+        ex->record = ex->read.vary;
+    } else {
+        ex->was_read = true;
+        ex->found.object = ex->read.object;
+    }
+}
+
+/* The URL's union, and with it the key. */
+static enum progress find_key(struct exchange *ex)
+{
+    struct server *server = ex->server;
+    if (!ex->record && cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
+        return ask_disk(ex, READ_VARY, &ex->url_key);
+    bool wants_identity = duration_is_given(ex->decision.route->ttl.value) || ex->record->is_known;
+    forward_fill(server->policy, ex->request, &ex->decision, &ex->record->names, wants_identity,
+                 &ex->forward);
+    /* A cold URL has one flight, whatever the key (semantics 3.1). */
+    ex->mark_key = key_of(ex->forward.key_text);
+    ex->key = ex->record->is_known ? ex->mark_key : ex->url_key;
+    return NEXT;
+}
+
+/* Judges what was found; drops it when it must not even be kept for its validators. */
+static void judge_candidate(struct exchange *ex)
+{
+    struct candidate *found = &ex->found;
+    struct object *object = found->object;
+    const struct route *route = ex->decision.route;
+    enum purge_state purged = cache_check_purge(ex->server->cache, object);
+    bool is_odd_type = !facts_may_answer(&object->facts, &ex->decision);
+    if (purged == PURGE_DEAD || is_odd_type) {
+        found->reason = purged == PURGE_DEAD ? REASON_PURGED : REASON_TYPE_MISMATCH;
+        object_unref(&found->object);
+        return;
+    }
+    bool is_other_build =
+        ex->build.len && object->build.len && !slice_equal(ex->build, object->build);
+    bool is_soft = purged == PURGE_SOFT || is_other_build;
+    bool has_old_policy = object->policy_hash != route->policy_hash;
+    found->freshness =
+        facts_freshness(&object->facts, route, ex->decision.class_config->never_shell,
+                        object->content_type, is_soft, has_old_policy, loop_now(ex->loop));
+    found->reason = found->freshness == FRESH ? REASON_FRESH
+                    : purged == PURGE_SOFT    ? REASON_PURGED
+                    : is_other_build          ? REASON_BUILD_CHANGED
+                    : has_old_policy          ? REASON_POLICY
+                                              : REASON_EXPIRED;
+}
+
+static enum progress pass_instead(struct exchange *ex, enum reason reason)
+{
+    ex->decision.action = ACTION_PASS;
+    ex->decision.reason = reason;
+    ex->step = STEP_FETCH;
+    return NEXT;
+}
+
+static struct purge_subject subject_of(const struct exchange *ex)
+{
+    return (struct purge_subject){.host = ex->request->host,
+                                  .path = ex->request->path,
+                                  .query = ex->decision.query,
+                                  .has_query = ex->decision.has_query,
+                                  .stamp = purge_stamp(ex->server->purges)};
+}
+
+/* Behind people, at most `revalidate_max` at a time per origin (semantics 7.4). */
+static void refresh_behind(struct exchange *ex)
+{
+    struct server *server = ex->server;
+    const struct origin_config *origin = ex->decision.origin;
+    if (atomic_load(&server->is_draining) ||
+        atomic_load(&server->refreshes[origin->index]) >= origin->revalidate_max)
+        return;
+    struct purge_subject subject = subject_of(ex);
+    struct flight *flight = flight_start_refresh(server->flights, &ex->key, server->purges,
+                                                 &subject, loop_now(ex->loop));
+    if (flight)
+        fetch_start(server, ex->loop, FETCH_REFRESH, ex->request, &ex->decision, ex->record,
+                    ex->found.object, flight);
+}
+
+static bool has_no_free_slot(const struct exchange *ex)
+{
+    struct origin_state state = origin_state(ex->server->origins, ex->decision.origin);
+    return state.slots > 0 && state.busy_slots >= state.live_slots;
+}
+
+/* Answers from the object if it may be used now; NEXT: a fetch is needed. */
+static enum progress use_candidate(struct exchange *ex)
+{
+    struct candidate *found = &ex->found;
+    judge_candidate(ex);
+    if (!found->object)
+        return NEXT;
+    if (found->freshness == FRESH) {
+        deliver_object(ex, found->object, OUTCOME_HIT, REASON_FRESH);
+        return DONE;
+    }
+    bool is_busy = found->freshness == STALE_IF_ERROR && has_no_free_slot(ex);
+    if (found->freshness == STALE_WHILE_REVALIDATE || is_busy) {
+        refresh_behind(ex);
+        deliver_object(ex, found->object, OUTCOME_STALE,
+                       is_busy ? REASON_STALE_BUSY : REASON_REVALIDATING);
+        return DONE;
+    }
+    return NEXT;
+}
+
+static enum progress step_lookup(struct exchange *ex)
+{
+    struct server *server = ex->server;
+    if (find_key(ex) == WAIT)
+        return WAIT;
+    if (ex->forward.is_unkeyable)
+        return pass_instead(ex, REASON_VARY_DENIED);
+    if (!ex->record->is_known) {
+        ex->found.reason = REASON_COLD;
+    } else {
+        if (!ex->found.object && !ex->was_read) {
+            enum found in_memory =
+                cache_find_object(server->cache, &ex->key, ex->forward.key_text, &ex->found.object);
+            if (in_memory == FOUND_UNKNOWN)
+                return ask_disk(ex, READ_OBJECT, &ex->key);
+        }
+        ex->found.reason = REASON_VARY_MISMATCH;
+        if (ex->found.object && use_candidate(ex) == DONE)
+            return DONE;
+    }
+    ex->step = STEP_FETCH;
+    return NEXT;
+}
+
+/* --- FETCH --- */
+
+static void wake_exchange(struct waiter *waiter)
+{
+    struct exchange *ex = container_of(waiter, struct exchange, waiter);
+    loop_post(ex->loop, &ex->woken);
+}
+
+static void start_private(struct exchange *ex, enum fetch_kind kind)
+{
+    struct purge_subject subject = subject_of(ex);
+    struct flight *flight = flight_new_private(&subject, kind == FETCH_FILL, loop_now(ex->loop));
+    ex->waiter.is_leader = true;
+    waiter_attach(&ex->waiter, flight);
+    flight_unref(&flight);
+    fetch_start(ex->server, ex->loop, kind, ex->request, &ex->decision, ex->record,
+                ex->found.object, ex->waiter.flight);
+}
+
+static enum progress start_fill(struct exchange *ex)
+{
+    struct server *server = ex->server;
+    if (marks_has(server->marks, &ex->mark_key, loop_now(ex->loop).mono)) {
+        if (ex->decision.is_sealed)
+            return pass_instead(ex, REASON_NO_STORE);
+        start_private(ex, FETCH_FILL);
+        return WAIT;
+    }
+    struct purge_subject subject = subject_of(ex);
+    bool is_leader;
+    flight_join(server->flights, &ex->key, !ex->record->is_known, server->purges, &subject,
+                &ex->waiter, true, loop_now(ex->loop), &is_leader);
+    if (is_leader)
+        fetch_start(server, ex->loop, FETCH_FILL, ex->request, &ex->decision, ex->record,
+                    ex->found.object, ex->waiter.flight);
+    else
+        wake_exchange(&ex->waiter); /* its head may be there already */
+    return WAIT;
+}
+
+/* After `client_wait` stale or the shell is better than waiting on, if there is one
+ * (semantics 7.5). */
+static void client_waited(struct loop_timer *timer)
+{
+    struct exchange *ex = container_of(timer, struct exchange, client_wait);
+    if (!ex->is_gone && ex->step == STEP_FETCH && fallback_instead_of_waiting(ex)) {
+        ex->step = STEP_DONE;
+        exchange_run(ex);
+    }
+}
+
+static enum progress start_fetch(struct exchange *ex)
+{
+    ex->waiter.wake = wake_exchange;
+    ex->waiter.arrival_stamp = ex->arrival_stamp;
+    ex->client_wait.fire = client_waited;
+    loop_timer_set(ex->loop, &ex->client_wait, ex->decision.origin->client_wait);
+    if (ex->decision.action == ACTION_LOOKUP)
+        return start_fill(ex);
+    start_private(ex, FETCH_PASS);
+    return WAIT;
+}
+
+enum { MAX_ROUNDS = 3 };
+
+/* The union grew, or the answer was not for others (semantics 3.1). */
+static enum progress look_again(struct exchange *ex)
+{
+    waiter_leave(&ex->waiter);
+    vary_record_unref(&ex->record);
+    object_unref(&ex->found.object);
+    ex->was_read = false;
+    if (++ex->rounds > MAX_ROUNDS)
+        return pass_instead(ex, REASON_VARY_MISMATCH);
+    ex->step = STEP_LOOKUP;
+    return NEXT;
+}
+
+static bool can_read_coding(const struct exchange *ex, const struct flight_view *view)
+{
+    return view->head.coding == CODING_UNKNOWN ||
+           (codings_accepted(&ex->request->fields) & 1u << view->head.coding);
+}
+
+static enum progress stream(struct exchange *ex, const struct flight_view *view)
+{
+    bool is_leader = ex->waiter.is_leader;
+    enum outcome outcome = ex->decision.action == ACTION_PASS ? OUTCOME_PASS
+                           : is_leader                        ? OUTCOME_MISS
+                                                              : OUTCOME_COLLAPSED;
+    deliver_flight_head(ex, view, outcome);
+    return NEXT; /* to STREAM, or DONE where there is no body */
+}
+
+static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
+{
+    if (ex->waiter.is_leader)
+        return stream(ex, view);
+    bool came_after_purge = view->is_tag_purged && ex->arrival_stamp > ex->waiter.flight->stamp;
+    if (came_after_purge || !key_equal(&ex->waiter.key, &view->head.key))
+        return look_again(ex);
+    if (can_read_coding(ex, view))
+        return stream(ex, view);
+    return view->phase == FLIGHT_DONE ? look_again(ex) : WAIT;
+}
+
+static enum progress leader_or_look_again(struct exchange *ex, const struct flight_view *view)
+{
+    return ex->waiter.is_leader ? stream(ex, view) : look_again(ex);
+}
+
+/* The flight's head is there. */
+static enum progress use_head(struct exchange *ex, const struct flight_view *view)
+{
+    switch (view->sharing) {
+    case FLIGHT_SHARED:
+        return serve_shared(ex, view);
+    case FLIGHT_REFRESHED:
+        if (!ex->waiter.is_leader && !key_equal(&ex->waiter.key, &view->head.key))
+            return look_again(ex);
+        deliver_object(ex, view->head.object, OUTCOME_REVALIDATED, REASON_FRESH);
+        return DONE;
+    case FLIGHT_KEPT_OLD:
+        if (!ex->found.object)
+            return look_again(ex);
+        deliver_object(ex, ex->found.object, OUTCOME_STALE, REASON_KEPT_OLD);
+        return DONE;
+    case FLIGHT_PASS_INSTEAD:
+        if (!ex->waiter.is_leader)
+            return look_again(ex);
+        waiter_leave(&ex->waiter);
+        return pass_instead(ex, view->head.not_stored);
+    case FLIGHT_UPSTREAM_ERROR:
+        if (fallback_after_failure(ex, REASON_UPSTREAM_ERROR))
+            return DONE;
+        if (ex->waiter.is_leader)
+            return stream(ex, view);
+        fallback_error(ex, REASON_UPSTREAM_ERROR);
+        return DONE;
+    case FLIGHT_LOOK_AGAIN:
+    case FLIGHT_UNDECIDED:
+        break;
+    }
+    return leader_or_look_again(ex, view);
+}
+
+static enum progress step_fetch(struct exchange *ex)
+{
+    if (!ex->waiter.flight)
+        return start_fetch(ex);
+    struct flight_view view;
+    waiter_look(&ex->waiter, ex->server->purges, &view);
+    if (view.phase == FLIGHT_WAITING)
+        return WAIT;
+    if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED) {
+        enum reason reason = fallback_reason(view.failure);
+        if (!fallback_after_failure(ex, reason))
+            fallback_error(ex, reason);
+        return DONE;
+    }
+    return use_head(ex, &view);
+}
+
+/* --- STREAM --- */
+
+static enum progress step_stream(struct exchange *ex)
+{
+    if (ex->is_sending)
+        return WAIT;
+    slice views[READ_SLICES];
+    bool is_end;
+    size_t count = waiter_peek(&ex->waiter, views, &is_end);
+    if (count == 0 && !is_end) {
+        struct flight_view view;
+        waiter_look(&ex->waiter, ex->server->purges, &view);
+        if (view.phase != FLIGHT_FAILED)
+            return WAIT;
+        ex->reason = REASON_TRUNCATED;
+        ex->step = STEP_DONE; /* before the call: `gone` may come inside */
+        sink_break(ex->sink);
+        return DONE;
+    }
+    ex->is_sending = true;
+    ex->sent_bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        ex->sent_bytes += views[i].len;
+    if (is_end)
+        ex->step = STEP_DONE;
+    sink_send(ex->sink, views, count, is_end);
+    return is_end ? DONE : WAIT;
+}
+
+/* --- the table --- */
+
+static enum progress step_done(struct exchange *ex)
+{
+    (void)ex;
+    return DONE;
+}
+
+static enum progress (*const steps[])(struct exchange *) = {
+    [STEP_DECIDE] = step_decide, [STEP_LOOKUP] = step_lookup, [STEP_FETCH] = step_fetch,
+    [STEP_STREAM] = step_stream, [STEP_DONE] = step_done,
+};
+
+bool steps_run(struct exchange *ex)
+{
+    enum progress progress;
+    do
+        progress = steps[ex->step](ex);
+    while (progress == NEXT);
+    return progress == DONE;
+}

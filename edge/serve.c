@@ -1,0 +1,272 @@
+/*
+ * The server of a worker process: puts the parts together, runs the loops, and takes them down in
+ * reverse. The main thread keeps house once a second and watches over the drain; everything else
+ * happens on the loops and the helper threads.
+ */
+#include "base/log.h"
+#include "base/must.h"
+#include "edge/admin/api.h"
+#include "edge/admin/metrics.h"
+#include "edge/proc/worker.h"
+#include "edge/request/compress.h"
+#include "edge/request/error_pages.h"
+#include "edge/request/exchange.h"
+#include "edge/request/shell.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ERROR_BYTES = 2048, HOUSE_INTERVAL_MS = 1000, DRAIN_INTERVAL_MS = 20 };
+
+struct drain_order {
+    struct loop_message message;
+    struct server *server;
+    struct loop *loop;
+};
+
+struct service {
+    struct server server;
+    const struct worker_setup *setup;
+    h2o_globalconf_t globalconf;
+    pthread_t *threads;
+    size_t threads_running;
+    struct drain_order *drain_orders;
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* the main thread */
+    bool is_asked_to_drain;
+};
+
+/* --- making --- */
+
+static bool make_front(struct service *service, char *error)
+{
+    const struct worker_setup *setup = service->setup;
+    struct front_listener *listeners = mem_alloc((setup->listener_count + 1) * sizeof(*listeners));
+    size_t count = 0;
+    for (; count < setup->listener_count; count++)
+        listeners[count] =
+            (struct front_listener){setup->listeners[count], &setup->policy->listen[count]};
+    if (setup->admin >= 0)
+        listeners[count++] = (struct front_listener){setup->admin, NULL};
+    struct front_setup front = {.policy = setup->policy,
+                                .listeners = listeners,
+                                .listener_count = count,
+                                .on_request = exchange_begin,
+                                .on_admin_request = api_on_request,
+                                .arg = &service->server,
+                                .ticket_key = setup->shared->ticket_key,
+                                .ticket_key_bytes = TICKET_KEY_BYTES};
+    h2o_config_init(&service->globalconf);
+    service->server.front = front_new(&front, &service->globalconf, error);
+    free(listeners);
+    return service->server.front != NULL;
+}
+
+static bool make_cache(struct service *service, char *error)
+{
+    struct server *server = &service->server;
+    const struct worker_setup *setup = service->setup;
+    const struct policy *policy = setup->policy;
+    server->purges = purge_attach(shared_purges(setup->shared), setup->purges_path,
+                                  policy->durability_sync, clock_now().wall, error);
+    if (!server->purges)
+        return false;
+    struct cache_config config = {.path = setup->data_path,
+                                  .store_bytes = policy->store_bytes,
+                                  .memory_bytes = policy->memory_bytes,
+                                  .max_object_bytes = policy->max_object_bytes,
+                                  .max_variants = policy->max_variants,
+                                  .sync = policy->durability_sync,
+                                  .purges = server->purges,
+                                  .in_store = &setup->place->in_store};
+    server->cache = cache_open(&config, error);
+    return server->cache != NULL;
+}
+
+static bool make_answers(struct server *server, char *error)
+{
+    const struct policy *policy = server->policy;
+    if (policy->shell_file.len) {
+        server->shell = shell_new(policy->shell_file, error);
+        if (!server->shell)
+            return false;
+    }
+    server->error_pages = error_pages_new(policy, error);
+    if (policy->compress_codings.count)
+        server->compressor = compressor_new(server->cache);
+    return server->error_pages != NULL;
+}
+
+static bool make_loops(struct service *service, char *error)
+{
+    struct server *server = &service->server;
+    server->loop_count = server->policy->threads;
+    server->loops = mem_alloc(server->loop_count * sizeof(*server->loops));
+    for (unsigned i = 0; i < server->loop_count; i++)
+        loop_init(&server->loops[i], i, &service->globalconf);
+    server->origins = origins_new(server->policy, server->loops, server->loop_count,
+                                  shared_slots(service->setup->shared), error);
+    return server->origins != NULL;
+}
+
+static bool make_parts(struct service *service, char *error)
+{
+    struct server *server = &service->server;
+    const struct worker_setup *setup = service->setup;
+    server->policy = setup->policy;
+    server->shared = setup->shared;
+    server->setup = setup;
+    server->started = clock_now();
+    server->counters = counters_attach(shared_counters(setup->shared));
+    server->metrics = metrics_new(server->counters, server->policy);
+    server->flights = flights_new();
+    server->marks = marks_new();
+    server->invalidations = marks_new();
+    server->refreshes = mem_alloc(server->policy->origin_count * sizeof(*server->refreshes));
+    if (!make_cache(service, error) || !make_answers(server, error) || !make_loops(service, error))
+        return false;
+    server->api = api_new(server, error);
+    return server->api != NULL;
+}
+
+/* --- running --- */
+
+static void *run_loop(void *arg)
+{
+    struct drain_order *order = arg;
+    front_attach(order->server->front, order->loop);
+    loop_run(order->loop);
+    return NULL;
+}
+
+static void drain_loop(struct loop_message *message)
+{
+    struct drain_order *order = container_of(message, struct drain_order, message);
+    front_drain(order->server->front, order->loop);
+}
+
+static void start_loops(struct service *service)
+{
+    struct server *server = &service->server;
+    service->threads = mem_alloc(server->loop_count * sizeof(*service->threads));
+    service->drain_orders = mem_alloc(server->loop_count * sizeof(*service->drain_orders));
+    for (size_t i = 0; i < server->loop_count; i++) {
+        service->drain_orders[i] =
+            (struct drain_order){{.deliver = drain_loop}, server, &server->loops[i]};
+        MUST(pthread_create(&service->threads[i], NULL, run_loop, &service->drain_orders[i]) == 0);
+        service->threads_running++;
+    }
+}
+
+/* The signal thread: only wakes the main thread. */
+static void on_drain(void *arg)
+{
+    struct service *service = arg;
+    pthread_mutex_lock(&service->lock);
+    service->is_asked_to_drain = true;
+    pthread_cond_signal(&service->wake);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* Until the interval is over or, unless draining already, a drain is asked for. True: draining. */
+static bool wait_for_drain(struct service *service, int interval_ms, bool is_draining)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)interval_ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&service->lock);
+    while (is_draining || !service->is_asked_to_drain)
+        if (pthread_cond_timedwait(&service->wake, &service->lock, &until) != 0)
+            break;
+    is_draining = service->is_asked_to_drain;
+    pthread_mutex_unlock(&service->lock);
+    return is_draining;
+}
+
+static void start_drain(struct service *service)
+{
+    struct server *server = &service->server;
+    atomic_store(&server->is_draining, true);
+    log_info("draining", {"connections", .number = (int64_t)front_connections(server->front)});
+    for (size_t i = 0; i < server->loop_count; i++)
+        loop_post(&server->loops[i], &service->drain_orders[i].message);
+    cache_drop_memory(server->cache);
+}
+
+static bool is_drained(struct service *service)
+{
+    return front_connections(service->server.front) == 0 &&
+           flights_count(service->server.flights) == 0;
+}
+
+/* True: everything was answered before the deadline. */
+static bool serve_until_drained(struct service *service)
+{
+    while (!wait_for_drain(service, HOUSE_INTERVAL_MS, false))
+        if (service->server.shell)
+            shell_refresh(service->server.shell);
+    start_drain(service);
+    while (!is_drained(service)) {
+        if (clock_now().mono.ms >= worker_drain_deadline(service->setup).ms)
+            return false;
+        wait_for_drain(service, DRAIN_INTERVAL_MS, true);
+    }
+    return true;
+}
+
+/* --- taking down --- */
+
+static void stop_loops(struct service *service)
+{
+    for (size_t i = 0; i < service->threads_running; i++)
+        loop_stop(&service->server.loops[i]);
+    for (size_t i = 0; i < service->threads_running; i++)
+        pthread_join(service->threads[i], NULL);
+}
+
+/*
+ * What requests may still point to stays: the process ends. Only the store must be closed properly,
+ * after the threads that write to it.
+ */
+static int close_store(struct service *service)
+{
+    compressor_free(service->server.compressor);
+    return cache_close(service->server.cache) ? 0 : 1;
+}
+
+/* Kept reachable to the end of the process: libh2o has no call that frees its contexts. */
+static struct service *the_service;
+
+int edge_serve(const struct worker_setup *setup)
+{
+    char error[ERROR_BYTES] = "";
+    struct service *service = the_service = mem_alloc(sizeof(*service));
+    service->setup = setup;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&service->wake, &monotonic);
+    pthread_mutex_init(&service->lock, NULL);
+    if (!make_front(service, error)) /* certificates may be root's */
+        return worker_fail(setup, slice_of_string(error));
+    int status = worker_drop_privileges(setup);
+    if (status != 0)
+        return status;
+    if (!make_parts(service, error))
+        return worker_fail(setup, slice_of_string(error));
+    start_loops(service);
+    worker_on_drain(on_drain, service);
+    status = worker_ready(setup);
+    atomic_store(&service->server.is_ready, status == 0);
+    bool is_complete = status != 0 || serve_until_drained(service);
+    worker_on_drain(NULL, NULL);
+    if (!is_complete)
+        log_warn("drain deadline: connections are cut",
+                 {"connections", .number = (int64_t)front_connections(service->server.front)});
+    stop_loops(service);
+    int closed = close_store(service);
+    return status != 0 ? status : closed;
+}

@@ -1,0 +1,43 @@
+/* What all requests of a worker process share. Made by edge_serve() before the loops run, freed
+ * after they have ended. */
+#pragma once
+
+#include "cache/cache.h"
+#include "cache/flight.h"
+#include "cache/marks.h"
+#include "edge/http/front.h"
+#include "edge/loop.h"
+#include "edge/origin/origin.h"
+#include "edge/proc/shared.h"
+
+struct worker_setup;
+struct metrics;
+struct shell;
+struct compressor;
+struct error_pages;
+struct api;
+
+struct server {
+    const struct policy *policy;
+    struct shared *shared;
+    const struct worker_setup *setup; /* for worker_ask_reload() */
+    struct counters *counters;
+    struct metrics *metrics;
+    struct purge_table *purges;
+    struct cache *cache;
+    struct flights *flights;
+    struct marks *marks; /* keys that are not storable for now (semantics 3.1) */
+    struct marks
+        *invalidations; /* URLs that were marked stale within the last 10 s (semantics 6.1) */
+    struct origins *origins;
+    struct shell *shell; /* NULL: none configured */
+    struct error_pages *error_pages;
+    struct compressor *compressor; /* NULL: `compress` is off */
+    struct front *front;
+    struct api *api;
+    struct loop *loops;
+    size_t loop_count;
+    atomic_uint *refreshes; /* background renders under way, by origin index */
+    atomic_bool is_ready, is_draining;
+    struct instant started;
+};
