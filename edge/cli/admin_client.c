@@ -1,0 +1,230 @@
+/* See admin_client.h. */
+#include "edge/cli/admin_client.h"
+
+#include "edge/cli/http_exchange.h"
+#include "policy/load.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONNECT_MS = 5000, TOKEN_BYTES = 1024, SOCKETS_SHOWN = 10 };
+
+void admin_target_init(struct admin_target *target, const struct command *command)
+{
+    *target = (struct admin_target){.command = command};
+    arena_init(&target->arena);
+}
+
+void admin_target_fini(struct admin_target *target)
+{
+    arena_fini(&target->arena);
+}
+
+/* --- finding the daemon --- */
+
+static int from_config(struct admin_target *target)
+{
+    static struct diag diag; /* too large for the stack */
+    diag_init(&diag, &target->arena);
+    struct policy *policy = policy_load(&(struct policy_options){.path = target->config}, &diag);
+    if (!policy) {
+        fprintf(stderr, "%" SLICE_FMT "\n", SLICE_ARG(diag_text(&diag)));
+        return CLI_USAGE;
+    }
+    target->address = arena_copy(&target->arena, policy->admin_listen);
+    if (target->token_file.len == 0)
+        target->token_file = arena_copy(&target->arena, policy->admin_token_file);
+    policy_free(policy);
+    return CLI_OK;
+}
+
+static bool is_answering(slice address)
+{
+    int fd = http_connect(address, CONNECT_MS);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || errno == EACCES; /* there, if not for us: say so rather than "none" */
+}
+
+/* The sockets of the default places where somebody listens. */
+static size_t find_running(struct arena *arena, slice found[SOCKETS_SHOWN])
+{
+    const char *home = getenv("HOME");
+    glob_t paths = {0};
+    size_t count = 0;
+    slice own = arena_printf(arena, "%s/.cache/varve/*/admin.sock", home ? home : "");
+    glob("/var/lib/varve/admin.sock", 0, NULL, &paths);
+    if (home)
+        glob(own.ptr, GLOB_APPEND, NULL, &paths);
+    for (size_t i = 0; i < paths.gl_pathc && count < SOCKETS_SHOWN; i++) {
+        slice address = arena_printf(arena, "unix:%s", paths.gl_pathv[i]);
+        if (is_answering(address))
+            found[count++] = address;
+    }
+    globfree(&paths);
+    return count;
+}
+
+static int from_default_places(struct admin_target *target)
+{
+    slice found[SOCKETS_SHOWN];
+    size_t count = find_running(&target->arena, found);
+    if (count == 1) {
+        target->address = found[0];
+        return CLI_OK;
+    }
+    if (count == 0) {
+        fputs("varve: no running varve found; say where it is: --admin ADDR or --config FILE\n",
+              stderr);
+        return CLI_UNREACHABLE;
+    }
+    fputs("varve: more than one varve is running; choose with --admin:\n", stderr);
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "  --admin %" SLICE_FMT "\n", SLICE_ARG(found[i]));
+    return CLI_USAGE;
+}
+
+/* A bare path is a socket too. */
+static slice with_scheme(struct admin_target *target)
+{
+    slice address = target->address;
+    if (address.len && address.ptr[0] == '/')
+        return arena_printf(&target->arena, "unix:%" SLICE_FMT, SLICE_ARG(address));
+    return address;
+}
+
+int admin_find(struct admin_target *target)
+{
+    if (target->address.len) {
+        target->address = with_scheme(target);
+        return CLI_OK;
+    }
+    return target->config.len ? from_config(target) : from_default_places(target);
+}
+
+/* --- asking --- */
+
+static bool read_token(const struct admin_target *target, char token[TOKEN_BYTES])
+{
+    char path[4096];
+    token[0] = '\0';
+    if (target->token_file.len == 0 || slice_starts_with(target->address, SLICE("unix:")))
+        return true;
+    snprintf(path, sizeof(path), "%" SLICE_FMT, SLICE_ARG(target->token_file));
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(token, TOKEN_BYTES, file)) {
+        fprintf(stderr, "varve: cannot read the token file %s: %s\n", path,
+                file ? "it is empty" : strerror(errno));
+        if (file)
+            fclose(file);
+        return false;
+    }
+    fclose(file);
+    token[strcspn(token, "\r\n \t")] = '\0';
+    return true;
+}
+
+static slice request_text(const struct admin_target *target, const char *method, slice path,
+                          const char *body, const char *token, struct arena *arena)
+{
+    bool is_unix = slice_starts_with(target->address, SLICE("unix:"));
+    slice host = is_unix ? SLICE("localhost") : target->address;
+    slice authorization =
+        token[0] ? arena_printf(arena, "Authorization: Bearer %s\r\n", token) : SLICE_NONE;
+    slice content = SLICE_NONE;
+    if (body)
+        content = arena_printf(arena, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                               strlen(body));
+    return arena_printf(arena,
+                        "%s %" SLICE_FMT " HTTP/1.1\r\nHost: %" SLICE_FMT
+                        "\r\nAccept: */*\r\nConnection: close\r\n%" SLICE_FMT "%" SLICE_FMT
+                        "\r\n%s",
+                        method, SLICE_ARG(path), SLICE_ARG(host), SLICE_ARG(authorization),
+                        SLICE_ARG(content), body ? body : "");
+}
+
+static int unreachable(const struct admin_target *target, const char *why)
+{
+    fprintf(stderr, "varve: cannot reach the daemon at %" SLICE_FMT ": %s\n",
+            SLICE_ARG(target->address), why);
+    return CLI_UNREACHABLE;
+}
+
+int admin_request(const struct admin_target *target, const char *method, slice path,
+                  const char *body, int timeout_ms, struct admin_answer *answer)
+{
+    char token[TOKEN_BYTES], error[256];
+    struct arena arena;
+    *answer = (struct admin_answer){0};
+    if (!read_token(target, token))
+        return CLI_USAGE;
+    int fd = http_connect(target->address, CONNECT_MS);
+    if (fd < 0)
+        return unreachable(target, strerror(errno));
+    arena_init(&arena);
+    slice request = request_text(target, method, path, body, token, &arena);
+    bool is_ok = http_exchange(fd, request, timeout_ms, &answer->status, &answer->body,
+                               &answer->length, error);
+    arena_fini(&arena);
+    close(fd);
+    if (!is_ok)
+        return unreachable(target, error);
+    answer->json = json_loadb(answer->body, answer->length, 0, NULL);
+    return CLI_OK;
+}
+
+void admin_answer_fini(struct admin_answer *answer)
+{
+    json_decref(answer->json);
+    free(answer->body);
+    *answer = (struct admin_answer){0};
+}
+
+/* Problem documents (RFC 9457) say it in `detail` or `title`; others under `error` or `errors`. */
+static const char *complaint(const json_t *json)
+{
+    static const char *const NAMES[] = {"errors", "error", "detail", "reason", "title"};
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++) {
+        const char *text = json_string_value(json_object_get(json, NAMES[i]));
+        if (text)
+            return text;
+    }
+    return NULL;
+}
+
+int admin_judge(const struct admin_target *target, const struct admin_answer *answer)
+{
+    if (answer->status >= 200 && answer->status <= 299)
+        return CLI_OK;
+    const char *why = complaint(answer->json);
+    if (why)
+        fprintf(stderr, "varve %s: %s\n", target->command->name, why);
+    else if (answer->status == 401 || answer->status == 403)
+        fprintf(stderr, "varve %s: the daemon wants a token: --token-file FILE\n",
+                target->command->name);
+    else
+        fprintf(stderr, "varve %s: the daemon answers with status %d\n", target->command->name,
+                answer->status);
+    return CLI_FAILED;
+}
+
+slice url_encode(slice text, struct arena *arena)
+{
+    static const char HEX[] = "0123456789ABCDEF";
+    char *out = arena_alloc(arena, 3 * text.len + 1);
+    size_t length = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+        if (!is_plain)
+            out[length++] = '%';
+        out[length++] = is_plain ? (char)c : HEX[c >> 4];
+        if (!is_plain)
+            out[length++] = HEX[c & 15];
+    }
+    return slice_of(out, length);
+}

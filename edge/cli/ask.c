@@ -1,0 +1,172 @@
+/* The commands that ask the daemon one thing: explain, variants, slots, stat, reload. */
+#include "edge/cli/options.h"
+#include "edge/cli/print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ONCE = OPTION_OWN, RELOAD_MS = 600000 /* it may wait for a draining worker */ };
+
+static const struct option OPTIONS[] = {DAEMON_OPTIONS_ROWS, {NULL, 0, NULL, 0}};
+static const struct option STAT_OPTIONS[] = {
+    {"once", no_argument, NULL, ONCE}, DAEMON_OPTIONS_ROWS, {NULL, 0, NULL, 0}};
+
+/* --- explain, variants --- */
+
+struct question {
+    struct admin_target *target;
+    slice headers; /* "&header=N%3A%20v" for each -H */
+};
+
+static bool take_header(int option, slice value, void *arg)
+{
+    struct question *question = arg;
+    struct arena *arena = &question->target->arena;
+    (void)option; /* -H is the only one */
+    if (slice_find(value, ':', 0) == value.len) {
+        cli_usage(question->target->command, "-H wants 'NAME: VALUE', not \"%" SLICE_FMT "\"",
+                  SLICE_ARG(value));
+        return false;
+    }
+    question->headers =
+        arena_printf(arena, "%" SLICE_FMT "&header=%" SLICE_FMT, SLICE_ARG(question->headers),
+                     SLICE_ARG(url_encode(value, arena)));
+    return true;
+}
+
+static int ask_about_url(int argc, char **argv, struct admin_target *target, const char *path,
+                         bool with_headers)
+{
+    struct question question = {target, SLICE_NONE};
+    int status = options_read(argc, argv, with_headers ? "H:" : "", OPTIONS, target,
+                              with_headers ? take_header : NULL, &question);
+    if (status >= 0)
+        return status;
+    if (argc - optind != 1)
+        return cli_usage(target->command, "wants one URL");
+    slice url = url_encode(slice_of_string(argv[optind]), &target->arena);
+    slice text = arena_printf(&target->arena, "%s?url=%" SLICE_FMT "%" SLICE_FMT, path,
+                              SLICE_ARG(url), SLICE_ARG(question.headers));
+    return daemon_ask(target, "GET", text, NULL, ASK_MS);
+}
+
+int cli_explain(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    admin_target_init(&target, self);
+    int status = ask_about_url(argc, argv, &target, "/v1/explain", true);
+    admin_target_fini(&target);
+    return status;
+}
+
+int cli_variants(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    admin_target_init(&target, self);
+    int status = ask_about_url(argc, argv, &target, "/v1/variants", false);
+    admin_target_fini(&target);
+    return status;
+}
+
+/* --- without words --- */
+
+/* -1: go on. */
+static int read_bare(int argc, char **argv, const struct option *rows, struct admin_target *target,
+                     option_taker take, void *arg)
+{
+    int status = options_read(argc, argv, "", rows, target, take, arg);
+    if (status < 0 && optind < argc)
+        return cli_usage(target->command, "unexpected \"%s\"", argv[optind]);
+    return status;
+}
+
+int cli_slots(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    admin_target_init(&target, self);
+    int status = read_bare(argc, argv, OPTIONS, &target, NULL, NULL);
+    if (status < 0)
+        status = daemon_ask(&target, "GET", SLICE("/v1/slots"), NULL, ASK_MS);
+    admin_target_fini(&target);
+    return status;
+}
+
+static bool take_once(int option, slice value, void *arg)
+{
+    (void)value;
+    bool *once = arg;
+    return *once = option == ONCE;
+}
+
+/* Until Ctrl-C, or the daemon is gone. On a terminal each second replaces the last. */
+static int watch(struct admin_target *target)
+{
+    const struct timespec second = {.tv_sec = 1};
+    bool is_terminal = isatty(STDOUT_FILENO) && !target->wants_json;
+    for (;;) {
+        if (is_terminal)
+            fputs("\033[H\033[2J", stdout);
+        int status = daemon_ask(target, "GET", SLICE("/v1/stats"), NULL, ASK_MS);
+        if (status != CLI_OK || ferror(stdout))
+            return status;
+        if (!is_terminal && !target->wants_json)
+            putchar('\n');
+        nanosleep(&second, NULL);
+    }
+}
+
+int cli_stat(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    bool once = false;
+    admin_target_init(&target, self);
+    int status = read_bare(argc, argv, STAT_OPTIONS, &target, take_once, &once);
+    if (status < 0)
+        status =
+            once ? daemon_ask(&target, "GET", SLICE("/v1/stats"), NULL, ASK_MS) : watch(&target);
+    admin_target_fini(&target);
+    return status;
+}
+
+/* --- reload --- */
+
+static int judge_reload(const struct admin_target *target, const struct admin_answer *answer)
+{
+    const char *result = json_string_value(json_object_get(answer->json, "result"));
+    const char *errors = json_string_value(json_object_get(answer->json, "errors"));
+    bool is_ok = result && strcmp(result, "ok") == 0;
+    if (target->wants_json)
+        print_answer(answer, true);
+    else if (is_ok)
+        puts("reloaded");
+    else if (errors)
+        fprintf(stderr, "%s\nvarve reload: failed; the old policy stays in force\n", errors);
+    else
+        return admin_judge(target, answer) == CLI_OK ? CLI_OK : CLI_FAILED;
+    return is_ok ? CLI_OK : CLI_FAILED;
+}
+
+static int reload(struct admin_target *target)
+{
+    struct admin_answer answer = {0};
+    int status = admin_find(target);
+    if (status == CLI_OK)
+        status = admin_request(target, "POST", SLICE("/v1/reload"), "{}", RELOAD_MS, &answer);
+    if (status == CLI_OK)
+        status = judge_reload(target, &answer);
+    admin_answer_fini(&answer);
+    return status;
+}
+
+int cli_reload(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    admin_target_init(&target, self);
+    int status = read_bare(argc, argv, OPTIONS, &target, NULL, NULL);
+    if (status < 0)
+        status = reload(&target);
+    admin_target_fini(&target);
+    return status;
+}

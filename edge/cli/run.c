@@ -1,0 +1,174 @@
+/* `varve run`: the master, and the one block of lines that says what is being served. */
+#include "edge/cli/cli.h"
+#include "edge/cli/version.h"
+#include "edge/proc/master.h"
+#include "edge/proc/worker.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const struct option OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"listen", required_argument, NULL, 'l'},
+    {"shell", required_argument, NULL, 's'},
+    {"store", required_argument, NULL, 'd'},
+    {"vcl", required_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* --- the block at start --- */
+
+static void print_size(const char *what, uint64_t bytes)
+{
+    static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    double value = (double)bytes;
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    fprintf(stderr, "%.4g %s%s", value, UNITS[unit], what);
+}
+
+static void print_duration(const char *name, duration d)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } UNITS[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    if (!duration_is_given(d)) {
+        fprintf(stderr, " %s response", name);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(UNITS) / sizeof(*UNITS); i++) {
+        if (d.ms % UNITS[i].ms != 0 && UNITS[i].ms > 1)
+            continue;
+        fprintf(stderr, " %s %lld%s", name, (long long)(d.ms / UNITS[i].ms), UNITS[i].unit);
+        return;
+    }
+}
+
+/* As something to click on, where that is possible. */
+static void print_address(const struct listen_config *listen)
+{
+    bool has_scheme = slice_starts_with(listen->address, SLICE("unix:"));
+    bool has_host = listen->address.len && listen->address.ptr[0] != ':';
+    fprintf(stderr, "  listening on  %s%s%" SLICE_FMT "\n",
+            has_scheme ? "" : (listen->tls_count ? "https://" : "http://"),
+            has_scheme || has_host ? "" : "127.0.0.1", SLICE_ARG(listen->address));
+}
+
+static void print_origin(const struct origin_config *origin)
+{
+    fprintf(stderr, "  origin        %" SLICE_FMT ":", SLICE_ARG(origin->name));
+    for (size_t i = 0; i < origin->worker_count; i++)
+        fprintf(stderr, " %" SLICE_FMT, SLICE_ARG(origin->workers[i].url));
+    if (origin->slots)
+        fprintf(stderr, ", %u request%s at a time each", origin->slots,
+                origin->slots == 1 ? "" : "s");
+    fputc('\n', stderr);
+}
+
+static const char *logged_in_text(enum when_logged_in when)
+{
+    static const char *const TEXTS[] = {"pass", "shell", "cache", "another origin"};
+    return TEXTS[when];
+}
+
+static void print_route(const struct route *route)
+{
+    fprintf(stderr, "  route         %-20" SLICE_FMT, SLICE_ARG(route->match));
+    if (!route->is_cacheable) {
+        fputs(" never cached\n", stderr);
+        return;
+    }
+    if (duration_is_given(route->ttl.value))
+        print_duration("ttl", route->ttl.value);
+    else
+        fputs(" stores what the renderer marks", stderr);
+    print_duration("; stale: while_revalidate", route->stale.while_revalidate);
+    print_duration(", if_error", route->stale.if_error);
+    if (route->keep_old.ms > 0)
+        print_duration("; keep_old", route->keep_old);
+    fprintf(stderr, "; logged in: %s\n", logged_in_text(route->when_logged_in));
+}
+
+static void print_store(const struct policy *policy)
+{
+    fprintf(stderr, "  store         %" SLICE_FMT ", ",
+            SLICE_ARG(policy->store_path.len ? policy->store_path : SLICE("memory only")));
+    print_size(" on disk, ", policy->store_bytes);
+    print_size(" in memory\n", policy->memory_bytes);
+}
+
+enum { ROUTES_SHOWN = 20 };
+
+/* On stderr: stdout may be the access log. */
+static void print_start(void *arg, const struct policy *policy)
+{
+    (void)arg;
+    fprintf(stderr, "varve %s is ready\n", VARVE_VERSION);
+    for (size_t i = 0; i < policy->listen_count; i++)
+        print_address(&policy->listen[i]);
+    if (policy->path.len)
+        fprintf(stderr, "  policy        %" SLICE_FMT "\n", SLICE_ARG(policy->path));
+    for (size_t i = 0; i < policy->origin_count; i++)
+        print_origin(&policy->origins[i]);
+    for (size_t i = 0; i < policy->route_count && i < ROUTES_SHOWN; i++)
+        print_route(&policy->routes[i]);
+    if (policy->route_count > ROUTES_SHOWN)
+        fprintf(stderr, "  … and %zu more routes\n", policy->route_count - ROUTES_SHOWN);
+    if (policy->shell_file.len)
+        fprintf(stderr, "  shell         %" SLICE_FMT "\n", SLICE_ARG(policy->shell_file));
+    print_store(policy);
+    fprintf(stderr, "  admin         %" SLICE_FMT "\n", SLICE_ARG(policy->admin_listen));
+}
+
+/* --- options --- */
+
+static int take(int option, struct policy_options *policy, const struct command *self)
+{
+    slice value = slice_of_string(optarg);
+    switch (option) {
+    case 'c':
+        policy->path = value;
+        return CLI_OK;
+    case 'l':
+        policy->listen = value;
+        return CLI_OK;
+    case 's':
+        policy->shell = value;
+        return CLI_OK;
+    case 'd':
+        policy->store_path = value;
+        return CLI_OK;
+    case 'v':
+        return cli_usage(self, "--vcl: VCL is not supported by this version");
+    default:
+        fprintf(stderr, "try: varve %s --help\n", self->name); /* getopt said what is wrong */
+        return CLI_USAGE;
+    }
+}
+
+int cli_run(int argc, char **argv, const struct command *self)
+{
+    struct master_options options = {.enter = worker_enter, .on_ready = print_start};
+    struct policy_options *policy = &options.policy;
+    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+        if (option == 'h')
+            return cli_help(self);
+        int status = take(option, policy, self);
+        if (status != CLI_OK)
+            return status;
+    }
+    if (argc - optind > 1)
+        return cli_usage(self, "one ORIGIN-URL at most; use a policy file for more");
+    if (optind < argc)
+        policy->origin_url = slice_of_string(argv[optind]);
+    if (policy->path.len == 0 && policy->origin_url.len == 0) {
+        if (access("varve.yaml", R_OK) != 0)
+            return cli_usage(self, "needs --config FILE or an ORIGIN-URL");
+        policy->path = SLICE("varve.yaml");
+    }
+    return master_run(&options);
+}
