@@ -30,6 +30,7 @@ struct yaml_entry {
 struct yaml_node {
     enum yaml_kind kind;
     bool is_plain;         /* YAML_SCALAR: written without quotes */
+    bool is_reported;      /* for the reader: what is wrong here has been said already */
     unsigned line, column; /* from 1 */
     slice file;
     slice text;                 /* YAML_SCALAR */

@@ -1,0 +1,421 @@
+/* Listeners, hosts, address ranges, and the other settings of the front. */
+#include "policy/loader.h"
+
+#include <stdio.h>
+
+enum { LISTEN_MAX = 64, CERTIFICATES_MAX = 100, ERROR_PAGES_MAX = 64, THREADS_MAX = 256 };
+
+/* --- addresses to listen on --- */
+
+static bool parse_port(slice text, uint16_t *port)
+{
+    uint64_t value;
+    if (text.len > 5 || !slice_to_u64(text, &value) || value > UINT16_MAX)
+        return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+bool parse_listen_address(slice text, struct address_text *address)
+{
+    *address = (struct address_text){0};
+    if (slice_starts_with(text, SLICE("unix:"))) {
+        address->is_unix = true;
+        address->host = slice_from(text, 5);
+        return address->host.len > 0 && address->host.len < 108; /* sun_path */
+    }
+    size_t colon = text.len;
+    while (colon > 0 && text.ptr[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !parse_port(slice_from(text, colon), &address->port))
+        return false;
+    slice host = slice_until(text, colon - 1);
+    bool is_bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    struct ip_address ip;
+    if (slice_find(host, ':', 0) < host.len && !is_bracketed)
+        return false; /* "::1:80" could mean two things */
+    address->host = is_bracketed ? slice_of(host.ptr + 1, host.len - 2) : host;
+    return host.len == 0 || ip_parse(host, &ip);
+}
+
+static void parse_address(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                          void *base)
+{
+    slice text;
+    struct address_text address;
+    if (!scalar_text(l, s, node, &text))
+        return;
+    if (parse_listen_address(text, &address))
+        *(slice *)setting_member(s, base) = text;
+    else
+        fail_expected(l, s, node, s->type->expected);
+}
+
+static bool print_address(struct writer *w, const struct setting *s, const void *base)
+{
+    write_scalar(w, *(const slice *)setting_member_view(s, base));
+    return true;
+}
+
+static void parse_certificates(struct loader *l, const struct setting *s,
+                               const struct yaml_node *node, void *base)
+{
+    struct listen_config *listen = base;
+    size_t count = node->kind == YAML_LIST ? node->count : 1;
+    if (node->kind == YAML_SCALAR || count > CERTIFICATES_MAX || count == 0) {
+        fail_expected(l, s, node, "a list such as [{cert: site.pem, key: site.key}]");
+        return;
+    }
+    listen->tls = arena_array(l->arena, struct tls_certificate, count);
+    listen->tls_count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *item = node->kind == YAML_LIST ? node->items[i] : node;
+        struct tls_certificate *tls = &listen->tls[i];
+        section_parse(l, s->section, item, tls);
+        if (item->kind == YAML_MAP &&
+            (!yaml_get(item, SLICE("cert")) || !yaml_get(item, SLICE("key"))))
+            fail(l, item, "a certificate needs both \"cert\" and \"key\"");
+    }
+}
+
+static bool print_certificates(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct listen_config *listen = base;
+    (void)s;
+    if (listen->tls_count == 0)
+        return false;
+    for (size_t i = 0; i < listen->tls_count; i++) {
+        write_format(w, i == 0 ? "[{cert: " : ", {cert: ");
+        write_scalar(w, listen->tls[i].cert_path);
+        write_format(w, ", key: ");
+        write_scalar(w, listen->tls[i].key_path);
+        write_format(w, "}");
+    }
+    write_format(w, "]");
+    return true;
+}
+
+static void parse_listener(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                           struct listen_config *listen)
+{
+    section_defaults(l, s->section, listen);
+    if (node->kind != YAML_MAP) {
+        const struct setting *address = section_find(s->section, SLICE("address"));
+        address->type->parse(l, address, node, listen);
+        return;
+    }
+    section_parse(l, s->section, node, listen);
+    if (!yaml_get(node, SLICE("address")))
+        fail(l, node, "a listener needs an \"address\", such as \":8080\"");
+}
+
+static void check_listen_twice(struct loader *l, const struct yaml_node *node, size_t i)
+{
+    const struct listen_config *listen = l->policy->listen;
+    for (size_t j = 0; j < i; j++)
+        if (listen[i].address.len && slice_equal(listen[i].address, listen[j].address))
+            fail(l, node, "address \"%" SLICE_FMT "\" is listed twice",
+                 SLICE_ARG(listen[i].address));
+}
+
+static void parse_listen(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                         void *base)
+{
+    struct policy *policy = base;
+    size_t count = node->kind == YAML_LIST ? node->count : 1;
+    if (count == 0 || count > LISTEN_MAX) {
+        fail(l, node, "\"listen\": expected 1 to %d addresses, got %zu", LISTEN_MAX, count);
+        return;
+    }
+    policy->listen = arena_array(l->arena, struct listen_config, count);
+    policy->listen_count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *item = node->kind == YAML_LIST ? node->items[i] : node;
+        parse_listener(l, s, item, &policy->listen[i]);
+        check_listen_twice(l, item, i);
+    }
+}
+
+static void print_listen(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct policy *policy = base;
+    write_key(w, s->key);
+    write_format(w, "\n");
+    w->indent += 4;
+    for (size_t i = 0; i < policy->listen_count; i++) {
+        w->is_item = true;
+        section_print(w, s->section, &policy->listen[i]);
+    }
+    w->indent -= 4;
+}
+
+/* --- hosts --- */
+
+static bool is_host_name(slice name)
+{
+    slice label;
+    while (slice_next(&name, '.', &label)) {
+        if (label.len == 0 || label.len > 63)
+            return false;
+        for (size_t i = 0; i < label.len; i++) {
+            char c = ascii_lower(label.ptr[i]);
+            if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool is_host_pattern(slice text)
+{
+    struct ip_address ip;
+    if (text.len > 2 && text.ptr[0] == '[')
+        return ip_parse(text, &ip);
+    if (slice_starts_with(text, SLICE("*.")))
+        text = slice_from(text, 2);
+    return text.len > 0 && text.len <= 253 && is_host_name(text);
+}
+
+static void parse_hosts(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                        void *base)
+{
+    struct policy *policy = base;
+    const struct yaml_node *const *items;
+    size_t count;
+    if (!node_items(l, s, node, &items, &count))
+        return;
+    policy->hosts.at = arena_array(l->arena, slice, count);
+    for (size_t i = 0; i < count; i++) {
+        slice host;
+        if (!scalar_text(l, s, items[i], &host))
+            continue;
+        if (host.len > 1 && host.ptr[host.len - 1] == '.')
+            host.len--;
+        if (slice_equal(host, SLICE("*")))
+            fail(l, items[i], "\"hosts\": \"*\" is every host: leave \"hosts\" out");
+        else if (!is_host_pattern(host))
+            fail_expected(l, s, items[i], s->type->expected);
+        else
+            policy->hosts.at[policy->hosts.count++] = arena_copy_lower(l->arena, host);
+    }
+}
+
+static bool print_hosts(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct policy *policy = base;
+    (void)s;
+    if (policy->hosts.count)
+        write_list(w, &policy->hosts);
+    return policy->hosts.count > 0;
+}
+
+/* --- address ranges --- */
+
+static void parse_addresses(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                            void *base)
+{
+    struct ip_ranges *ranges = setting_member(s, base);
+    const struct yaml_node *const *items;
+    size_t count;
+    if (!node_items(l, s, node, &items, &count))
+        return;
+    ranges->at = arena_array(l->arena, struct ip_range, count);
+    ranges->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        slice text;
+        if (!scalar_text(l, s, items[i], &text))
+            continue;
+        if (ip_range_parse(text, &ranges->at[ranges->count]))
+            ranges->count++;
+        else
+            fail_expected(l, s, items[i], s->type->expected);
+    }
+}
+
+static void write_range(struct writer *w, const struct ip_range *range)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char buffer[IP_TEXT_BYTES], text[IP_TEXT_BYTES + 8];
+    slice address = ip_format(&range->network, buffer);
+    bool is_v4 =
+        memcmp(range->network.bytes, mapped, sizeof(mapped)) == 0 && range->prefix_bits >= 96;
+    int length = snprintf(text, sizeof(text), "%" SLICE_FMT "/%u", SLICE_ARG(address),
+                          range->prefix_bits - (is_v4 ? 96 : 0));
+    write_scalar(w, slice_of(text, (size_t)length));
+}
+
+static bool print_addresses(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct ip_ranges *ranges = setting_member_view(s, base);
+    write_format(w, "[");
+    for (size_t i = 0; i < ranges->count; i++) {
+        write_format(w, i ? ", " : "");
+        write_range(w, &ranges->at[i]);
+    }
+    write_format(w, "]");
+    return true;
+}
+
+/* --- the rest --- */
+
+static void parse_threads(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                          void *base)
+{
+    struct policy *policy = base;
+    uint64_t value;
+    if (scalar_is(node, "auto"))
+        policy->threads = machine_threads("");
+    else if (node->kind == YAML_SCALAR && slice_to_u64(node->text, &value) && value >= 1 &&
+             value <= THREADS_MAX)
+        policy->threads = (unsigned)value;
+    else
+        fail_expected(l, s, node, s->type->expected);
+}
+
+static bool print_threads(struct writer *w, const struct setting *s, const void *base)
+{
+    (void)s;
+    write_format(w, "%u", ((const struct policy *)base)->threads);
+    return true;
+}
+
+static void parse_error_page(struct loader *l, const struct setting *s,
+                             const struct yaml_entry *entry, struct error_page *page)
+{
+    uint64_t status;
+    if (!slice_to_u64(entry->key->text, &status) || status < 400 || status > 599)
+        fail(l, entry->key,
+             "\"error_page\": expected a status from 400 to 599, got \"%" SLICE_FMT "\"",
+             SLICE_ARG(slice_until(entry->key->text, 40)));
+    else
+        page->status = (unsigned)status;
+    slice path;
+    if (scalar_text(l, s, entry->value, &path))
+        page->path = path_beside(l->arena, entry->value->file, path);
+}
+
+static void parse_error_pages(struct loader *l, const struct setting *s,
+                              const struct yaml_node *node, void *base)
+{
+    struct policy *policy = base;
+    if (node->kind != YAML_MAP || node->count > ERROR_PAGES_MAX) {
+        fail_expected(l, s, node, "a mapping such as {503: busy.html}");
+        return;
+    }
+    policy->error_pages = arena_array(l->arena, struct error_page, node->count);
+    policy->error_page_count = node->count;
+    for (size_t i = 0; i < node->count; i++)
+        parse_error_page(l, s, &node->entries[i], &policy->error_pages[i]);
+}
+
+static bool print_error_pages(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct policy *policy = base;
+    (void)s;
+    for (size_t i = 0; i < policy->error_page_count; i++) {
+        write_format(w, "%s%u: ", i ? ", " : "{", policy->error_pages[i].status);
+        write_scalar(w, policy->error_pages[i].path);
+    }
+    write_format(w, "}");
+    return policy->error_page_count > 0;
+}
+
+static void parse_access_log(struct loader *l, const struct setting *s,
+                             const struct yaml_node *node, void *base)
+{
+    struct policy *policy = base;
+    if (scalar_is(node, "none"))
+        policy->access_log_path = SLICE_NONE;
+    else if (node->kind == YAML_SCALAR)
+        fail_expected(l, s, node, "none, or a mapping such as {path: access.log, format: json}");
+    else
+        section_parse(l, s->section, node, base);
+}
+
+static void print_access_log(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct policy *policy = base;
+    if (policy->access_log_path.len) {
+        setting_section.print_block(w, s, base);
+        return;
+    }
+    write_key(w, s->key);
+    write_format(w, " none\n");
+}
+
+/* Subsets of the few words that this version knows, in the order given. */
+static void parse_known(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                        void *base, const char *words)
+{
+    struct slices *list = setting_member(s, base);
+    const struct yaml_node *const *items;
+    size_t count;
+    if (!node_items(l, s, node, &items, &count))
+        return;
+    list->at = arena_array(l->arena, slice, count);
+    list->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned index;
+        if (items[i]->kind != YAML_SCALAR || !word_index(words, items[i]->text, &index)) {
+            fail_word(l, s, items[i], words);
+            continue;
+        }
+        slice word = word_at(words, index);
+        for (size_t j = 0; j < list->count; j++)
+            if (slice_equal(list->at[j], word))
+                fail(l, items[i], "\"%" SLICE_FMT "\" is listed twice", SLICE_ARG(word));
+        list->at[list->count++] = word;
+    }
+}
+
+static void parse_codings(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                          void *base)
+{
+    parse_known(l, s, node, base, "br|gzip");
+}
+
+static void parse_methods(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                          void *base)
+{
+    parse_known(l, s, node, base, "PURGE");
+}
+
+static bool print_list(struct writer *w, const struct setting *s, const void *base)
+{
+    write_list(w, setting_member_view(s, base));
+    return true;
+}
+
+const struct setting_type setting_address = {
+    .name = "address",
+    .expected =
+        "an address such as \":8080\", \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/path\"",
+    .parse = parse_address,
+    .print = print_address};
+const struct setting_type setting_certificates = {
+    .name = "list of certificates", .parse = parse_certificates, .print = print_certificates};
+const struct setting_type setting_listen = {
+    .name = "list of addresses", .parse = parse_listen, .print_block = print_listen};
+const struct setting_type setting_hosts = {
+    .name = "list of hosts",
+    .expected = "a host name, with \"*.\" only in front, and no port",
+    .parse = parse_hosts,
+    .print = print_hosts};
+const struct setting_type setting_addresses = {
+    .name = "list of address ranges",
+    .expected =
+        "an address or a range such as 10.0.0.0/8 or 2001:db8::/32, no bits behind the prefix",
+    .parse = parse_addresses,
+    .print = print_addresses};
+const struct setting_type setting_threads = {.name = "auto or number",
+                                             .expected = "auto, or a number from 1 to 256",
+                                             .parse = parse_threads,
+                                             .print = print_threads};
+const struct setting_type setting_error_pages = {
+    .name = "status: path", .parse = parse_error_pages, .print = print_error_pages};
+const struct setting_type setting_access_log = {
+    .name = "none or mapping", .parse = parse_access_log, .print_block = print_access_log};
+const struct setting_type setting_codings = {
+    .name = "list of br, gzip", .parse = parse_codings, .print = print_list};
+const struct setting_type setting_methods = {
+    .name = "list of PURGE", .parse = parse_methods, .print = print_list};
