@@ -48,7 +48,11 @@ static bool parse(slice text, struct ip_address *address, bool *is_v4)
     bool is_bracketed = text.len >= 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
     if (is_bracketed)
         text = slice_of(text.ptr + 1, text.len - 2);
-    return parse_plain(text, address, is_v4) && !(is_bracketed && *is_v4);
+    struct ip_address found;
+    if (!parse_plain(text, &found, is_v4) || (is_bracketed && *is_v4))
+        return false;
+    *address = found;
+    return true;
 }
 
 bool ip_parse(slice text, struct ip_address *address)
