@@ -36,10 +36,11 @@ static void put_escaped(struct log_text *line, slice text)
 
 static bool needs_quotes(slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] <= ' ' || text.ptr[i] == '"' || text.ptr[i] == '=' || text.ptr[i] == '\\' ||
-            text.ptr[i] == 0x7f)
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
             return true;
+    }
     return text.len == 0;
 }
 
