@@ -9,6 +9,7 @@
  */
 #include "edge/proc/state.h"
 
+#include "cache/store.h"
 #include "edge/proc/set_aside.h"
 
 #include <errno.h>
@@ -22,9 +23,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* cache/store: is the data file as long as its last page says? True also when there is none. */
-bool store_file_is_whole(slice dir);
 
 enum {
     LINE_BYTES = 128,
@@ -85,7 +83,7 @@ static bool is_same_boot(uint64_t boot)
 }
 
 /* Why the data cannot be trusted, or NULL. */
-static const char *judge(int read_result, const struct record *record, slice data)
+static const char *judge(int read_result, const struct record *record, slice store)
 {
     if (read_result <= 0)
         return read_result == 0 ? "it has no state file" : "its state file is damaged";
@@ -93,7 +91,7 @@ static const char *judge(int read_result, const struct record *record, slice dat
         return "it was written in another format";
     if (!record->is_clean && !record->is_synced && !is_same_boot(record->boot))
         return "the machine went down while it was written";
-    if (!store_file_is_whole(data))
+    if (!store_file_is_whole(store))
         return "its data file is shorter than its last page";
     return NULL;
 }
@@ -277,14 +275,9 @@ static enum store_open prepare(struct store_state *state, char *text)
 
 static bool begin(struct store_state *state, char *text)
 {
-    char path[PATH_MAX], data[PATH_MAX];
+    char path[PATH_MAX];
     snprintf(path, sizeof(path), "%" SLICE_FMT, SLICE_ARG(state->path));
-    snprintf(data, sizeof(data), "%.3000s/f%d", path, STORE_FORMAT);
     int error = write_record(state, false); /* before there is data: data without state is bad */
-    if (!error && mkdir(data, 0700) != 0 && errno != EEXIST)
-        error = errno;
-    if (!error)
-        error = give_tree(data, &state->owner);
     if (!error)
         error = give_tree(path, &state->owner);
     if (error)
@@ -297,13 +290,9 @@ static bool begin(struct store_state *state, char *text)
 static enum store_open settle(struct store_state *state, bool sync, wall_time now, char *text)
 {
     struct record record = {0};
-    struct arena arena;
-    arena_init(&arena);
     int result = read_record(state->path, &record);
     bool is_empty = !store_has_data(state->path);
-    const char *why =
-        is_empty ? NULL : judge(result, &record, store_data_path(state->path, &arena));
-    arena_fini(&arena);
+    const char *why = is_empty ? NULL : judge(result, &record, state->path);
     state->is_synced = sync && (is_empty || why || record.is_clean || record.is_synced);
     if (!why)
         return STORE_OPENED;
@@ -342,13 +331,6 @@ void state_close(struct store_state *state)
     if (state->lock >= 0)
         close(state->lock);
     state->lock = -1;
-}
-
-slice store_data_path(slice store, struct arena *arena)
-{
-    if (store.len == 0)
-        return SLICE_NONE;
-    return arena_printf(arena, "%" SLICE_FMT "/f%d", SLICE_ARG(store), STORE_FORMAT);
 }
 
 slice store_purges_path(slice store, struct arena *arena)

@@ -6,7 +6,7 @@
  *   STORE/lock      held exclusively while any process of this varve lives; holds the master's pid
  *   STORE/state     format, boot id, clean, synced; replaced by rename
  *   STORE/purges    the purge log (cache/purge.h); never set aside: old purges harm no new store
- *   STORE/f1/       LMDB, of format 1
+ *   STORE/f1/       LMDB, of format 1 (cache/store.c)
  *   STORE/admin.sock
  *   STORE.bad-TIME/ what was set aside last (STORE/bad-TIME where the parent may not be written)
  */
@@ -44,6 +44,5 @@ __attribute__((warn_unused_result)) int state_set_sync(struct store_state *state
 bool state_set_aside(struct store_state *state, const char *why, wall_time now, char *text);
 void state_close(struct store_state *state);
 
-/* "STORE/f1" and "STORE/purges"; empty without a store. */
-slice store_data_path(slice store, struct arena *arena);
+/* "STORE/purges"; empty without a store. */
 slice store_purges_path(slice store, struct arena *arena);

@@ -160,18 +160,15 @@ static int serve_with_log(struct worker_setup *setup)
     return status;
 }
 
-static void close_all(struct worker_args *args, struct shared *shared)
-{
-    shared_unmap(shared);
-    if (args->ready >= 0)
-        close(args->ready);
-    args->ready = -1;
-}
-
+/*
+ * The process ends when this returns. What edge_serve() was given stays until then: a helper thread
+ * that nobody waits for (a name that is being looked up) may still read it.
+ */
 int worker_enter(struct worker_args *args, struct policy *policy)
 {
-    int sockets[LISTEN_MAX], status = EXIT_FAILURE;
-    struct arena arena;
+    static int sockets[LISTEN_MAX];
+    static struct arena arena;
+    int status = EXIT_FAILURE;
     struct shared *shared = shared_map(args->shared);
     if (!shared || args->place >= WORKER_PLACES)
         return fail_with(args, SLICE("cannot map the shared memory"), EXIT_FAILURE);
@@ -181,21 +178,23 @@ int worker_enter(struct worker_args *args, struct policy *policy)
     if (args->store_bytes)
         policy->store_bytes = args->store_bytes;
     fit_to_files(policy);
-    struct worker_setup setup = {
+    static struct worker_setup setup;
+    setup = (struct worker_setup){
         .policy = policy,
         .shared = shared,
         .place = &shared->places[args->place],
         .listeners = sockets,
         .listener_count = args->listeners.count,
         .admin = args->admin,
-        .data_path = store_data_path(policy->store_path, &arena),
+        .data_path = policy->store_path,
         .purges_path = store_purges_path(policy->store_path, &arena),
         .args = args,
     };
     if (die_with_parent(shared->master)) /* else nobody is there to serve for */
         status = serve_with_log(&setup);
-    close_all(args, shared);
-    arena_fini(&arena);
+    if (args->ready >= 0)
+        close(args->ready);
+    args->ready = -1;
     return status;
 }
 
@@ -213,7 +212,8 @@ int worker_main(int argc, char **argv)
 {
     static struct worker_args args;
     static struct diag diag; /* large; and this runs once per process */
-    struct arena arena;
+    static struct policy *policy;
+    static struct arena arena;
     if (!worker_args_parse(argc, argv, &args)) {
         fputs("varve: `worker` is started by `varve run`, not by hand\n", stderr);
         return EXIT_BAD_POLICY;
@@ -221,17 +221,11 @@ int worker_main(int argc, char **argv)
     keep_from_children(&args);
     arena_init(&arena);
     diag_init(&diag, &arena);
-    struct policy *policy = policy_load(&args.options, &diag);
-    int status;
+    policy = policy_load(&args.options, &diag);
     if (!policy)
-        status = fail_with(&args, diag_text(&diag), EXIT_BAD_POLICY);
-    else if (!is_the_masters(policy, &args, &arena))
-        status =
-            fail_with(&args, SLICE("the policy file changed while it was loaded: reload again"),
-                      EXIT_BAD_POLICY);
-    else
-        status = worker_enter(&args, policy);
-    policy_free(policy);
-    arena_fini(&arena);
-    return status;
+        return fail_with(&args, diag_text(&diag), EXIT_BAD_POLICY);
+    if (!is_the_masters(policy, &args, &arena))
+        return fail_with(&args, SLICE("the policy file changed while it was loaded: reload again"),
+                         EXIT_BAD_POLICY);
+    return worker_enter(&args, policy);
 }

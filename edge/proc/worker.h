@@ -26,7 +26,7 @@ struct worker_setup {
     const int *listeners;       /* listening sockets, in the order of policy->listen */
     size_t listener_count;
     int admin;                /* listening socket of the admin API; -1: none */
-    slice data_path;          /* directory for LMDB (it exists); empty: no store */
+    slice data_path;          /* STORE, for cache_config.path; it exists. Empty: no store */
     slice purges_path;        /* the purge log; empty: memory only */
     struct worker_args *args; /* private to worker.c */
 };
