@@ -28,11 +28,23 @@ struct client_connection;
 typedef void (*front_handler)(struct loop *loop, h2o_req_t *h2o_req, struct request *request,
                               void *arg);
 
+/* A request that never became one: refused by the checks before libh2o and answered by the front.
+ */
+struct front_refusal {
+    struct ip_address peer;
+    unsigned status; /* 400 408 413 414 417 431 501 503 505 */
+    slice detail;    /* a literal: what was wrong */
+    bool is_tls;
+};
+/* For the access log. On the loop's thread; must not touch the connection. */
+typedef void (*front_refused)(struct loop *loop, const struct front_refusal *refusal, void *arg);
+
 struct front_setup {
     const struct policy *policy;
     struct front_listener *listeners;
     size_t listener_count;
     front_handler on_request, on_admin_request;
+    front_refused on_refused; /* may be NULL */
     void *arg;
     void *ticket_key; /* shared: TLS session ticket key made by the master */
     size_t ticket_key_bytes;
@@ -52,6 +64,12 @@ void front_free(struct front *front);
 
 /* Is the client of this request gone (HTTP/1: recv(MSG_PEEK) == 0, kept by the sweep)? */
 bool front_client_is_gone(h2o_req_t *h2o_req);
+
+/*
+ * Answers with application/problem+json (RFC 9457), `no-store` and X-Request-Id. For requests that
+ * have no response yet. `detail` and `id` are copied; id empty: one is made up.
+ */
+void front_answer_error(h2o_req_t *h2o_req, unsigned status, slice detail, slice id);
 
 struct front_stats {
     uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;

@@ -1,0 +1,178 @@
+/*
+ * What the files of the front share. A connection belongs to the loop that accepted it; struct
+ * front is read by all loops and only its atomics change after front_new().
+ */
+#pragma once
+
+#include "base/list.h"
+#include "edge/http/chunk_check.h"
+#include "edge/http/front.h"
+#include "edge/http/h2_gate.h"
+#include "edge/http/head_check.h"
+#include "edge/http/proxy_protocol.h"
+#include "edge/http/tls.h"
+
+#include <h2o/http1.h>
+#include <h2o/http2.h>
+
+enum { REQUEST_ID_BYTES = 16, LOOPS_MAX = 256 };
+
+struct front_loop;
+
+/* Where a connection stands. client_move() is the only one that changes it. */
+enum phase {
+    PHASE_PROXY,    /* waits for a PROXY protocol header; libh2o does not know of it yet */
+    PHASE_TLS,      /* handshake */
+    PHASE_IDLE,     /* HTTP/1, no byte of a request yet */
+    PHASE_HEAD,     /* HTTP/1, part of a head is here */
+    PHASE_BODY,     /* HTTP/1, part of a body is here */
+    PHASE_BUSY,     /* HTTP/1, libh2o has a complete request */
+    PHASE_BETWEEN,  /* HTTP/1, answered; the next turn of the loop begins the next request */
+    PHASE_REFUSING, /* HTTP/1, our own error answer is being written */
+    PHASE_H2,       /* HTTP/2 */
+    PHASE_TUNNEL,   /* upgraded: bytes only */
+    PHASE_CLOSED,   /* libh2o was told to close; its struct is gone, the socket perhaps flushing */
+};
+
+struct client_connection {
+    struct list link;      /* in front_loop.connections */
+    struct list idle_link; /* in front_loop.idle while PHASE_IDLE */
+    struct front_loop *owner;
+    const struct listener *listener;
+    h2o_socket_t *sock;
+    enum phase phase;
+    mono_time since; /* when the phase began */
+    struct ip_address peer;
+    bool peer_is_trusted, is_tls;
+    bool proxy_says_tls, proxy_is_tls;
+    bool client_is_gone;
+    int linger_fd;          /* not -1: lingers when the socket is closed */
+    bool *freed;            /* set to true when this struct goes, for callers on the stack */
+    h2o_socket_cb h2o_read; /* libh2o's own read callback, behind ours */
+
+    char *proxy_bytes; /* PHASE_PROXY */
+    size_t proxy_count;
+
+    /* HTTP/1: the request that is being read */
+    struct head_scan scan;
+    size_t head_bytes;
+    enum head_body body;
+    uint64_t content_length;
+    struct chunk_scan chunks;
+    size_t chunks_seen; /* bytes of the input that `chunks` has looked at */
+    bool keep_alive, is_head, continue_is_wanted, continue_in_flight;
+    const char *refused_detail; /* refused while a 100 is in flight */
+    unsigned refused_status;
+    char *surplus; /* what came behind this request: given to libh2o after it */
+    size_t surplus_bytes;
+    char *answer; /* PHASE_REFUSING */
+    size_t requests;
+    h2o_timeout_entry_t resume;
+    uint64_t bodies_bytes; /* our part of front.bodies_bytes */
+    h2o_req_t *h2o_req;    /* PHASE_BUSY and handed to the handler */
+
+    struct h2_gate *h2;     /* PHASE_H2 */
+    uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */
+    mono_time upload_since; /* HTTP/2: since when some upload is under way; ms 0: none */
+    uint64_t upload_data_before;
+    /* slow readers, looked at by the sweep */
+    mono_time drain_checked;
+    uint64_t drained_before;
+};
+
+struct listener {
+    int fd;
+    const struct listen_config *config; /* NULL: admin */
+    bool is_admin;
+    struct tls *tls; /* NULL: plain */
+};
+
+/* Per loop; the loop's thread only. */
+struct front_loop {
+    struct front *front;
+    struct loop *loop;
+    struct list connections, idle, lingering;
+    size_t lingering_count;
+    struct loop_timer sweep;
+    h2o_socket_t **sockets; /* one per listener; NULL: closed */
+    bool is_paused, is_draining;
+    uint64_t id_seed;
+};
+
+struct front {
+    struct front_setup setup;
+    const struct policy *policy;
+    h2o_globalconf_t *globalconf;
+    struct listener *listeners;
+    size_t listener_count;
+    struct head_limits head_limits;
+    struct front_loop *loops[LOOPS_MAX]; /* each written by its own loop */
+    /* any thread */
+    atomic_size_t connections;
+    _Atomic uint64_t bodies_bytes; /* request bodies in memory */
+    _Atomic uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
+};
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* listener.c */
+void listeners_open(struct front_loop *owner);
+void listeners_close(struct front_loop *owner);
+/* Accepts again if it was paused and there is room. */
+void listeners_resume(struct front_loop *owner);
+
+/* connection.c */
+void client_start(struct front_loop *owner, const struct listener *listener, h2o_socket_t *sock);
+void client_move(struct client_connection *c, enum phase phase);
+/* Closes in whatever phase; `c` may be gone when it returns. */
+void client_close(struct client_connection *c);
+/* The same, reading on for a moment so that what was written is not lost in a reset. */
+void client_close_lingering(struct client_connection *c);
+/* Sees to it that the socket lingers when libh2o closes it. */
+void client_linger_later(struct client_connection *c);
+/* Changes the connection's part of the request bodies in memory. False, and nothing changed: over
+ * limits.request_bodies. */
+bool client_reserve(struct client_connection *c, uint64_t bytes);
+struct client_connection *client_of(const h2o_req_t *req);
+static inline mono_time client_now(const struct client_connection *c)
+{
+    return loop_now(c->owner->loop).mono;
+}
+
+/* read_gate.c */
+void gate_begin(struct client_connection *c);
+/* A request ended; `will_close`: libh2o closes the connection next. */
+void gate_request_ended(struct client_connection *c, bool will_close, bool is_upgraded);
+void gate_refuse(struct client_connection *c, unsigned status, const char *detail);
+
+/* h2_connection.c */
+enum { H2_IDLE_STREAMS_MAX = 16 }; /* libh2o: more PRIORITY frames of idle streams are an error */
+void h2_begin(struct client_connection *c);
+void h2_close(struct client_connection *c);
+void h2_sweep(struct client_connection *c);
+/* A request with a body of so many bytes begins (ends) to be answered. */
+void h2_entity_begins(struct client_connection *c, size_t bytes);
+void h2_entity_ends(struct client_connection *c, size_t bytes);
+
+/* sweep.c */
+void front_sweep_begin(struct front_loop *owner);
+
+/* linger.c */
+void front_linger_start(struct front_loop *owner, int fd);
+void front_linger_sweep(struct front_loop *owner);
+
+/* request.c */
+void front_requests_register(struct front *front, h2o_hostconf_t *host);
+
+/* answer.c */
+enum { ANSWER_MAX_BYTES = 1024 };
+const char *front_status_title(unsigned status);
+/* 16 hex digits, unlike any before. */
+void front_request_id(struct front_loop *owner, char id[REQUEST_ID_BYTES]);
+/* A whole HTTP/1.1 answer that closes the connection. Returns its length. */
+size_t front_answer_write(struct front_loop *owner, char buffer[ANSWER_MAX_BYTES], unsigned status,
+                          slice detail, bool is_head);
+void front_answers_register(struct front *front, h2o_hostconf_t *host);

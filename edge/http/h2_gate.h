@@ -1,0 +1,52 @@
+/*
+ * Walks the frame headers of what an HTTP/2 client sends, before libh2o parses it, and says when a
+ * connection asks for more work than a browser would: Rapid Reset (CVE-2023-44487), CONTINUATION,
+ * PING, SETTINGS and empty-frame floods. libh2o 2.2.5 has no limit on any of them. Pure: time is a
+ * parameter.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/slice.h"
+
+enum {
+    H2_CONTROL_PER_SECOND = 100,
+    H2_RESETS_PER_SECOND = 20,
+    H2_CONTINUATIONS_PER_BLOCK = 16,
+    /* WINDOW_UPDATE is how a client asks for more: one is granted for so many bytes that we sent,
+     * on top of the control budget */
+    H2_BYTES_PER_WINDOW_UPDATE = 4096,
+    /* request bodies under way on one connection; libh2o allows 100 streams */
+    H2_UPLOADS_MAX = 128,
+};
+
+enum h2_verdict { H2_FINE, H2_FLOOD };
+
+struct h2_upload {
+    uint32_t stream;
+    uint64_t bytes;
+};
+
+struct h2_gate {
+    size_t preface_left; /* of "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" */
+    uint8_t header[9];
+    unsigned header_bytes; /* of the next frame's header, so far */
+    uint32_t payload_left; /* of the present frame */
+    mono_time second;      /* when the present budget began */
+    unsigned control, resets, window_updates;
+    unsigned continuations; /* of the present header block */
+    size_t block_bytes, block_max_bytes;
+    bool is_in_block;
+    uint64_t sent_before; /* bytes that we had sent when the second began */
+    uint64_t data_bytes;  /* payload of all DATA frames */
+    /* bodies that libh2o buffers and that have not ended */
+    struct h2_upload uploads[H2_UPLOADS_MAX];
+    size_t upload_count;
+    uint64_t upload_bytes; /* sum over `uploads` */
+    const char *why;       /* after H2_FLOOD: what was too much */
+};
+
+/* `header_bytes` is the limit of a request's header block as it is sent (still compressed). */
+void h2_gate_init(struct h2_gate *gate, size_t header_bytes, mono_time now);
+/* `bytes` is what has newly arrived; `sent` is how many bytes went to the client so far. */
+enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice bytes, mono_time now, uint64_t sent);

@@ -1,0 +1,115 @@
+/*
+ * Accepting. All loops of all worker processes wait on the same listening sockets (one queue per
+ * address, so that a reload strands nobody), each through a descriptor of its own, because libh2o
+ * closes what it is given. When limits.connections is reached, a loop gives up its longest idle
+ * connection; if it has none it stops accepting and the kernel's queue waits.
+ */
+#include "edge/http/front_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+enum { ACCEPTS_PER_TURN = 8 };
+
+static void on_readable(h2o_socket_t *sock, const char *err);
+
+static void pause_accepting(struct front_loop *owner)
+{
+    for (size_t i = 0; i < owner->front->listener_count; i++)
+        if (owner->sockets[i] && h2o_socket_is_reading(owner->sockets[i]))
+            h2o_socket_read_stop(owner->sockets[i]);
+    owner->is_paused = true;
+}
+
+static bool is_full(const struct front *front)
+{
+    return atomic_load(&front->connections) >= front->policy->limits.connections;
+}
+
+void listeners_resume(struct front_loop *owner)
+{
+    if (!owner->is_paused || owner->is_draining || is_full(owner->front))
+        return;
+    owner->is_paused = false;
+    for (size_t i = 0; i < owner->front->listener_count; i++)
+        if (owner->sockets[i])
+            h2o_socket_read_start(owner->sockets[i], on_readable);
+}
+
+/* Is there room for one more, if need be after giving up an idle one? */
+static bool make_room(struct front_loop *owner)
+{
+    if (!is_full(owner->front))
+        return true;
+    count(&owner->front->refused_full);
+    if (list_is_empty(&owner->idle))
+        return false;
+    client_close(list_first_entry(&owner->idle, struct client_connection, idle_link));
+    return !is_full(owner->front);
+}
+
+static const struct listener *listener_of(const struct front_loop *owner, const h2o_socket_t *sock)
+{
+    size_t i = 0;
+    while (owner->sockets[i] != sock)
+        i++;
+    return &owner->front->listeners[i];
+}
+
+static void on_readable(h2o_socket_t *sock, const char *err)
+{
+    struct front_loop *owner = sock->data;
+    const struct listener *listener = listener_of(owner, sock);
+    if (err)
+        return;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (!make_room(owner)) {
+            pause_accepting(owner);
+            return;
+        }
+        h2o_socket_t *accepted = h2o_evloop_socket_accept(sock);
+        if (accepted) {
+            client_start(owner, listener, accepted);
+            continue;
+        }
+        /* out of descriptors or memory: the sweep tries again, instead of a busy loop */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(owner);
+        return;
+    }
+}
+
+/* Accepted sockets inherit it: a client that acknowledges nothing is given up, as libh2o has no
+ * send timeout. */
+static void set_user_timeout(int fd, duration timeout)
+{
+    unsigned ms = timeout.ms > 0 && timeout.ms < 600000 ? (unsigned)timeout.ms : 60000;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)); /* not on unix sockets */
+}
+
+void listeners_open(struct front_loop *owner)
+{
+    const struct front *front = owner->front;
+    owner->sockets = mem_alloc(front->listener_count * sizeof(owner->sockets[0]));
+    for (size_t i = 0; i < front->listener_count; i++) {
+        int fd = fcntl(front->listeners[i].fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            continue; /* the other loops accept */
+        set_user_timeout(fd, front->policy->limits.idle);
+        owner->sockets[i] =
+            h2o_evloop_socket_create(owner->loop->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
+        owner->sockets[i]->data = owner;
+        h2o_socket_read_start(owner->sockets[i], on_readable);
+    }
+}
+
+void listeners_close(struct front_loop *owner)
+{
+    for (size_t i = 0; i < owner->front->listener_count; i++) {
+        if (owner->sockets[i])
+            h2o_socket_close(owner->sockets[i]);
+        owner->sockets[i] = NULL;
+    }
+}

@@ -1,0 +1,343 @@
+/*
+ * From a request of libh2o to a struct request (policy/message.h), which the handler gets. HTTP/1
+ * has passed the read gate; what HTTP/2 lets through and we do not is refused here. Handlers of
+ * HTTP/2 requests start from a zero timeout: a stream that is reset in the same read never reaches
+ * a renderer.
+ */
+#include "base/must.h"
+#include "edge/http/front_internal.h"
+#include "policy/host.h"
+#include "policy/proxy.h"
+
+enum { FIELDS_FLOOD_FACTOR = 4, ID_MAX_BYTES = 64, FIELD_OVERHEAD_BYTES = 4 };
+
+struct front_handler_slot {
+    h2o_handler_t super;
+    struct front *front;
+};
+
+/* One request; a shared allocation of libh2o's request pool, so that it hears of its end. */
+struct client_request {
+    struct arena arena;
+    struct request request;
+    h2o_req_t *h2o_req;
+    struct client_connection *c;
+    h2o_timeout_entry_t start;
+    size_t entity_bytes; /* HTTP/2: counted by the connection */
+};
+
+static slice slice_of_iovec(h2o_iovec_t v)
+{
+    return v.len ? slice_of(v.base, v.len) : SLICE_NONE;
+}
+
+static bool is_h2(const h2o_req_t *req)
+{
+    return req->version >= 0x200;
+}
+
+/* --- the end of a request --- */
+
+static void on_dispose(void *data)
+{
+    struct client_request *r = data;
+    h2o_timeout_unlink(&r->start);
+    if (!is_h2(r->h2o_req)) {
+        r->c->h2o_req = NULL;
+        gate_request_ended(r->c, !r->h2o_req->http1_is_persistent, r->h2o_req->res.status == 101);
+    } else {
+        h2_entity_ends(r->c, r->entity_bytes);
+    }
+    arena_fini(&r->arena);
+}
+
+/* --- fields --- */
+
+static slice name_of(const h2o_header_t *header)
+{
+    return slice_of(header->name->base, header->name->len);
+}
+
+static bool names_are_valid(const h2o_req_t *req)
+{
+    for (size_t i = 0; i < req->headers.size; i++)
+        if (!token_is_valid(name_of(&req->headers.entries[i])))
+            return false;
+    return true;
+}
+
+/* RFC 9113 §8.2.3: the lines into which HTTP/2 splits Cookie are one value for everybody behind. */
+static slice join_cookies(struct arena *arena, const h2o_req_t *req)
+{
+    slice joined = SLICE_NONE;
+    for (size_t i = 0; i < req->headers.size; i++) {
+        slice value = slice_trim(slice_of_iovec(req->headers.entries[i].value));
+        if (!slice_equal(name_of(&req->headers.entries[i]), SLICE("cookie")))
+            continue;
+        joined = joined.ptr ? arena_concat(arena, (slice[]){joined, SLICE("; "), value}, 3) : value;
+    }
+    return joined;
+}
+
+static void copy_fields(struct client_request *r)
+{
+    const h2o_req_t *req = r->h2o_req;
+    struct fields *fields = &r->request.fields;
+    fields_init(fields, &r->arena);
+    for (size_t i = 0; i < req->headers.size; i++) {
+        slice name = name_of(&req->headers.entries[i]);
+        slice value = slice_trim(slice_of_iovec(req->headers.entries[i].value));
+        enum field_id id = field_id_of(name);
+        if (id == FIELD_HOST)
+            continue;
+        if (id == FIELD_COOKIE && is_h2(req)) {
+            if (fields_find_id(fields, FIELD_COOKIE))
+                continue;
+            value = join_cookies(&r->arena, req);
+        }
+        fields_add(fields, id == FIELD_OTHER ? name : field_name_of(id), value);
+    }
+    if (req->upgrade.base)
+        fields_add_id(fields, FIELD_UPGRADE, slice_of_iovec(req->upgrade));
+}
+
+/* --- what HTTP/2 may bring --- */
+
+static const h2o_header_t *find_host(const h2o_req_t *req, size_t *lines)
+{
+    const h2o_header_t *found = NULL;
+    *lines = 0;
+    for (size_t i = 0; i < req->headers.size; i++)
+        if (slice_equal(name_of(&req->headers.entries[i]), SLICE("host"))) {
+            found = &req->headers.entries[i];
+            ++*lines;
+        }
+    return found;
+}
+
+/* Host and :authority: one of them, or both alike (semantics 1.5). */
+static bool read_host(h2o_req_t *req, slice *host)
+{
+    size_t lines;
+    const h2o_header_t *line = find_host(req, &lines);
+    bool has_authority = req->input.authority.base != req->hostconf->authority.hostport.base;
+    *host = has_authority ? slice_of_iovec(req->input.authority) : SLICE_NONE;
+    if (lines > 1 || (lines == 0 && !has_authority))
+        return false;
+    if (lines == 0)
+        return true;
+    slice value = slice_trim(slice_of_iovec(line->value));
+    if (has_authority && !slice_equal_nocase(value, *host))
+        return false;
+    *host = value;
+    return true;
+}
+
+static size_t bytes_of_fields(const h2o_req_t *req)
+{
+    size_t bytes = req->input.method.len + req->input.path.len + req->input.authority.len;
+    for (size_t i = 0; i < req->headers.size; i++)
+        bytes += req->headers.entries[i].name->len + req->headers.entries[i].value.len +
+                 FIELD_OVERHEAD_BYTES;
+    return bytes;
+}
+
+/* 0: fine. The read gate has done the same for HTTP/1. */
+static unsigned check_h2(const struct front *front, const h2o_req_t *req, slice *detail)
+{
+    slice path = slice_of_iovec(req->input.path);
+    *detail = SLICE("the request has too many or too large header fields");
+    if (req->headers.size > front->head_limits.fields ||
+        bytes_of_fields(req) > front->head_limits.head_bytes)
+        return 431;
+    *detail = SLICE("the URL is too long");
+    if (path.len > front->head_limits.url_bytes)
+        return 414;
+    *detail = SLICE("CONNECT is not supported");
+    if (h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("CONNECT")))
+        return 501;
+    *detail = SLICE("the request target is not valid");
+    if (!target_is_valid(path))
+        return 400;
+    *detail = SLICE("the method or a header name is not valid");
+    if (!token_is_valid(slice_of_iovec(req->input.method)) || !names_are_valid(req))
+        return 400;
+    *detail = SLICE("the request body is too large");
+    if (req->entity.len > front->policy->limits.request_body_bytes)
+        return 413;
+    *detail = SLICE("too many request bodies at a time");
+    if (req->entity.len &&
+        atomic_load(&front->bodies_bytes) > front->policy->limits.request_bodies_bytes)
+        return 503;
+    return 0;
+}
+
+/* --- building --- */
+
+static bool id_is_usable(slice id)
+{
+    if (id.len == 0 || id.len > ID_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        char c = ascii_lower(id.ptr[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+static void choose_id(struct client_request *r)
+{
+    slice given = fields_value(&r->request.fields, FIELD_X_REQUEST_ID);
+    if (r->request.peer_is_trusted && id_is_usable(given)) {
+        r->request.id = given;
+        return;
+    }
+    char *made = arena_alloc(&r->arena, REQUEST_ID_BYTES);
+    front_request_id(r->c->owner, made);
+    r->request.id = slice_of(made, REQUEST_ID_BYTES);
+}
+
+static void split_target(struct request *request)
+{
+    size_t mark = slice_find(request->target, '?', 0);
+    request->path = slice_until(request->target, mark);
+    request->has_query = mark < request->target.len;
+    request->query = slice_from(request->target, mark + 1);
+}
+
+/* Semantics 1.7: PROXY v2 says it best, then a trusted peer's fields, then the listener. */
+static void resolve_client(struct client_request *r)
+{
+    const struct client_connection *c = r->c;
+    struct request *request = &r->request;
+    bool is_tls = c->proxy_says_tls ? c->proxy_is_tls : c->is_tls;
+    slice scheme = is_tls ? SLICE("https") : SLICE("http");
+    request->peer = c->peer;
+    request->scheme = scheme;
+    proxy_resolve(c->owner->front->policy, &request->fields, request);
+    if (c->proxy_says_tls)
+        request->scheme = scheme;
+}
+
+static void describe_message(struct client_request *r)
+{
+    const h2o_req_t *req = r->h2o_req;
+    struct request *request = &r->request;
+    request->arena = &r->arena;
+    request->method_text = slice_of_iovec(req->input.method);
+    request->method = method_of(request->method_text);
+    request->target = slice_of_iovec(req->input.path);
+    split_target(request);
+    request->body = slice_of_iovec(req->entity);
+    request->has_body = is_h2(req) ? req->entity.base != NULL : r->c->body != HEAD_BODY_NONE;
+    request->is_upgrade = !is_h2(req) && req->upgrade.base != NULL;
+    request->http_major = is_h2(req) ? 2 : 1;
+    request->http_minor = is_h2(req) ? 0 : (unsigned)(req->version & 0xff);
+    request->received = loop_now(r->c->owner->loop);
+}
+
+static struct client_request *make_request(struct client_connection *c, h2o_req_t *req)
+{
+    struct client_request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
+    *r = (struct client_request){.h2o_req = req, .c = c};
+    arena_init(&r->arena);
+    copy_fields(r);
+    describe_message(r);
+    resolve_client(r);
+    choose_id(r);
+    return r;
+}
+
+/* --- handing over --- */
+
+static void call_handler(struct client_request *r)
+{
+    const struct front_setup *setup = &r->c->owner->front->setup;
+    front_handler handler = r->c->listener->is_admin ? setup->on_admin_request : setup->on_request;
+    handler(r->c->owner->loop, r->h2o_req, &r->request, setup->arg);
+}
+
+static void start_later(h2o_timeout_entry_t *entry)
+{
+    call_handler(container_of(entry, struct client_request, start));
+}
+
+static void refuse(struct client_request *r, unsigned status, slice detail)
+{
+    count(&r->c->owner->front->bad_requests);
+    front_answer_error(r->h2o_req, status, detail, r->request.id);
+}
+
+static void start(struct client_request *r, slice host)
+{
+    struct request *request = &r->request;
+    request->host_raw = host;
+    if (!host_normalise(&r->arena, host, request->scheme, &request->host)) {
+        refuse(r, 400, SLICE("Host is not valid"));
+        return;
+    }
+    if (!is_h2(r->h2o_req)) {
+        call_handler(r);
+        return;
+    }
+    r->start.cb = start_later;
+    h2o_context_t *context = &r->c->owner->loop->context;
+    h2o_timeout_link(context->loop, &context->zero_timeout, &r->start);
+}
+
+static int on_h1_request(struct client_connection *c, h2o_req_t *req)
+{
+    MUST(c->phase == PHASE_BUSY); /* nothing comes here but through the read gate */
+    req->http1_is_persistent = c->keep_alive && !req->conn->ctx->shutdown_requested;
+    c->h2o_req = req;
+    start(make_request(c, req), slice_trim(slice_of_iovec(req->input.authority)));
+    return 0;
+}
+
+static int on_h2_request(struct client_connection *c, h2o_req_t *req)
+{
+    slice detail, host;
+    const struct front *front = c->owner->front;
+    if (req->headers.size > front->head_limits.fields * FIELDS_FLOOD_FACTOR) {
+        /* an amplified header block, not a browser. Cut, not closed: libh2o is in the middle of
+         * this connection's input */
+        shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+        return 0;
+    }
+    struct client_request *r = make_request(c, req);
+    r->entity_bytes = req->entity.len;
+    h2_entity_begins(c, r->entity_bytes);
+    unsigned status = check_h2(front, req, &detail);
+    if (status == 0 && !read_host(req, &host)) {
+        status = 400;
+        detail = SLICE("Host and :authority are missing or differ");
+    }
+    if (status)
+        refuse(r, status, detail);
+    else
+        start(r, host);
+    return 0;
+}
+
+static int on_req(h2o_handler_t *self, h2o_req_t *req)
+{
+    (void)self;
+    struct client_connection *c = client_of(req);
+    return is_h2(req) ? on_h2_request(c, req) : on_h1_request(c, req);
+}
+
+void front_requests_register(struct front *front, h2o_hostconf_t *host)
+{
+    h2o_pathconf_t *paths[] = {h2o_config_register_path(host, "/", 0), &host->fallback_path};
+    for (size_t i = 0; i < 2; i++) {
+        struct front_handler_slot *slot = (void *)h2o_create_handler(paths[i], sizeof(*slot));
+        slot->super.on_req = on_req;
+        slot->front = front;
+    }
+}
+
+bool front_client_is_gone(h2o_req_t *req)
+{
+    return client_of(req)->client_is_gone;
+}

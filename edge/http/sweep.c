@@ -1,0 +1,172 @@
+/*
+ * Once a second each loop looks at its connections: who is idle, who sends a head or body too
+ * slowly, who has left while waiting, who reads so slowly that the answer never ends. libh2o has
+ * one timer for all of that; it is set out of reach.
+ */
+#include "edge/http/front_internal.h"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+enum {
+    SWEEP_MS = 1000,
+    DRAINING_IDLE_MS = 1000, /* a client in the middle of its next request is not cut off */
+    BODY_BYTES_PER_SECOND = 500,
+    BODY_GRACE_MS = 20000,
+    READER_CHECK_MS = 20000,
+    READER_BYTES_PER_SECOND = 500,
+    CLOSED_MS = 10000,
+    POLL_BATCH = 256
+};
+
+static bool lasts_longer(const struct client_connection *c, int64_t ms)
+{
+    return mono_since(client_now(c), c->since).ms > ms;
+}
+
+static const struct policy *policy_of(const struct client_connection *c)
+{
+    return c->owner->front->policy;
+}
+
+static void sweep_idle(struct client_connection *c)
+{
+    char byte;
+    int64_t limit = c->owner->is_draining ? DRAINING_IDLE_MS : policy_of(c)->limits.idle.ms;
+    /* its next request may have arrived a moment ago and wait behind this callback */
+    if (lasts_longer(c, limit) &&
+        recv(h2o_socket_get_fd(c->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        client_close(c);
+}
+
+static void sweep_head(struct client_connection *c)
+{
+    if (lasts_longer(c, policy_of(c)->limits.header_timeout.ms))
+        gate_refuse(c, 408, "the request head took too long");
+}
+
+static void sweep_body(struct client_connection *c)
+{
+    int64_t ms = mono_since(client_now(c), c->since).ms - BODY_GRACE_MS;
+    size_t bytes = c->sock->input->size - c->head_bytes;
+    if (ms > 0 && (int64_t)bytes < ms / 1000 * BODY_BYTES_PER_SECOND)
+        gate_refuse(c, 408, "the request body came too slowly");
+}
+
+/* Cuts a client that takes less than READER_BYTES_PER_SECOND of what we have for it. */
+static void sweep_reader(struct client_connection *c)
+{
+    int queued = 0;
+    mono_time now = client_now(c);
+    bool is_waited_for = h2o_socket_is_writing(c->sock) &&
+                         ioctl(h2o_socket_get_fd(c->sock), SIOCOUTQ, &queued) == 0 && queued > 0;
+    uint64_t taken = c->sock->bytes_written - (uint64_t)queued;
+    if (!is_waited_for || c->drain_checked.ms == 0) {
+        c->drain_checked = is_waited_for ? now : (mono_time){0};
+        c->drained_before = taken;
+        return;
+    }
+    int64_t ms = mono_since(now, c->drain_checked).ms;
+    if (ms < READER_CHECK_MS)
+        return;
+    if (taken - c->drained_before < (uint64_t)(ms / 1000 * READER_BYTES_PER_SECOND)) {
+        count(&c->owner->front->timeouts);
+        shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+    }
+    c->drain_checked = now;
+    c->drained_before = taken;
+}
+
+static void sweep_one(struct client_connection *c)
+{
+    switch (c->phase) {
+    case PHASE_PROXY:
+    case PHASE_TLS:
+        if (lasts_longer(c, policy_of(c)->limits.header_timeout.ms)) {
+            count(&c->owner->front->timeouts);
+            client_close(c);
+        }
+        break;
+    case PHASE_IDLE:
+        sweep_idle(c);
+        break;
+    case PHASE_HEAD:
+        sweep_head(c);
+        break;
+    case PHASE_BODY:
+        sweep_body(c);
+        break;
+    case PHASE_H2:
+        sweep_reader(c);
+        h2_sweep(c);
+        break;
+    case PHASE_BUSY:
+    case PHASE_TUNNEL:
+        sweep_reader(c);
+        break;
+    case PHASE_REFUSING:
+    case PHASE_CLOSED:
+        if (lasts_longer(c, CLOSED_MS))
+            shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+        break;
+    case PHASE_BETWEEN:
+        break;
+    }
+}
+
+/* --- who has left --- */
+
+struct poll_batch {
+    struct pollfd fds[POLL_BATCH];
+    struct client_connection *of[POLL_BATCH];
+    nfds_t used;
+};
+
+static void ask_batch(struct poll_batch *batch)
+{
+    if (batch->used && poll(batch->fds, batch->used, 0) > 0)
+        for (nfds_t i = 0; i < batch->used; i++)
+            if (batch->fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
+                batch->of[i]->client_is_gone = true;
+    batch->used = 0;
+}
+
+/* One system call for many: recv(MSG_PEEK) would not see an end behind unread bytes. */
+static void find_gone_clients(struct front_loop *owner)
+{
+    struct poll_batch batch;
+    batch.used = 0;
+    list_each(node, &owner->connections)
+    {
+        struct client_connection *c = container_of(node, struct client_connection, link);
+        if (c->phase != PHASE_BUSY || c->client_is_gone)
+            continue;
+        batch.of[batch.used] = c;
+        batch.fds[batch.used++] =
+            (struct pollfd){.fd = h2o_socket_get_fd(c->sock), .events = POLLRDHUP};
+        if (batch.used == POLL_BATCH)
+            ask_batch(&batch);
+    }
+    ask_batch(&batch);
+}
+
+static void sweep(struct loop_timer *timer)
+{
+    struct front_loop *owner = container_of(timer, struct front_loop, sweep);
+    loop_timer_set(owner->loop, timer, (duration){SWEEP_MS});
+    find_gone_clients(owner);
+    struct list *next;
+    for (struct list *node = owner->connections.next; node != &owner->connections; node = next) {
+        next = node->next; /* sweep_one() may free this one, and no other */
+        sweep_one(container_of(node, struct client_connection, link));
+    }
+    front_linger_sweep(owner);
+    listeners_resume(owner);
+}
+
+void front_sweep_begin(struct front_loop *owner)
+{
+    owner->sweep.fire = sweep;
+    loop_timer_set(owner->loop, &owner->sweep, (duration){SWEEP_MS});
+}
