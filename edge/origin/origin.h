@@ -15,6 +15,8 @@
 #include "policy/message.h"
 #include "policy/rules.h"
 
+#include <stdatomic.h>
+
 struct origins;
 struct call;
 
@@ -29,6 +31,8 @@ enum call_failure {
     CALL_TLS,
     CALL_ALL_DOWN, /* no live worker: nothing waits (semantics 7.3) */
     CALL_STUCK,    /* slot_max */
+    CALL_LIMIT,    /* the origin's queue or its event streams are at their limit: 503 */
+    CALL_FAILURE_COUNT
 };
 slice call_failure_name(
     enum call_failure failure); /* label `kind` of varve_upstream_errors_total */
@@ -62,7 +66,8 @@ struct call_request {
     bool has_body;
     bool is_asset; /* needs a connection, not a slot (semantics 7.1), unless slots_cover_assets */
     bool is_retryable; /* GET or HEAD */
-    bool is_upgrade;   /* hand the raw connection over after a 101 */
+    bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
+                          fields, else "websocket" is sent */
     slice host_header; /* Host as it is to be sent */
 };
 
@@ -81,19 +86,23 @@ struct call *call_new(struct origins *origins, struct loop *loop,
                       const struct call_request *request, const struct call_events *events,
                       void *owner);
 /*
- * Nobody wants the answer any more: no event comes after this. Still queued: it leaves the queue.
- * Running: the answer is read to its end (up to 4 MiB after the head, then the connection is
- * closed), and only then is the slot free.
+ * Nobody wants the answer any more: no event comes after this, and the call is not the caller's any
+ * more (no call_free()). Still queued: it leaves the queue. Running: the answer is read to its end
+ * (up to 4 MiB after the head, then the connection is closed), and only then is the slot free.
+ * Allowed at any time, in events too.
  */
 void call_abandon(struct call *call);
-/* Back-pressure for what is not stored: stops reading, goes on. */
+/* Back-pressure for what is not stored: stops reading, goes on. What was read already may still
+ * come (at most 64 KiB; with TLS 512 KiB). No timer runs while paused. */
 void call_pause(struct call *call);
 void call_resume(struct call *call);
-/* The call is over (end or fail came): frees it. */
+/* The call is over (end or fail came): frees it. On a running one it is call_abandon(). */
 void call_free(struct call *call);
 struct call_timing call_timing(const struct call *call);
 slice call_worker_name(const struct call *call); /* "renderer/0"; empty before a slot was taken */
-/* After a 101: takes the socket and what was read behind the head. The call is then over. */
+/* After a 101 (its `head` event came): takes the socket and what was read behind the head, a view
+ * as long as the call. The call is then over; call_free() it when the tunnel has closed: until then
+ * it counts as detached (semantics 7.1). NULL: it was closed meanwhile. */
 h2o_socket_t *call_take_socket(struct call *call, slice *read_behind);
 
 /* Figures for stats, metrics and the steps. Any thread. */
@@ -104,6 +113,16 @@ struct origin_state origin_state(const struct origins *origins, const struct ori
 /* Newest build value seen in `build.header` (semantics 1.1); empty if none. A view that stays
  * valid. */
 slice origin_build(const struct origins *origins, const struct origin_config *origin);
+/* Per worker, since the start of the process; any thread. `failures` is indexed by enum
+ * call_failure. */
+struct worker_counters {
+    _Atomic uint64_t requests, connects, reused, retries, probes;
+    _Atomic uint64_t failures[CALL_FAILURE_COUNT];
+};
+void origins_each_counters(const struct origins *origins,
+                           void (*visit)(void *arg, slice worker,
+                                         const struct worker_counters *counters),
+                           void *arg);
 /* Each worker: for /v1/slots. `visit` gets name, state text, busy slots, since. */
 void origins_each_worker(const struct origins *origins,
                          void (*visit)(void *arg, slice name, slice state, unsigned busy,

@@ -1,0 +1,124 @@
+/*
+ * One byte at a time for the lines around the data, whole views for the data. Extensions and
+ * trailers are checked for form and dropped: nothing of ours uses them, and a trailer must never
+ * become a header (RFC 9110 §6.5.1).
+ */
+#include "edge/origin/chunked.h"
+
+enum {
+    SIZE,
+    EXTENSION,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER_START,
+    TRAILER,
+    TRAILER_LF,
+    LAST_LF
+};
+
+/* Above this a sum of sizes could overflow somewhere; nobody sends such a chunk in good faith. */
+static const uint64_t CHUNK_MAX_BYTES = UINT64_C(1) << 62;
+
+void chunked_init(struct chunked *chunked)
+{
+    *chunked = (struct chunked){.state = SIZE};
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_line_byte(char c)
+{
+    return c == '\t' || ((unsigned char)c >= 0x20 && c != 0x7f);
+}
+
+static bool take_size_byte(struct chunked *chunked, char c)
+{
+    int digit = hex_digit(c);
+    if (digit >= 0) {
+        if (++chunked->digits > 16 || chunked->left > CHUNK_MAX_BYTES / 16)
+            return false;
+        chunked->left = chunked->left * 16 + (uint64_t)digit;
+        return true;
+    }
+    /* some servers pad the size with blanks; an extension starts with ';' */
+    chunked->state = c == '\r' ? SIZE_LF : EXTENSION;
+    return chunked->digits > 0 && (c == '\r' || c == ' ' || c == '\t' || c == ';');
+}
+
+static bool take_trailer_byte(struct chunked *chunked, char c)
+{
+    if (++chunked->trailer_bytes > CHUNK_TRAILERS_MAX_BYTES)
+        return false;
+    if (c == '\r')
+        chunked->state = chunked->state == TRAILER_START ? LAST_LF : TRAILER_LF;
+    else if (chunked->state == TRAILER_START && (c == ' ' || c == '\t'))
+        return false; /* obs-fold */
+    else
+        chunked->state = TRAILER;
+    return c == '\r' || is_line_byte(c);
+}
+
+/* A byte outside the data; false if it may not stand here. */
+static bool take_byte(struct chunked *chunked, char c)
+{
+    switch (chunked->state) {
+    case SIZE:
+        return take_size_byte(chunked, c);
+    case EXTENSION:
+        if (c == '\r')
+            chunked->state = SIZE_LF;
+        return ++chunked->line_bytes <= CHUNK_LINE_MAX_BYTES && (c == '\r' || is_line_byte(c));
+    case SIZE_LF:
+        chunked->state = chunked->left > 0 ? DATA : TRAILER_START;
+        return c == '\n';
+    case DATA_CR:
+        chunked->state = DATA_LF;
+        return c == '\r';
+    case DATA_LF:
+        chunked->state = SIZE;
+        chunked->digits = 0;
+        chunked->line_bytes = 0;
+        return c == '\n';
+    case TRAILER_LF:
+        chunked->state = TRAILER_START;
+        return c == '\n';
+    default:
+        return take_trailer_byte(chunked, c);
+    }
+}
+
+static slice take_data(struct chunked *chunked, slice *input)
+{
+    size_t bytes = chunked->left < input->len ? (size_t)chunked->left : input->len;
+    slice data = slice_until(*input, bytes);
+    *input = slice_from(*input, bytes);
+    chunked->left -= bytes;
+    if (chunked->left == 0)
+        chunked->state = DATA_CR;
+    return data;
+}
+
+enum chunked_event chunked_next(struct chunked *chunked, slice *input, slice *data)
+{
+    while (input->len > 0) {
+        if (chunked->state == DATA) {
+            *data = take_data(chunked, input);
+            return CHUNKED_DATA;
+        }
+        char c = input->ptr[0];
+        *input = slice_from(*input, 1);
+        if (chunked->state == LAST_LF)
+            return c == '\n' ? CHUNKED_END : CHUNKED_BAD;
+        if (!take_byte(chunked, c))
+            return CHUNKED_BAD;
+    }
+    return CHUNKED_NEED_MORE;
+}

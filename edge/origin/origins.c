@@ -1,0 +1,182 @@
+/*
+ * The origins of a worker process: made before the loops run, freed after they have ended. Beside
+ * that only figures are read here, and two timers per loop are kept: one asks, while calls of this
+ * loop wait, whether another process has freed a slot (nobody rings us from there), and the first
+ * loop's one looks for slots whose owner died.
+ */
+#include "edge/origin/origins.h"
+
+#include "edge/origin/resolver.h"
+
+#include <stdlib.h>
+
+enum { ERROR_BYTES = 256 };
+
+static const duration PROBE_EVERY = {1000};
+
+static void fire_probe(struct loop_timer *timer)
+{
+    struct home *home = container_of(timer, struct home, probe);
+    struct permit permit;
+    for (size_t i = 0; i < home->origins->policy->origin_count; i++) {
+        struct pool *pool = home->origins->pools[i];
+        while (pool_take_probe(pool, &permit, loop_now(home->loop).mono))
+            call_probe(home, pool, &permit);
+    }
+    loop_timer_set(home->loop, timer, PROBE_EVERY);
+}
+
+static void start_home(struct loop_message *message)
+{
+    struct home *home = container_of(message, struct home, start);
+    loop_timer_set(home->loop, &home->probe, PROBE_EVERY);
+}
+
+static void make_homes(struct origins *origins, struct loop *loops)
+{
+    origins->homes = mem_alloc(origins->loop_count * sizeof(struct home));
+    for (size_t i = 0; i < origins->loop_count; i++) {
+        struct home *home = &origins->homes[i];
+        home_init(home, origins, &loops[i]);
+        home->probe.fire = fire_probe;
+        home->start.deliver = start_home;
+    }
+    loop_post(origins->homes[0].loop, &origins->homes[0].start);
+}
+
+struct origins *origins_new(const struct policy *policy, struct loop *loops, size_t loop_count,
+                            void *slots, char *error)
+{
+    struct origins *origins = mem_alloc(sizeof(*origins));
+    origins->policy = policy;
+    origins->slots_region = slots;
+    origins->pools = mem_alloc(policy->origin_count * sizeof(struct pool *));
+    for (size_t i = 0; i < policy->origin_count; i++) {
+        origins->pools[i] = pool_new(&policy->origins[i], slots, loop_count, error, ERROR_BYTES);
+        if (!origins->pools[i]) {
+            origins_free(origins);
+            return NULL;
+        }
+    }
+    origins->resolver = resolver_new(origins->pools, policy->origin_count);
+    origins->loop_count = loop_count;
+    make_homes(origins, loops);
+    return origins;
+}
+
+static void end_home(struct home *home)
+{
+    while (!list_is_empty(&home->calls))
+        call_drop(call_of_home_node(home->calls.next));
+    home_fini(home);
+    loop_timer_stop(home->loop, &home->sweep);
+    loop_timer_stop(home->loop, &home->poll);
+    loop_timer_stop(home->loop, &home->probe);
+}
+
+void origins_free(struct origins *origins)
+{
+    if (origins->resolver)
+        resolver_free(origins->resolver);
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        if (origins->pools[i])
+            pool_close(origins->pools[i]);
+    for (size_t i = 0; i < origins->loop_count; i++)
+        end_home(&origins->homes[i]);
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        if (origins->pools[i])
+            pool_free(origins->pools[i]);
+    free(origins->homes);
+    free(origins->pools);
+    free(origins);
+}
+
+/* --- figures --- */
+
+struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin)
+{
+    return pool_state(origins->pools[origin->index]);
+}
+
+slice origin_build(const struct origins *origins, const struct origin_config *origin)
+{
+    const struct build *build = origins->pools[origin->index]->newest_build;
+    return build ? build->value : SLICE_NONE;
+}
+
+void origins_each_counters(const struct origins *origins,
+                           void (*visit)(void *arg, slice worker,
+                                         const struct worker_counters *counters),
+                           void *arg)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++) {
+        struct pool *pool = origins->pools[i];
+        pthread_mutex_lock(&pool->lock);
+        for (size_t j = 0; j < pool->worker_count; j++)
+            visit(arg, pool->workers[j]->name, &pool->workers[j]->counters);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+static slice state_text(const struct worker *worker, unsigned stuck)
+{
+    switch (worker->state) {
+    case WORKER_UNRESOLVED:
+        return SLICE("unresolved");
+    case WORKER_DOWN:
+        return SLICE("down");
+    case WORKER_GONE:
+        return SLICE("gone");
+    case WORKER_LIVE:
+        break;
+    }
+    return stuck > 0 ? SLICE("quarantined") : SLICE("live");
+}
+
+static void visit_worker(const struct worker *worker,
+                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
+                                       unsigned slots, mono_time since),
+                         void *arg)
+{
+    unsigned busy = 0, stuck = 0, used = worker->slots ? slots_used(worker->slots) : 0;
+    for (unsigned i = 0; i < used; i++) {
+        enum slot_state state = slot_view(worker->slots, i).state;
+        busy += state != SLOT_FREE;
+        stuck += state != SLOT_FREE && state != SLOT_BUSY;
+    }
+    visit(arg, worker->name, state_text(worker, stuck), busy, worker->pool->config->slots,
+          worker->state_since);
+}
+
+void origins_each_worker(const struct origins *origins,
+                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
+                                       unsigned slots, mono_time since),
+                         void *arg)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++) {
+        struct pool *pool = origins->pools[i];
+        pthread_mutex_lock(&pool->lock);
+        for (size_t j = 0; j < pool->worker_count; j++)
+            if (pool->workers[j]->state != WORKER_GONE)
+                visit_worker(pool->workers[j], visit, arg);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+slice call_failure_name(enum call_failure failure)
+{
+    static const slice NAMES[CALL_FAILURE_COUNT] = {
+        [CALL_REFUSED] = {"refused", 7},
+        [CALL_CONNECT_TIMEOUT] = {"connect_timeout", 15},
+        [CALL_FIRST_BYTE_TIMEOUT] = {"first_byte_timeout", 18},
+        [CALL_BETWEEN_BYTES_TIMEOUT] = {"between_bytes_timeout", 21},
+        [CALL_CLOSED] = {"closed", 6},
+        [CALL_TRUNCATED] = {"truncated", 9},
+        [CALL_MALFORMED] = {"malformed", 9},
+        [CALL_TLS] = {"tls", 3},
+        [CALL_ALL_DOWN] = {"all_down", 8},
+        [CALL_STUCK] = {"stuck", 5},
+        [CALL_LIMIT] = {"limit", 5},
+    };
+    return failure < CALL_FAILURE_COUNT ? NAMES[failure] : SLICE("unknown");
+}

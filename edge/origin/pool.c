@@ -1,0 +1,449 @@
+/*
+ * Choosing a worker. Who gets a permit is decided here and nowhere else, under one lock, at three
+ * moments: somebody asks, something became free, something changed. What became free goes straight
+ * to the first who waits, so nobody who came later can snatch it (first in, first out over all
+ * loops).
+ */
+#include "edge/origin/pool.h"
+
+#include "base/log.h"
+
+/* --- who may be asked --- */
+
+static bool is_tried(const struct waiter *waiter, const struct worker *worker)
+{
+    return waiter->tried[worker->index / 64] >> worker->index % 64 & 1;
+}
+
+static bool may_try(const struct worker *worker, mono_time now)
+{
+    return worker->state == WORKER_DOWN && !worker->has_try && worker->retry_at.ms <= now.ms;
+}
+
+static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
+{
+    return (worker->state == WORKER_LIVE || may_try(worker, now)) && !is_tried(waiter, worker);
+}
+
+static bool has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now)
+{
+    for (size_t i = 0; i < pool->worker_count; i++)
+        if (is_candidate(waiter, pool->workers[i], now))
+            return true;
+    return false;
+}
+
+/* Smaller is better; false: nothing is free there. */
+static bool rate(const struct worker *worker, bool wants_slot, mono_time now, int64_t *rank)
+{
+    const struct origin_config *config = worker->pool->config;
+    mono_time idle_since = {worker->connections};
+    if (wants_slot && !slot_peek(worker->slots, config->slots, &idle_since))
+        return false;
+    if (!wants_slot && config->connections > 0 && worker->connections >= config->connections)
+        return false;
+    /* a try goes first: else a worker would stay down for as long as others can take the load */
+    *rank = may_try(worker, now) ? -1 : idle_since.ms;
+    return true;
+}
+
+static struct worker *choose(const struct pool *pool, const struct waiter *waiter, mono_time now)
+{
+    struct worker *best = NULL;
+    int64_t best_rank = 0, rank;
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = pool->workers[i];
+        if (!is_candidate(waiter, worker, now) || !rate(worker, waiter->wants_slot, now, &rank))
+            continue;
+        if (!best || rank < best_rank) {
+            best = worker;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
+{
+    struct worker *worker;
+    int slot = -1;
+    for (;;) {
+        worker = choose(pool, waiter, now);
+        if (!worker)
+            return false;
+        if (!waiter->wants_slot)
+            break;
+        slot = slot_take(worker->slots, pool->config->slots, pool->pid, now);
+        if (slot >= 0)
+            break; /* else another process was faster */
+    }
+    waiter->permit = (struct permit){.kind = slot >= 0 ? PERMIT_SLOT : PERMIT_CONNECTION,
+                                     .worker = worker,
+                                     .slot = slot >= 0 ? (unsigned)slot : 0,
+                                     .is_try = may_try(worker, now)};
+    worker->connections += slot < 0;
+    worker->has_try |= waiter->permit.is_try;
+    atomic_fetch_add(&worker->users, 1);
+    return true;
+}
+
+/* --- the queue --- */
+
+static void leave_queue(struct pool *pool, struct waiter *waiter, enum waiter_state state)
+{
+    list_remove(&waiter->node);
+    waiter->state = state;
+    pool->waiting--;
+}
+
+static bool is_anything_free(const struct pool *pool, bool wants_slot, mono_time now)
+{
+    static const struct waiter ANYBODY;
+    bool is_candidate_known = false;
+    int64_t rank;
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        const struct worker *worker = pool->workers[i];
+        if (!is_candidate(&ANYBODY, worker, now))
+            continue;
+        is_candidate_known = true;
+        if (rate(worker, wants_slot, now, &rank))
+            return true;
+    }
+    return !is_candidate_known; /* all are down: everybody must hear it */
+}
+
+static void serve_queue(struct pool *pool, struct list *queue, mono_time now)
+{
+    for (struct list *node = queue->next, *next; node != queue; node = next) {
+        next = node->next;
+        struct waiter *waiter = container_of(node, struct waiter, node);
+        if (grant(pool, waiter, now))
+            leave_queue(pool, waiter, WAITER_GRANTED);
+        else if (!has_candidate(pool, waiter, now))
+            leave_queue(pool, waiter, WAITER_ALL_DOWN);
+        else
+            continue; /* it may have tried what is free; another one may take it */
+        bool wants_slot = waiter->wants_slot;
+        loop_post(waiter->loop, waiter->message);
+        if (!is_anything_free(pool, wants_slot, now))
+            return; /* the queue may be long, and the rest of it would find nothing */
+    }
+}
+
+static void serve(struct pool *pool, mono_time now)
+{
+    if (pool->is_closing)
+        return;
+    if (!list_is_empty(&pool->slot_queue) && is_anything_free(pool, true, now))
+        serve_queue(pool, &pool->slot_queue, now);
+    if (!list_is_empty(&pool->connection_queue) && is_anything_free(pool, false, now))
+        serve_queue(pool, &pool->connection_queue, now);
+}
+
+static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
+{
+    struct list *queue = waiter->wants_slot ? &pool->slot_queue : &pool->connection_queue;
+    serve(pool, now); /* those who came earlier first */
+    if (!has_candidate(pool, waiter, now))
+        return POOL_ALL_DOWN;
+    if ((at_front || list_is_empty(queue)) && grant(pool, waiter, now)) {
+        waiter->state = WAITER_GRANTED;
+        return POOL_GRANTED;
+    }
+    if (pool->waiting >= POOL_QUEUE_MAX)
+        return POOL_FULL;
+    if (at_front)
+        list_prepend(queue, &waiter->node);
+    else
+        list_append(queue, &waiter->node);
+    waiter->state = WAITER_QUEUED;
+    pool->waiting++;
+    return POOL_QUEUED;
+}
+
+enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
+{
+    pthread_mutex_lock(&pool->lock);
+    enum pool_answer answer = ask(pool, waiter, at_front, now);
+    pthread_mutex_unlock(&pool->lock);
+    return answer;
+}
+
+bool pool_leave(struct pool *pool, struct waiter *waiter)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool was_queued = waiter->state == WAITER_QUEUED;
+    if (was_queued)
+        leave_queue(pool, waiter, WAITER_IDLE);
+    pthread_mutex_unlock(&pool->lock);
+    return was_queued;
+}
+
+void pool_poll(struct pool *pool, mono_time now)
+{
+    pthread_mutex_lock(&pool->lock);
+    serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_close(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->is_closing = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- giving back --- */
+
+static void release(struct permit *permit, mono_time now)
+{
+    struct worker *worker = permit->worker;
+    struct pool *pool = worker->pool;
+    if (permit->kind == PERMIT_SLOT)
+        slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
+    else if (permit->kind == PERMIT_CONNECTION)
+        worker->connections--;
+    else if (permit->kind == PERMIT_DETACHED)
+        worker->detached--;
+    if (permit->is_try)
+        worker->has_try = false;
+}
+
+void pool_return(struct permit *permit, mono_time now)
+{
+    if (permit->kind == PERMIT_NONE)
+        return;
+    struct worker *worker = permit->worker;
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    release(permit, now);
+    atomic_fetch_sub(&worker->users, 1);
+    *permit = (struct permit){0};
+    serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool pool_detach(struct permit *permit, mono_time now)
+{
+    struct worker *worker = permit->worker;
+    if (permit->kind != PERMIT_SLOT)
+        return true; /* a connection is what it holds */
+    pthread_mutex_lock(&worker->pool->lock);
+    bool has_room = worker->detached < POOL_DETACHED_MAX;
+    if (has_room) {
+        release(permit, now);
+        worker->detached++;
+        permit->kind = PERMIT_DETACHED;
+        permit->is_try = false;
+        serve(worker->pool, now);
+    }
+    pthread_mutex_unlock(&worker->pool->lock);
+    return has_room;
+}
+
+void pool_mark_stuck(const struct permit *permit)
+{
+    if (permit->kind == PERMIT_SLOT)
+        slot_mark(permit->worker->slots, permit->slot, permit->worker->pool->pid, SLOT_STUCK);
+}
+
+void pool_mark_dead(const struct permit *permit)
+{
+    if (permit->kind == PERMIT_SLOT)
+        slot_mark(permit->worker->slots, permit->slot, permit->worker->pool->pid, SLOT_OWNER_DEAD);
+}
+
+/* --- slots whose owner died (semantics 7.2) --- */
+
+static mono_time dead_before(const struct pool *pool, mono_time now)
+{
+    return (mono_time){saturating_sub(now.ms, pool->config->slot_max.ms)};
+}
+
+bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now)
+{
+    bool is_taken = false;
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count && !is_taken; i++) {
+        struct worker *worker = pool->workers[i];
+        if (worker->state != WORKER_LIVE && worker->state != WORKER_DOWN)
+            continue;
+        int slot = slot_take_dead(worker->slots, pool->pid, dead_before(pool, now));
+        if (slot < 0)
+            continue;
+        *permit = (struct permit){.kind = PERMIT_PROBE, .worker = worker, .slot = (unsigned)slot};
+        atomic_fetch_add(&worker->users, 1);
+        is_taken = true;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return is_taken;
+}
+
+void pool_end_probe(struct permit *permit, bool is_answered, mono_time now)
+{
+    struct worker *worker = permit->worker;
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    if (is_answered) {
+        slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
+        slots_revive(pool->slots_region, worker->slots, dead_before(pool, now), now);
+    } else {
+        slot_mark(worker->slots, permit->slot, pool->pid, SLOT_OWNER_DEAD);
+    }
+    atomic_fetch_sub(&worker->users, 1);
+    *permit = (struct permit){0};
+    serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- retries (semantics 7.7) --- */
+
+static bool take_retry(struct retry_budget *budget, mono_time now)
+{
+    unsigned renders = 0, retries = 0;
+    for (size_t i = 0; i < 10; i++) {
+        bool is_recent = now.ms / 1000 - budget->second[i] < 10;
+        renders += is_recent ? budget->renders[i] : 0;
+        retries += is_recent ? budget->retries[i] : 0;
+    }
+    if (retries >= 3 && retries >= renders / 10)
+        return false;
+    budget->retries[now.ms / 1000 % 10]++;
+    return true;
+}
+
+static void note_second(struct retry_budget *budget, mono_time now)
+{
+    size_t i = (size_t)(now.ms / 1000 % 10);
+    if (budget->second[i] == now.ms / 1000)
+        return;
+    budget->second[i] = now.ms / 1000;
+    budget->renders[i] = budget->retries[i] = 0;
+}
+
+bool pool_may_retry(struct pool *pool, mono_time now)
+{
+    pthread_mutex_lock(&pool->lock);
+    note_second(&pool->budget, now);
+    bool may_retry = take_retry(&pool->budget, now);
+    pthread_mutex_unlock(&pool->lock);
+    return may_retry;
+}
+
+/* --- builds (semantics 1.1) --- */
+
+static struct build *find_build(struct pool *pool, slice value)
+{
+    for (size_t i = 0; i < pool->build_count; i++)
+        if (slice_equal(pool->builds[i].value, value))
+            return &pool->builds[i];
+    if (pool->build_count == POOL_BUILDS_MAX)
+        return NULL; /* the newest one known stays */
+    struct build *build = &pool->builds[pool->build_count++];
+    *build = (struct build){.value = arena_copy(&pool->arena, value)};
+    pool->newest_build = build;
+    return build;
+}
+
+void pool_note_build(struct pool *pool, slice value, mono_time now)
+{
+    if (value.len == 0 || value.len > BUILD_MAX_BYTES)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    struct build *seen = find_build(pool, value);
+    const struct build *newest = pool->newest_build;
+    if (seen) {
+        /* While a deploy rolls, old and new workers answer in turn. An old value is the newest one
+         * again when the other has not been seen for a minute: a deploy that was taken back. */
+        if (seen != newest && mono_since(now, newest->last_seen).ms > 60000)
+            pool->newest_build = seen;
+        seen->last_seen = now;
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- signs of life --- */
+
+static void move_worker(struct worker *worker, enum worker_state state, mono_time now)
+{
+    worker->state = state;
+    worker->state_since = now;
+}
+
+void pool_worker_failed(struct worker *worker, slice why, mono_time now)
+{
+    static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000};
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    pool->wants_lookup = true;
+    if (worker->state == WORKER_LIVE) {
+        log_warn("worker is down", {"worker", worker->name}, {"why", why});
+        move_worker(worker, WORKER_DOWN, now);
+        worker->back_off = FIRST_BACK_OFF;
+        worker->retry_at = mono_after(now, worker->back_off);
+    } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
+        /* failures that began before it went down say nothing new */
+        worker->back_off =
+            duration_min(LAST_BACK_OFF, duration_add(worker->back_off, worker->back_off));
+        worker->retry_at = mono_after(now, worker->back_off);
+    }
+    serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_worker_answered(struct worker *worker, mono_time now)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    note_second(&pool->budget, now);
+    pool->budget.renders[now.ms / 1000 % 10]++;
+    if (worker->state == WORKER_DOWN) {
+        log_info("worker is up", {"worker", worker->name});
+        move_worker(worker, WORKER_LIVE, now);
+        serve(pool, now);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- figures --- */
+
+static void count_slots(const struct worker *worker, struct origin_state *state)
+{
+    unsigned used = worker->slots ? slots_used(worker->slots) : 0;
+    for (unsigned i = 0; i < used; i++) {
+        enum slot_state slot = slot_view(worker->slots, i).state;
+        state->busy_slots += slot != SLOT_FREE;
+        state->quarantined += slot != SLOT_FREE && slot != SLOT_BUSY;
+    }
+}
+
+/* Two addresses of one machine share their slots: they count once. */
+static bool is_counted(const struct pool *pool, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (pool->workers[i]->slots && pool->workers[i]->slots == pool->workers[index]->slots &&
+            pool->workers[i]->state != WORKER_GONE)
+            return true;
+    return false;
+}
+
+struct origin_state pool_state(struct pool *pool)
+{
+    struct origin_state state = {0};
+    pthread_mutex_lock(&pool->lock);
+    state.waiting = pool->waiting;
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        const struct worker *worker = pool->workers[i];
+        if (worker->state == WORKER_GONE)
+            continue;
+        state.workers++;
+        state.live_workers += worker->state == WORKER_LIVE;
+        if (is_counted(pool, i))
+            continue;
+        state.slots += pool->config->slots;
+        state.live_slots += worker->state == WORKER_LIVE ? pool->config->slots : 0;
+        count_slots(worker, &state);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return state;
+}

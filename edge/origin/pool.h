@@ -1,0 +1,142 @@
+/*
+ * The workers of one origin: which of them live, who may ask which one, and the queue of those who
+ * wait (semantics 7.1 to 7.3, 7.6, 7.7, 9.6). A pool belongs to the process and has one lock;
+ * nothing blocks under it. Connections do not belong here: they are the loops' (connection.h).
+ */
+#pragma once
+
+#include "edge/origin/origin.h"
+#include "edge/origin/slots.h"
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+/* The queue of an origin holds at most so many; each waiter is a client's request or a flight. */
+enum { POOL_WORKERS_MAX = 256, POOL_QUEUE_MAX = 16384, POOL_DETACHED_MAX = 100 };
+enum { POOL_BUILDS_MAX = 1024, BUILD_MAX_BYTES = 256 };
+
+enum worker_state {
+    WORKER_UNRESOLVED, /* its name has no address yet */
+    WORKER_LIVE,
+    WORKER_DOWN, /* nobody is sent there before `retry_at`, then one request as a try */
+    WORKER_GONE, /* its name no longer resolves to this address */
+};
+
+struct worker {
+    struct pool *pool;
+    unsigned index; /* in pool->workers */
+    const struct worker_config *config;
+    SSL_CTX *tls;            /* NULL: plain */
+    const char *server_name; /* SNI; empty for an address */
+    slice name;              /* "renderer/0"; lives as long as the pool */
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+    struct slot_worker *slots;
+    atomic_uint users;    /* calls and connections: only then can a GONE one be used anew */
+    struct list *idle;    /* one list of connections per loop; each its loop's thread only */
+    unsigned *idle_count; /* per loop */
+    struct worker_counters counters;
+    /* under the pool's lock */
+    enum worker_state state;
+    mono_time state_since, retry_at;
+    duration back_off;
+    bool has_try; /* the one request that may try a DOWN worker is under way */
+    unsigned connections, detached;
+};
+
+/* The right to ask a worker. */
+enum permit_kind { PERMIT_NONE, PERMIT_SLOT, PERMIT_CONNECTION, PERMIT_DETACHED, PERMIT_PROBE };
+struct permit {
+    enum permit_kind kind;
+    struct worker *worker;
+    unsigned slot;
+    bool is_try;
+};
+
+enum waiter_state { WAITER_IDLE, WAITER_QUEUED, WAITER_GRANTED, WAITER_ALL_DOWN };
+
+struct waiter {
+    struct loop *loop;
+    struct loop_message *message; /* posted when `state` leaves QUEUED */
+    bool wants_slot;
+    uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
+    /* under the pool's lock */
+    struct list node;
+    enum waiter_state state;
+    struct permit permit;
+};
+
+struct build {
+    slice value;
+    mono_time last_seen;
+};
+
+struct retry_budget { /* semantics 7.7: 10 % of the last 10 s' renders, at least 3 */
+    int64_t second[10];
+    unsigned renders[10], retries[10];
+};
+
+struct pool {
+    const struct origin_config *config;
+    void *slots_region;
+    int pid;
+    size_t loop_count;
+    SSL_CTX **tls;      /* per configured worker */
+    struct arena arena; /* names */
+    pthread_mutex_t lock;
+    /* under the lock */
+    struct worker *workers[POOL_WORKERS_MAX];
+    size_t worker_count;
+    struct list slot_queue, connection_queue;
+    unsigned waiting;
+    struct retry_budget budget;
+    struct build *builds;
+    size_t build_count;
+    const struct build *_Atomic newest_build; /* any thread reads */
+    bool is_closing;                          /* everything ends: nobody is served any more */
+    bool wants_lookup; /* a worker refused: its name may mean another address now (9.6) */
+};
+
+/* NULL with a line in `error`. */
+struct pool *pool_new(const struct origin_config *config, void *slots_region, size_t loop_count,
+                      char *error, size_t error_bytes);
+void pool_close(struct pool *pool);
+void pool_free(struct pool *pool);
+
+/*
+ * The addresses that the name of configured worker `config_index` has now. An empty list changes
+ * nothing: a failed look-up keeps the last ones.
+ */
+void pool_set_addresses(struct pool *pool, size_t config_index, const struct sockaddr_storage *at,
+                        const socklen_t *bytes, size_t count, mono_time now);
+
+enum pool_answer { POOL_GRANTED, POOL_QUEUED, POOL_ALL_DOWN, POOL_FULL };
+/*
+ * Asks for a worker. QUEUED: the waiter's message is posted when its state has changed. `at_front`:
+ * it has waited before.
+ */
+enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now);
+/* Leaves the queue. False: it was not in it any more, and its message is on the way. */
+bool pool_leave(struct pool *pool, struct waiter *waiter);
+void pool_return(struct permit *permit, mono_time now);
+/* The answer goes on, but no longer keeps a slot (semantics 7.1). False: too many do. */
+bool pool_detach(struct permit *permit, mono_time now);
+/* slot_max has passed. */
+void pool_mark_stuck(const struct permit *permit);
+/* This process ends while the worker still works on it. */
+void pool_mark_dead(const struct permit *permit);
+/* The worker did not take a connection. */
+void pool_worker_failed(struct worker *worker, slice why, mono_time now);
+/* The worker answered a request. */
+void pool_worker_answered(struct worker *worker, mono_time now);
+/* Takes a retry from the budget; false: used up. */
+bool pool_may_retry(struct pool *pool, mono_time now);
+/* Looks whether another process has freed a slot, or a back-off has ended. */
+void pool_poll(struct pool *pool, mono_time now);
+/* A slot whose owner died longer than slot_max ago, to be asked after. False: none is due. */
+bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now);
+/* The probe got an answer, or did not. */
+void pool_end_probe(struct permit *permit, bool is_answered, mono_time now);
+void pool_note_build(struct pool *pool, slice value, mono_time now);
+struct origin_state pool_state(struct pool *pool);

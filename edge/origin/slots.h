@@ -1,0 +1,63 @@
+/*
+ * The slot table (semantics 7.2): who may ask which worker now. It lies in memory that the master
+ * made and all worker processes map, so it outlives reloads, respawns and kill -9. A worker is
+ * found by the text of its address, so that its slots are the same ones under an edited
+ * configuration and for two origins that name the same renderer.
+ *
+ * A slot is one 64-bit word, changed only by compare-and-swap:
+ *
+ *   63             25 24          3 2     0
+ *   +----------------+-------------+-------+
+ *   | since, in ms   | owner's pid | state |
+ *   +----------------+-------------+-------+
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/slice.h"
+
+enum { SLOT_WORKERS_MAX = 256, SLOTS_PER_WORKER_MAX = 1024 };
+
+enum slot_state {
+    SLOT_FREE,       /* since: when it became free */
+    SLOT_BUSY,       /* since: when it was taken */
+    SLOT_STUCK,      /* busy for longer than slot_max; the answer may still come */
+    SLOT_OWNER_DEAD, /* the process that waited for the answer is gone */
+    SLOT_PROBING,    /* was OWNER_DEAD; its owner asks the worker whether it lives */
+};
+
+struct slot_view {
+    enum slot_state state;
+    int owner; /* pid; 0: FREE */
+    mono_time since;
+};
+
+struct slot_worker;
+
+/*
+ * The slots of the worker with this address, for process `pid`. NULL: the table is full. Attached
+ * as often as it is detached; a worker that nobody is attached to, and whose slots are free, is
+ * forgotten. Any thread.
+ */
+struct slot_worker *slots_attach(void *region, slice address, int pid);
+void slots_detach(void *region, struct slot_worker *worker, int pid);
+
+/* Takes the longest-idle free slot if fewer than `limit` are not free: its index, or -1. */
+int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now);
+/* FREE, since now; nothing happens if the slot is not `pid`'s. Rings slots_freed(). */
+void slot_release(void *region, struct slot_worker *worker, unsigned index, int pid, mono_time now);
+/* Changes the state of a slot that `pid` owns; `since` stays. False: it is not `pid`'s. */
+bool slot_mark(struct slot_worker *worker, unsigned index, int pid, enum slot_state state);
+/* Takes an OWNER_DEAD slot that was taken before `before` for asking the worker: its index, or -1.
+ */
+int slot_take_dead(struct slot_worker *worker, int pid, mono_time before);
+/* Sets every OWNER_DEAD slot taken before `before` free: the worker has answered. */
+void slots_revive(void *region, struct slot_worker *worker, mono_time before, mono_time now);
+
+/* When would slot_take() find its slot idle since? False: none is free. */
+bool slot_peek(const struct slot_worker *worker, unsigned limit, mono_time *idle_since);
+struct slot_view slot_view(const struct slot_worker *worker, unsigned index);
+/* Slots that were ever used: views from here on are FREE. */
+unsigned slots_used(const struct slot_worker *worker);
+/* Changes whenever any slot of any worker becomes free: other processes compare it. */
+uint32_t slots_freed(const void *region);
