@@ -20,9 +20,17 @@ struct cache_config {
     atomic_int *in_store; /* raised while a thread is inside LMDB (semantics 9.3); may be NULL */
 };
 
-/* NULL with a line in `error` (>= 256 bytes) when the store cannot be opened. */
+/*
+ * The LMDB environment lies in PATH/f1; whoever holds PATH's lock (the master) has checked
+ * store_file_is_whole() before. A store smaller than 16 MiB counts as 16 MiB. Raises the purge
+ * table's stamp to the newest that the store has seen (semantics 6.3). NULL with a line in `error`
+ * (>= 256 bytes) when the store cannot be opened. At most two processes may have one store open.
+ */
 struct cache *cache_open(const struct cache_config *config, char *error);
-/* Stops the threads after writing what is queued; syncs. True if everything reached the store. */
+/*
+ * Stops the threads after answering and writing what is queued; syncs. True if everything that was
+ * queued reached the store. No other call may be running.
+ */
 bool cache_close(struct cache *cache);
 /* A draining worker gives its memory back early (architecture.md). */
 void cache_drop_memory(struct cache *cache);
@@ -45,10 +53,18 @@ struct vary_record {
 
 struct vary_record *vary_record_ref(struct vary_record *record);
 void vary_record_unref(struct vary_record **record);
+/*
+ * May this variant be stored? False is certain, so a miss on a known URL needs no disk. True is
+ * not: the object may have been evicted.
+ */
+bool vary_record_lists(const struct vary_record *record, const struct key *key);
 
 enum found { FOUND_YES, FOUND_NO, FOUND_UNKNOWN /* ask the disk: cache_read_start() */ };
 
-/* The URL's record if memory knows it; a reference in *record on FOUND_YES (it may be !is_known).
+/*
+ * The URL's record if memory knows it; a reference in *record on FOUND_YES (it may be !is_known).
+ * Never FOUND_NO. Keep the reference until the object that is made under it has been stored: it
+ * holds the record in memory, and cache_grow_vary() then knows what it grows.
  */
 enum found cache_find_vary(struct cache *cache, const struct key *url_key,
                            struct vary_record **record);
@@ -74,8 +90,10 @@ enum found cache_find_object(struct cache *cache, const struct key *key, slice k
 /* Is the object dead or soft-purged? One load when it was checked at the present stamp. */
 enum purge_state cache_check_purge(struct cache *cache, struct object *object);
 
-/* A question to the disk. Memory belongs to the caller and stays until `done` was called (on a
- * reader thread: only post). */
+/*
+ * A question to the disk. Memory belongs to the caller and stays until `done` was called, on a
+ * reader thread or, without a store, by cache_read_start() itself: it should only post.
+ */
 struct cache_read {
     enum { READ_VARY, READ_OBJECT } kind;
     struct key key;
@@ -94,7 +112,8 @@ enum stored {
     STORED,
     STORED_RAM_ONLY /* writer's mailbox full or disk failing */,
     STORED_NOT_TOO_LARGE,
-    STORED_NOT_CAPPED
+    STORED_NOT_CAPPED,
+    STORED_NOT_OUTGROWN /* the URL's union has grown (or was reset) since the key was made */
 };
 
 /*
@@ -102,10 +121,34 @@ enum stored {
  * Replaces an older one of the same key. Takes no reference of the caller's.
  */
 enum stored cache_store(struct cache *cache, struct object *object);
-/* A 304 or a new coding: replaces in RAM, rewrites the index row (and the coding's body) in the
- * store. */
+/*
+ * A 304 or a new coding: replaces in RAM, rewrites the index row (and the coding's body) in the
+ * store. Does nothing to an object of another body that has been stored under the key meanwhile;
+ * two updates of one object are joined: the newer fields, all codings.
+ */
 void cache_update(struct cache *cache, struct object *object);
 void cache_remove(struct cache *cache, const struct key *key);
+
+/* --- for the admin socket: on any thread but an event loop --- */
+
+struct cache_variant {
+    const struct object *object; /* valid during the visit; bodies are NULL if only the store has
+                                    them */
+    uint64_t body_bytes[CODING_COUNT];
+    bool is_in_ram;
+};
+/* Visits each stored variant of a URL, oldest first; returns their number. Reads heads from the
+ * disk. */
+size_t cache_variants(struct cache *cache, const struct key *url_key,
+                      void (*visit)(void *arg, const struct cache_variant *variant), void *arg);
+/*
+ * No object of this process's RAM, mailbox or of the store was last known to be alive before this
+ * stamp: for purge_forget(), together with the oldest flight's stamp, and not while another worker
+ * process lives. Slow; at least some seconds between two calls. The first one answers 0.
+ */
+uint64_t cache_oldest_stamp(struct cache *cache);
+/* Returns when what was queued before has been written or given up. */
+void cache_flush(struct cache *cache);
 
 struct cache_stats {
     uint64_t ram_bytes, ram_objects, store_bytes, store_objects;

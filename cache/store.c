@@ -1,0 +1,524 @@
+/*
+ * The disk tier: one LMDB environment in STORE/f1 (f1: format 1), with
+ *
+ *   index    key hash (16 bytes) → struct index_row and the object's head. A row up to 2 000 bytes
+ *            stays in a leaf; longer heads go to overflow pages.
+ *   body     sequence, coding, chunk (big-endian) → at most 8 176 bytes: two pages less LMDB's
+ *            header. Whole bodies of all sizes fragment the map until random eviction falls to a
+ *            quarter of the speed; equal chunks keep it flat.
+ *   order    sequence → key hash: the FIFO in which objects are evicted. One that was asked for is
+ *            appended anew, at most twice, so a hit costs no write.
+ *   vary     URL key → Vary record. Invariant: an object is in `index` exactly if its URL's record
+ *            lists it; both change in one transaction.
+ *   meta     one row, struct store_meta.
+ *   pending  sequences of bodies that are being written in parts.
+ *
+ * The map is a tenth larger than the configured size and at most 88 % of that size hold data: pages
+ * that a transaction frees cannot be used again until the one after the next. The file is given its
+ * full length at once, sparse, because LMDB may leave freed pages at its end unwritten, and then a
+ * sound file would look truncated. The environment is not synced at commits (`durability: sync`
+ * apart): after kill -9 the kernel still has everything, and after power loss the master sets the
+ * whole store aside (semantics 9.3).
+ */
+#include "cache/store_env.h"
+
+#include "base/arena.h"
+#include "base/must.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    FORMAT = 1,
+    READERS_MAX = 1024,
+    PATH_BYTES = 4096,
+    LIVE_PERCENT = 88,
+    BATCH_BYTES_MAX = 4 << 20,
+    ERROR_BYTES = 256
+};
+
+static const char data_file[] = "/f1/data.mdb";
+
+/* --- is the file whole? --- */
+
+/* The beginning of an LMDB 0.9 page that holds a meta struct, 64-bit. */
+struct lmdb_db {
+    uint32_t pad; /* of the first one: the page size */
+    uint16_t flags, depth;
+    uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
+};
+struct lmdb_meta_page {
+    uint64_t page_number;
+    uint16_t pad, flags, lower, upper;
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct lmdb_db dbs[2];
+    uint64_t last_page, txnid;
+};
+enum { LMDB_MAGIC = (int)0xBEEFC0DE, LMDB_VERSION = 1 };
+
+static bool read_meta_page(int fd, off_t at, struct lmdb_meta_page *page)
+{
+    return pread(fd, page, sizeof(*page), at) == (ssize_t)sizeof(*page) &&
+           page->magic == (uint32_t)LMDB_MAGIC && page->version == LMDB_VERSION;
+}
+
+static bool fd_is_whole(int fd)
+{
+    struct stat st;
+    struct lmdb_meta_page first, second;
+    if (fstat(fd, &st) != 0 || !read_meta_page(fd, 0, &first))
+        return false;
+    uint64_t page_bytes = first.dbs[0].pad;
+    if (page_bytes < 512 || page_bytes > 65536 || !read_meta_page(fd, (off_t)page_bytes, &second))
+        return false;
+    uint64_t last = first.txnid > second.txnid ? first.last_page : second.last_page;
+    return last < UINT64_MAX / page_bytes - 1 && (uint64_t)st.st_size >= (last + 1) * page_bytes;
+}
+
+bool store_file_is_whole(slice path)
+{
+    char name[PATH_BYTES];
+    if (path.len + sizeof(data_file) > sizeof(name))
+        return false;
+    snprintf(name, sizeof(name), "%" SLICE_FMT "%s", SLICE_ARG(path), data_file);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    bool is_whole = fd_is_whole(fd);
+    close(fd);
+    return is_whole;
+}
+
+/* --- keys and codes --- */
+
+static void put_big_endian(uint8_t *bytes, uint64_t value, size_t len)
+{
+    for (size_t i = len; i-- > 0; value >>= 8)
+        bytes[i] = (uint8_t)value;
+}
+
+struct body_key body_key_of(uint64_t sequence, enum coding coding, uint32_t chunk)
+{
+    struct body_key key;
+    put_big_endian(key.bytes, sequence, 8);
+    put_big_endian(key.bytes + 8, coding, 1);
+    put_big_endian(key.bytes + 9, chunk, 4);
+    return key;
+}
+
+struct order_key order_key_of(uint64_t sequence)
+{
+    struct order_key key;
+    put_big_endian(key.bytes, sequence, sizeof(key.bytes));
+    return key;
+}
+
+uint64_t order_key_sequence(const void *bytes)
+{
+    const uint8_t *b = bytes;
+    uint64_t sequence = 0;
+    for (size_t i = 0; i < sizeof(sequence); i++)
+        sequence = sequence << 8 | b[i];
+    return sequence;
+}
+
+int store_code(int lmdb_code)
+{
+    if (lmdb_code == MDB_MAP_FULL)
+        return STORE_FULL;
+    return lmdb_code == MDB_NOTFOUND ? STORE_NOT_FOUND : lmdb_code;
+}
+
+const char *store_error(int code)
+{
+    if (code == STORE_FULL)
+        return "the store's map is full";
+    return code == STORE_NOT_FOUND ? "not found" : mdb_strerror(code);
+}
+
+void store_enter(struct store *store)
+{
+    if (store->in_store)
+        atomic_fetch_add(store->in_store, 1);
+}
+
+void store_leave(struct store *store)
+{
+    if (store->in_store)
+        atomic_fetch_sub(store->in_store, 1);
+}
+
+/* --- transactions --- */
+
+int store_live_bytes(struct store *store, MDB_txn *txn, uint64_t *bytes)
+{
+    enum { MAIN_DB = 1 };
+    const MDB_dbi dbs[] = {MAIN_DB,     store->index,   store->body,   store->order,
+                           store->vary, store->meta_db, store->pending};
+    uint64_t pages = 0;
+    for (size_t i = 0; i < sizeof(dbs) / sizeof(dbs[0]); i++) {
+        MDB_stat stat;
+        int rc = mdb_stat(txn, dbs[i], &stat);
+        if (rc)
+            return store_code(rc);
+        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    *bytes = pages * store->page_bytes;
+    return 0;
+}
+
+static const char meta_key[] = "meta";
+
+static int meta_get(struct store *store, MDB_txn *txn, struct store_meta *meta)
+{
+    MDB_val key = {sizeof(meta_key) - 1, (void *)(uintptr_t)meta_key}, value;
+    int rc = mdb_get(txn, store->meta_db, &key, &value);
+    if (rc == MDB_NOTFOUND) {
+        *meta = (struct store_meta){.format = FORMAT, .next_sequence = 1};
+        return 0;
+    }
+    if (rc)
+        return rc;
+    if (value.mv_size != sizeof(*meta))
+        return MDB_CORRUPTED;
+    memcpy(meta, value.mv_data, sizeof(*meta));
+    return meta->format == FORMAT && meta->era_count <= ERAS_MAX ? 0 : MDB_CORRUPTED;
+}
+
+static int meta_put(struct store *store)
+{
+    MDB_val key = {sizeof(meta_key) - 1, (void *)(uintptr_t)meta_key};
+    MDB_val value = {sizeof(store->meta), &store->meta};
+    if (memcmp(&store->meta, &store->meta_at_begin, sizeof(store->meta)) == 0)
+        return 0;
+    return mdb_put(store->txn, store->meta_db, &key, &value, 0);
+}
+
+/* A new era once a minute. When there are too many, every other one goes: what lay in it counts as
+ * older than it is. */
+static void era_begin(struct store *store)
+{
+    const uint64_t minute = (uint64_t)60000 << 16;
+    struct store_meta *meta = &store->meta;
+    uint64_t stamp = store->purges ? purge_stamp(store->purges) : 0;
+    if (meta->era_count && stamp - meta->eras[meta->era_count - 1].stamp < minute)
+        return;
+    if (meta->era_count && stamp < meta->eras[meta->era_count - 1].stamp)
+        return;
+    if (meta->era_count == ERAS_MAX) {
+        for (size_t i = 0; i < ERAS_MAX / 2; i++)
+            meta->eras[i] = meta->eras[2 * i];
+        meta->era_count = ERAS_MAX / 2;
+    }
+    meta->eras[meta->era_count++] = (struct era){meta->next_sequence, stamp};
+}
+
+void era_note(struct store *store, uint64_t sequence, uint64_t stamp)
+{
+    struct store_meta *meta = &store->meta;
+    for (size_t i = 0; i < meta->era_count && meta->eras[i].sequence <= sequence; i++) {
+        if (meta->eras[i].stamp > stamp)
+            meta->eras[i].stamp = stamp;
+    }
+}
+
+uint64_t sequence_take(struct store *store, uint64_t stamp)
+{
+    if (stamp > store->meta.newest_stamp)
+        store->meta.newest_stamp = stamp;
+    return store->meta.next_sequence++;
+}
+
+int store_begin(struct store *store)
+{
+    MUST(!store->txn);
+    store_enter(store);
+    int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+    if (!rc) {
+        rc = meta_get(store, store->txn, &store->meta);
+        store->meta_at_begin = store->meta;
+        store->evicted_in_txn = 0;
+        if (!rc)
+            era_begin(store);
+        else
+            mdb_txn_abort(store->txn);
+    }
+    if (rc) {
+        store->txn = NULL;
+        store_leave(store);
+    }
+    return store_code(rc);
+}
+
+void store_abort(struct store *store)
+{
+    mdb_txn_abort(store->txn);
+    store->txn = NULL;
+    store_leave(store);
+}
+
+static void note_stats(struct store *store, MDB_txn *txn)
+{
+    uint64_t live;
+    MDB_stat index;
+    if (store_live_bytes(store, txn, &live) == 0)
+        atomic_store(&store->live_bytes, live);
+    if (mdb_stat(txn, store->index, &index) == 0)
+        atomic_store(&store->objects, index.ms_entries);
+}
+
+int store_commit(struct store *store)
+{
+    int rc = meta_put(store);
+    if (rc) {
+        store_abort(store);
+        return store_code(rc);
+    }
+    note_stats(store, store->txn);
+    rc = mdb_txn_commit(store->txn);
+    store->txn = NULL;
+    store_leave(store);
+    if (!rc) {
+        atomic_fetch_add(&store->evictions, store->evicted_in_txn);
+        atomic_store(&store->newest_stamp, store->meta.newest_stamp);
+    }
+    return store_code(rc);
+}
+
+/* --- opening --- */
+
+static int make_directories(slice path, char name[PATH_BYTES])
+{
+    snprintf(name, PATH_BYTES, "%" SLICE_FMT, SLICE_ARG(path));
+    if (mkdir(name, 0750) != 0 && errno != EEXIST)
+        return errno;
+    snprintf(name, PATH_BYTES, "%" SLICE_FMT "/f1", SLICE_ARG(path));
+    return mkdir(name, 0700) != 0 && errno != EEXIST ? errno : 0;
+}
+
+static int extend_file(struct store *store)
+{
+    struct stat st;
+    int fd, rc = mdb_env_get_fd(store->env, &fd);
+    if (rc || fstat(fd, &st) != 0)
+        return rc ? rc : errno;
+    if ((uint64_t)st.st_size >= store->map_bytes)
+        return 0;
+    return ftruncate(fd, (off_t)store->map_bytes) == 0 ? 0 : errno;
+}
+
+static int open_env(struct store *store, const char *directory, bool sync)
+{
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT | (sync ? 0 : MDB_NOSYNC);
+    int rc = mdb_env_create(&store->env);
+    if (rc)
+        return rc;
+    (void)(!(rc = mdb_env_set_mapsize(store->env, store->map_bytes)) &&
+           !(rc = mdb_env_set_maxdbs(store->env, 8)) &&
+           !(rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) &&
+           !(rc = mdb_env_open(store->env, directory, flags, 0600)) && !(rc = extend_file(store)));
+    return rc;
+}
+
+static int open_databases(struct store *store)
+{
+    const struct {
+        const char *name;
+        MDB_dbi *dbi;
+    } dbs[] = {{"index", &store->index}, {"body", &store->body},    {"order", &store->order},
+               {"vary", &store->vary},   {"meta", &store->meta_db}, {"pending", &store->pending}};
+    MDB_txn *txn = NULL;
+    MDB_stat stat;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    for (size_t i = 0; !rc && i < sizeof(dbs) / sizeof(dbs[0]); i++)
+        rc = mdb_dbi_open(txn, dbs[i].name, MDB_CREATE, dbs[i].dbi);
+    if (!rc && !(rc = mdb_stat(txn, store->index, &stat))) {
+        store->page_bytes = stat.ms_psize;
+        return mdb_txn_commit(txn);
+    }
+    if (rc && txn)
+        mdb_txn_abort(txn);
+    return rc;
+}
+
+/* Bodies that a crash left without an index row. A live process whose body this is notices. */
+static int clear_pending(struct store *store)
+{
+    for (;;) {
+        int rc = store_begin(store);
+        if (rc)
+            return rc;
+        MDB_cursor *cursor;
+        MDB_val key, value;
+        uint64_t sequence = 0;
+        rc = store_code(mdb_cursor_open(store->txn, store->pending, &cursor));
+        if (!rc) {
+            rc = store_code(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
+            if (!rc)
+                sequence = order_key_sequence(key.mv_data);
+            mdb_cursor_close(cursor);
+        }
+        if (rc) {
+            store_abort(store);
+            return rc == STORE_NOT_FOUND ? 0 : rc;
+        }
+        store_abort(store);
+        if ((rc = store_body_drop(store, sequence)))
+            return rc;
+    }
+}
+
+static int start(struct store *store)
+{
+    int dead, rc = open_databases(store);
+    if (rc)
+        return rc;
+    mdb_reader_check(store->env, &dead);
+    if ((rc = clear_pending(store)))
+        return rc;
+    if ((rc = store_begin(store)))
+        return rc;
+    if ((rc = store_commit(store)))
+        return rc;
+    atomic_store(&store->newest_stamp, store->meta.newest_stamp);
+    return 0;
+}
+
+static struct store *store_make(const struct store_config *config)
+{
+    struct store *store = mem_alloc(sizeof(*store));
+    store->max_bytes = config->max_bytes < STORE_BYTES_MIN ? STORE_BYTES_MIN : config->max_bytes;
+    store->map_bytes = (store->max_bytes / 10 * 11) & ~(uint64_t)0xffff;
+    store->max_object_bytes = config->max_object_bytes;
+    store->max_variants = config->max_variants ? config->max_variants : 1;
+    store->purges = config->purges;
+    store->in_store = config->in_store;
+    atomic_init(&store->target_bytes, store->max_bytes / 100 * LIVE_PERCENT);
+    return store;
+}
+
+struct store *store_open(const struct store_config *config, char *error)
+{
+    char directory[PATH_BYTES];
+    if (config->path.len + sizeof(data_file) > sizeof(directory)) {
+        snprintf(error, ERROR_BYTES, "the store's path is too long");
+        return NULL;
+    }
+    int rc = make_directories(config->path, directory);
+    if (rc) {
+        snprintf(error, ERROR_BYTES, "cannot make %.150s: %s", directory, strerror(rc));
+        return NULL;
+    }
+    struct store *store = store_make(config);
+    store_enter(store);
+    rc = open_env(store, directory, config->sync);
+    if (!rc)
+        rc = start(store);
+    store_leave(store);
+    if (!rc)
+        return store;
+    snprintf(error, ERROR_BYTES, "cannot open the store in %.150s: %s", directory, store_error(rc));
+    if (store->env)
+        mdb_env_close(store->env);
+    free(store);
+    return NULL;
+}
+
+int store_close(struct store *store)
+{
+    if (!store)
+        return 0;
+    MUST(!store->txn);
+    store_enter(store);
+    int rc = mdb_env_sync(store->env, 1);
+    mdb_env_close(store->env);
+    store_leave(store);
+    free(store);
+    return rc;
+}
+
+/* --- the rest --- */
+
+uint64_t store_newest_stamp(struct store *store)
+{
+    return atomic_load(&store->newest_stamp);
+}
+
+static int oldest_sequence(struct store *store, MDB_txn *txn, uint64_t *sequence)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(txn, store->order, &cursor);
+    if (rc)
+        return store_code(rc);
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    if (!rc)
+        *sequence = order_key_sequence(key.mv_data);
+    mdb_cursor_close(cursor);
+    return store_code(rc);
+}
+
+int store_oldest_stamp(struct store *store, uint64_t *stamp)
+{
+    MDB_txn *txn;
+    struct store_meta meta;
+    uint64_t sequence = 0;
+    store_enter(store);
+    int rc = store_code(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn));
+    if (!rc) {
+        rc = store_code(meta_get(store, txn, &meta));
+        if (!rc)
+            rc = oldest_sequence(store, txn, &sequence);
+        mdb_txn_abort(txn);
+    }
+    store_leave(store);
+    if (rc && rc != STORE_NOT_FOUND)
+        return rc;
+    *stamp = rc ? UINT64_MAX : 0;
+    for (size_t i = 0; !rc && i < meta.era_count && meta.eras[i].sequence <= sequence; i++)
+        *stamp = meta.eras[i].stamp;
+    return 0;
+}
+
+void store_note_hit(struct store *store, uint64_t sequence)
+{
+    _Atomic uint64_t *word = &store->hits[sequence % HIT_BITS / 64];
+    uint64_t bit = (uint64_t)1 << (sequence % 64);
+    if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
+        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+}
+
+struct store_stats store_stats(const struct store *store)
+{
+    return (struct store_stats){
+        .bytes = atomic_load(&store->live_bytes),
+        .objects = atomic_load(&store->objects),
+        .evictions = atomic_load(&store->evictions),
+        .target_bytes = atomic_load(&store->target_bytes),
+    };
+}
+
+size_t store_batch_bytes(const struct store *store)
+{
+    uint64_t bytes = store->max_bytes / 64;
+    return bytes < BATCH_BYTES_MAX ? (size_t)bytes : BATCH_BYTES_MAX;
+}
+
+size_t store_max_object(const struct store *store)
+{
+    return (size_t)(store->max_bytes / 8);
+}
+
+void store_check_readers(struct store *store)
+{
+    int dead;
+    store_enter(store);
+    mdb_reader_check(store->env, &dead);
+    store_leave(store);
+}

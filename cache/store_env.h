@@ -1,0 +1,106 @@
+/* What the store*.c files share: they are the only ones that include lmdb.h. */
+#pragma once
+
+#include "cache/store.h"
+
+typedef struct MDB_env MDB_env;
+typedef struct MDB_txn MDB_txn;
+typedef struct MDB_cursor MDB_cursor;
+
+enum { ERAS_MAX = 32 };
+
+/* Objects with this or a higher sequence were alive at `stamp` or later (semantics 6.3). */
+struct era {
+    uint64_t sequence, stamp;
+};
+
+/* The one row of `meta`: read at the start of each write transaction, written at its end. */
+struct store_meta {
+    uint64_t format;
+    uint64_t next_sequence; /* from 1 */
+    uint64_t newest_stamp;
+    uint64_t era_count;
+    struct era eras[ERAS_MAX];
+};
+
+/*
+ * A row of `index`: this, then the object's head.
+ *
+ *     0  u64  XXH3-64 of all that follows
+ *     8  u64  sequence of its row in `order`
+ *    16  u64  purge stamp at which it was last known to be alive
+ *    24  16   key of its URL's Vary record
+ *    40  u32  magic "vix1"
+ *    44  u32  how often it was re-inserted
+ *    48  per coding: u64 sequence in `body`, u64 length, u64 XXH3-64 of the body; sequence 0: none
+ */
+struct stored_body {
+    uint64_t sequence, len, checksum;
+};
+struct index_row {
+    uint64_t checksum, sequence, alive_stamp;
+    struct key url_key;
+    uint32_t magic, reinserted;
+    struct stored_body bodies[CODING_COUNT];
+};
+enum { INDEX_MAGIC = 0x31786976 };
+
+_Static_assert(sizeof(struct index_row) == 48 + 24 * CODING_COUNT, "the format above");
+
+enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64 };
+
+struct store {
+    MDB_env *env;
+    unsigned index, body, order, vary, meta_db, pending; /* MDB_dbi */
+    uint64_t max_bytes, map_bytes, max_object_bytes;
+    unsigned max_variants, page_bytes;
+    struct purge_table *purges;
+    atomic_int *in_store;
+    _Atomic uint64_t hits[HIT_WORDS]; /* one bit per sequence, modulo HIT_BITS */
+    /* writer thread only */
+    MDB_txn *txn;
+    struct store_meta meta, meta_at_begin;
+    uint64_t evicted_in_txn;
+    struct key sweep_at;
+    /* shared: atomic */
+    _Atomic uint64_t target_bytes, live_bytes, objects, evictions, newest_stamp;
+};
+
+/* Big-endian, so that LMDB's bytewise order is the order of sequences. */
+struct body_key {
+    uint8_t bytes[13]; /* sequence 8, coding 1, chunk 4 */
+};
+struct order_key {
+    uint8_t bytes[8];
+};
+
+struct body_key body_key_of(uint64_t sequence, enum coding coding, uint32_t chunk);
+struct order_key order_key_of(uint64_t sequence);
+uint64_t order_key_sequence(const void *bytes);
+
+void store_enter(struct store *store);
+void store_leave(struct store *store);
+int store_code(int lmdb_code); /* MDB_MAP_FULL → STORE_FULL, MDB_NOTFOUND → STORE_NOT_FOUND */
+
+/* Pages that hold data, in bytes, as of this transaction. */
+int store_live_bytes(struct store *store, MDB_txn *txn, uint64_t *bytes);
+
+/* Splits and verifies a row; false: damaged. */
+bool index_row_read(slice row, struct index_row *prefix, slice *head);
+uint64_t index_row_checksum(slice row);
+
+/* Copies the row's bytes; STORE_NOT_FOUND. In `txn`; NULL record for a damaged row. */
+int vary_get(struct store *store, MDB_txn *txn, const struct key *url_key,
+             struct vary_record **record, wall_time *touched);
+/* Removes all chunks of a body. */
+int body_delete(struct store *store, uint64_t sequence);
+/* Removes an object's row, its bodies and its place in `order`; not its mention in `vary`. */
+int object_delete(struct store *store, const struct key *key, struct index_row *gone);
+/* Takes the variant out of its URL's record; an empty record with an empty union goes. */
+int vary_forget(struct store *store, const struct key *url_key, const struct key *key,
+                wall_time now);
+int vary_put(struct store *store, const struct vary_record *record, wall_time now);
+uint64_t sequence_take(struct store *store, uint64_t stamp);
+/* An object with this sequence was last known to be alive at `stamp`. */
+void era_note(struct store *store, uint64_t sequence, uint64_t stamp);
+int index_put(struct store *store, const struct key *key, struct index_row *row, slice head);

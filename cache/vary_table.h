@@ -1,0 +1,82 @@
+/*
+ * The Vary records that are in RAM (semantics 2.5): by URL, bounded bytes, CLOCK. A change holds
+ * here at once and is written by the writer thread soon: until then its record is pinned, so the
+ * union that people are looked up with never shrinks. Any thread. Where a function also touches the
+ * RAM tier it does so under the record's lock (order: record, then object), so that no variant of
+ * an outgrown union slips in beside its growth.
+ */
+#pragma once
+
+#include "cache/ram.h"
+#include "cache/vary.h"
+
+struct vary_table;
+
+/* `has_store`: records not here may be on the disk. `ram` outlives the table. */
+struct vary_table *vary_table_new(size_t max_bytes, bool has_store, unsigned max_variants,
+                                  struct ram *ram);
+void vary_table_free(struct vary_table *table);
+
+/* A reference, or NULL: not in RAM, or only a part of what the disk knows. */
+struct vary_record *vary_table_find(struct vary_table *table, const struct key *url_key);
+/* As cache_grow_vary(). */
+bool vary_table_grow(struct vary_table *table, const struct key *url_key,
+                     const struct field_names *names, struct vary_record **record);
+void vary_table_reset(struct vary_table *table, const struct key *url_key);
+
+enum vary_admission {
+    VARY_ADMITTED,  /* listed, put into the RAM tier and, with a store, pinned */
+    VARY_DISK_ONLY, /* the union is not known for certain: the writer will compare it */
+    VARY_OUTGROWN,
+    VARY_CAPPED
+};
+/*
+ * A new object: lists it as a variant and puts it into the RAM tier, if its union is still in
+ * force. At the cap, *replaced is the variant that gave way (and has left the RAM tier).
+ */
+enum vary_admission vary_table_admit(struct vary_table *table, struct object *object, bool into_ram,
+                                     bool *has_replaced, struct key *replaced);
+/* The way of an object to the store has ended. `is_stored`: it is listed from now on. */
+void vary_table_settle(struct vary_table *table, const struct object *object, bool was_pinned,
+                       bool is_stored);
+
+/* --- reader threads --- */
+
+uint64_t vary_table_changes(struct vary_table *table, const struct key *url_key);
+/*
+ * What the disk says. If nothing changed since `changes`, the record is remembered; *now is what
+ * holds: a reference to the record in RAM if there is one, else to `record`.
+ */
+void vary_table_learn(struct vary_table *table, struct vary_record *record, uint64_t changes,
+                      struct vary_record **now);
+/* Puts an object that was read into the RAM tier, unless its union has been outgrown: false. */
+bool vary_table_learn_object(struct vary_table *table, struct object *object, bool into_ram,
+                             uint64_t ram_changes);
+
+/* --- writer thread --- */
+
+/* A change to be written: the record's union; `is_reset`: what the disk has goes first. */
+struct vary_change {
+    struct vary_record *record; /* a reference */
+    bool is_reset;
+};
+size_t vary_table_dirty(struct vary_table *table);
+/* Takes up to `max` changes, oldest first. */
+size_t vary_table_take(struct vary_table *table, struct vary_change *changes, size_t max);
+/*
+ * Written; `disk` is the row as it is now (NULL: there is none). Its union may hold more names,
+ * because another process grew it.
+ */
+void vary_table_written(struct vary_table *table, struct vary_change *change,
+                        struct vary_record *disk);
+void vary_table_not_written(struct vary_table *table, struct vary_change *change);
+/* The disk has lost the record (swept away): it is written again. */
+void vary_table_rewrite(struct vary_table *table, const struct key *url_key);
+/* The disk's union of a URL turned out to be wider. */
+void vary_table_widen(struct vary_table *table, const struct key *url_key,
+                      const struct field_names *wider);
+
+/* Forgets what can be read again. */
+void vary_table_drop(struct vary_table *table);
+size_t vary_table_bytes(struct vary_table *table);
+uint64_t vary_table_capped(struct vary_table *table);
