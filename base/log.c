@@ -20,12 +20,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     BUFFER_BYTES = 1 << 20,
-    STOP_PATIENCE_MS = 1000,
+    POLL_MS = 100,
+    STOP_PATIENCE = 10, /* polls without room, when stopping */
 };
 
 struct sink {
@@ -53,7 +53,7 @@ static struct {
 
 static atomic_int level_limit = LOG_LEVEL_INFO;
 static _Atomic uint64_t dropped;
-static atomic_bool gives_up; /* log_stop() waited long enough for a reader that does not read */
+static atomic_bool is_impatient; /* log_stop() waits: not for ever on a pipe that nobody reads */
 
 void log_set_level(enum log_level level)
 {
@@ -134,7 +134,7 @@ static ssize_t write_some(int fd, const char *bytes, size_t count, bool is_regul
     if (!is_regular) {
         if (count > 4096)
             count = 4096;
-        if (poll(&ready, 1, 100) == 0)
+        if (poll(&ready, 1, POLL_MS) == 0)
             return 0;
     }
     ssize_t written = write(fd, bytes, count);
@@ -146,10 +146,11 @@ static size_t write_all(int fd, const char *bytes, size_t count)
 {
     bool is_regular = is_file(fd);
     size_t done = 0;
-    while (done < count && !atomic_load(&gives_up)) {
+    for (unsigned stalls = 0; done < count && stalls < STOP_PATIENCE;) {
         ssize_t written = write_some(fd, bytes + done, count - done, is_regular);
         if (written < 0)
             break;
+        stalls = written == 0 && atomic_load(&is_impatient) ? stalls + 1 : 0;
         done += (size_t)written;
     }
     return done;
@@ -313,7 +314,7 @@ static int start(char *path, int fd)
     sink_init(&state.log, STDERR_FILENO);
     state.is_stopping = state.wants_reopen = false;
     state.dropped_told = log_dropped();
-    atomic_store(&gives_up, false);
+    atomic_store(&is_impatient, false);
     int error = thread_start();
     state.is_started = error == 0;
     return error;
@@ -338,18 +339,6 @@ int log_start(slice access_path)
     return error;
 }
 
-/* Waits, but not for ever for somebody who holds our pipe and does not read it. */
-static void thread_join(void)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STOP_PATIENCE_MS / 1000;
-    if (pthread_timedjoin_np(state.thread, NULL, &until) == 0)
-        return;
-    atomic_store(&gives_up, true);
-    pthread_join(state.thread, NULL);
-}
-
 void log_stop(void)
 {
     pthread_mutex_lock(&state.mutex);
@@ -359,7 +348,8 @@ void log_stop(void)
     pthread_mutex_unlock(&state.mutex);
     if (!was_started)
         return;
-    thread_join();
+    atomic_store(&is_impatient, true);
+    pthread_join(state.thread, NULL);
     access_close(state.access.fd);
     free(state.access_path);
     state.access_path = NULL;
