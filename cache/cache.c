@@ -185,6 +185,12 @@ enum purge_state cache_check_purge(struct cache *cache, struct object *object)
     return state;
 }
 
+enum purge_state object_purge_state(const struct purge_table *purges, const struct object *object)
+{
+    struct purge_subject subject = subject_of(object, object->stamp);
+    return purge_check(purges, &subject);
+}
+
 void cache_read_start(struct cache *cache, struct cache_read *read)
 {
     if (cache->readers) {
@@ -288,9 +294,10 @@ void cache_update(struct cache *cache, struct object *object)
 
 void cache_remove(struct cache *cache, const struct key *key)
 {
-    ram_remove(cache->ram, key);
+    /* in this order: what a reader puts into RAM before it sees the removal is then removed */
     if (cache->writer)
         writer_remove(cache->writer, key);
+    ram_remove(cache->ram, key);
 }
 
 /* --- for the admin socket --- */

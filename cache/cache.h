@@ -89,6 +89,8 @@ enum found cache_find_object(struct cache *cache, const struct key *key, slice k
                              struct object **object);
 /* Is the object dead or soft-purged? One load when it was checked at the present stamp. */
 enum purge_state cache_check_purge(struct cache *cache, struct object *object);
+/* The same for an object that is only looked at. */
+enum purge_state object_purge_state(const struct purge_table *purges, const struct object *object);
 
 /*
  * A question to the disk. Memory belongs to the caller and stays until `done` was called, on a

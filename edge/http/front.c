@@ -102,7 +102,7 @@ void front_attach(struct front *front, struct loop *loop)
     if (getrandom(&owner->id_seed, sizeof(owner->id_seed), GRND_NONBLOCK) < 0)
         owner->id_seed = (uint64_t)clock_now().wall.ms << 16 ^ (uintptr_t)owner;
     front->loops[loop->index] = owner;
-    listeners_open(owner);
+    loop_listeners_open(owner);
     front_sweep_begin(owner);
 }
 
@@ -116,7 +116,7 @@ void front_drain(struct front *front, struct loop *loop)
     if (owner->is_draining)
         return;
     owner->is_draining = true;
-    listeners_close(owner);
+    loop_listeners_close(owner);
     h2o_context_request_shutdown(&loop->context);
     list_each(node, &owner->connections)
     {

@@ -72,6 +72,8 @@ struct client_connection {
     h2o_req_t *h2o_req;    /* PHASE_BUSY and handed to the handler */
 
     struct h2_gate *h2;     /* PHASE_H2 */
+    size_t h2_requests;     /* being answered */
+    mono_time h2_active;    /* when one last began or ended */
     uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */
     mono_time upload_since; /* HTTP/2: since when some upload is under way; ms 0: none */
     uint64_t upload_data_before;
@@ -119,8 +121,8 @@ static inline void count(_Atomic uint64_t *counter)
 }
 
 /* listener.c */
-void listeners_open(struct front_loop *owner);
-void listeners_close(struct front_loop *owner);
+void loop_listeners_open(struct front_loop *owner);
+void loop_listeners_close(struct front_loop *owner);
 /* Accepts again if it was paused and there is room. */
 void listeners_resume(struct front_loop *owner);
 
@@ -154,8 +156,8 @@ void h2_begin(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);
 /* A request with a body of so many bytes begins (ends) to be answered. */
-void h2_entity_begins(struct client_connection *c, size_t bytes);
-void h2_entity_ends(struct client_connection *c, size_t bytes);
+void h2_request_begins(struct client_connection *c, size_t entity_bytes);
+void h2_request_ends(struct client_connection *c, size_t entity_bytes);
 
 /* sweep.c */
 void front_sweep_begin(struct front_loop *owner);

@@ -10,6 +10,7 @@
 #include "edge/http/front_internal.h"
 
 enum { UPLOAD_BYTES_PER_SECOND = 500, UPLOAD_GRACE_MS = 20000, PREFACE_GRACE_MS = 10000 };
+enum { DRAINING_IDLE_MS = 2000 };
 enum { PRIORITY_BYTES = 9 + 5, HIGHEST_STREAM = 0x7fffffff };
 
 /* --- the end --- */
@@ -84,14 +85,18 @@ static bool account_bodies(struct client_connection *c)
     return bytes == c->bodies_bytes || client_reserve(c, bytes);
 }
 
-void h2_entity_begins(struct client_connection *c, size_t bytes)
+void h2_request_begins(struct client_connection *c, size_t entity_bytes)
 {
-    c->entity_bytes += bytes;
+    c->h2_requests++;
+    c->h2_active = client_now(c);
+    c->entity_bytes += entity_bytes;
 }
 
-void h2_entity_ends(struct client_connection *c, size_t bytes)
+void h2_request_ends(struct client_connection *c, size_t entity_bytes)
 {
-    c->entity_bytes -= bytes;
+    c->h2_requests--;
+    c->h2_active = client_now(c);
+    c->entity_bytes -= entity_bytes;
 }
 
 /* --- reading --- */
@@ -123,6 +128,7 @@ void h2_begin(struct client_connection *c)
     h2o_accept_ctx_t accept = {.ctx = context, .hosts = context->globalconf->hosts};
     size_t early = c->sock->input->size; /* came with the handshake: must pass the gate */
     client_move(c, PHASE_H2);
+    c->h2_active = c->since;
     c->h2 = mem_alloc(sizeof(*c->h2));
     h2_gate_init(c->h2, c->owner->front->head_limits.head_bytes, client_now(c));
     c->sock->input->size = 0;
@@ -145,6 +151,14 @@ static bool is_stuck_upload(const struct client_connection *c)
     return ms > 0 && bytes < ms / 1000 * UPLOAD_BYTES_PER_SECOND;
 }
 
+/* libh2o says GOAWAY once, to those that were there when draining began: later ones are closed when
+ * they have nothing to do. */
+static bool may_leave(const struct client_connection *c)
+{
+    return c->owner->is_draining && c->h2_requests == 0 &&
+           mono_since(client_now(c), c->h2_active).ms > DRAINING_IDLE_MS;
+}
+
 void h2_sweep(struct client_connection *c)
 {
     if (!h2o_socket_is_reading(c->sock)) { /* libh2o closed it */
@@ -153,6 +167,10 @@ void h2_sweep(struct client_connection *c)
     }
     bool is_silent =
         c->h2->preface_left && mono_since(client_now(c), c->since).ms > PREFACE_GRACE_MS;
+    if (may_leave(c)) {
+        h2_close(c);
+        return;
+    }
     bool is_within_memory = account_bodies(c);
     if (!is_silent && is_within_memory && !is_stuck_upload(c))
         return;

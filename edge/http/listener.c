@@ -38,16 +38,19 @@ void listeners_resume(struct front_loop *owner)
             h2o_socket_read_start(owner->sockets[i], on_readable);
 }
 
-/* Is there room for one more, if need be after giving up an idle one? */
-static bool make_room(struct front_loop *owner)
+/* Room for one more, after giving up an idle one if need be. */
+static bool can_make_room(const struct front_loop *owner)
 {
-    if (!is_full(owner->front))
-        return true;
+    return !is_full(owner->front) || !list_is_empty(&owner->idle);
+}
+
+/* Only once somebody is really there: another loop may have taken who woke us. */
+static void make_room(struct front_loop *owner)
+{
+    if (!is_full(owner->front) || list_is_empty(&owner->idle))
+        return; /* one too many, if another loop accepted at the same time */
     count(&owner->front->refused_full);
-    if (list_is_empty(&owner->idle))
-        return false;
     client_close(list_first_entry(&owner->idle, struct client_connection, idle_link));
-    return !is_full(owner->front);
 }
 
 static const struct listener *listener_of(const struct front_loop *owner, const h2o_socket_t *sock)
@@ -65,12 +68,13 @@ static void on_readable(h2o_socket_t *sock, const char *err)
     if (err)
         return;
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (!make_room(owner)) {
+        if (!can_make_room(owner)) {
             pause_accepting(owner);
             return;
         }
         h2o_socket_t *accepted = h2o_evloop_socket_accept(sock);
         if (accepted) {
+            make_room(owner);
             client_start(owner, listener, accepted);
             continue;
         }
@@ -89,7 +93,7 @@ static void set_user_timeout(int fd, duration timeout)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)); /* not on unix sockets */
 }
 
-void listeners_open(struct front_loop *owner)
+void loop_listeners_open(struct front_loop *owner)
 {
     const struct front *front = owner->front;
     owner->sockets = mem_alloc(front->listener_count * sizeof(owner->sockets[0]));
@@ -105,7 +109,7 @@ void listeners_open(struct front_loop *owner)
     }
 }
 
-void listeners_close(struct front_loop *owner)
+void loop_listeners_close(struct front_loop *owner)
 {
     for (size_t i = 0; i < owner->front->listener_count; i++) {
         if (owner->sockets[i])

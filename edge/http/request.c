@@ -46,7 +46,7 @@ static void on_dispose(void *data)
         r->c->h2o_req = NULL;
         gate_request_ended(r->c, !r->h2o_req->http1_is_persistent, r->h2o_req->res.status == 101);
     } else {
-        h2_entity_ends(r->c, r->entity_bytes);
+        h2_request_ends(r->c, r->entity_bytes);
     }
     arena_fini(&r->arena);
 }
@@ -307,7 +307,7 @@ static int on_h2_request(struct client_connection *c, h2o_req_t *req)
     }
     struct client_request *r = make_request(c, req);
     r->entity_bytes = req->entity.len;
-    h2_entity_begins(c, r->entity_bytes);
+    h2_request_begins(c, r->entity_bytes);
     unsigned status = check_h2(front, req, &detail);
     if (status == 0 && !read_host(req, &host)) {
         status = 400;

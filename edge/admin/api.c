@@ -1,0 +1,280 @@
+/*
+ * Each request becomes a job for one thread: it may read the store, count, or wait for a reload,
+ * none of which a loop may do. The finished job is posted back to its loop, which answers if the
+ * client is still there.
+ */
+#include "edge/admin/api.h"
+
+#include "base/log.h"
+#include "base/must.h"
+#include "edge/admin/api_handlers.h"
+#include "edge/request/file_blob.h"
+#include "edge/request/sink.h"
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { JOBS_MAX = 128, POLL_MS = 50 };
+
+struct api {
+    struct server *server;
+    struct blob *token; /* NULL: none needed (unix socket) */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct list jobs; /* hold lock */
+    size_t job_count; /* queued, polled or being answered: hold lock */
+    bool is_stopping;
+};
+
+/* --- answering, on the loop --- */
+
+static void job_free(struct api_job *job)
+{
+    struct api *api = job->server->api;
+    pthread_mutex_lock(&api->lock);
+    api->job_count--;
+    pthread_mutex_unlock(&api->lock);
+    free(job->answer);
+    arena_fini(&job->arena);
+    free(job);
+}
+
+static void job_answer(struct api_job *job)
+{
+    struct fields fields;
+    fields_init(&fields, &job->arena);
+    slice type = job->type.len ? job->type : SLICE("application/json");
+    fields_add_id(&fields, FIELD_CONTENT_TYPE, type);
+    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    slice body = slice_of_string(job->answer);
+    struct sink_head head = {
+        .status = job->status, .reason = SLICE("-"), .fields = &fields, .length = body.len};
+    sink_start(job->sink, &head);
+    sink_send(job->sink, &body, body.len ? 1 : 0, true);
+}
+
+static void on_want(void *owner)
+{
+    (void)owner; /* everything was sent at once */
+}
+
+static void on_gone(void *owner)
+{
+    struct api_job *job = owner;
+    job->sink = NULL;
+    if (job->is_finished)
+        job_free(job);
+}
+
+static void on_finished(struct loop_message *message)
+{
+    struct api_job *job = container_of(message, struct api_job, finished);
+    job->is_finished = true;
+    if (job->sink)
+        job_answer(job); /* on_gone() frees it */
+    else
+        job_free(job);
+}
+
+/* --- the thread --- */
+
+static void finish_job(struct api_job *job)
+{
+    MUST(job->answer);
+    loop_post(job->loop, &job->finished);
+}
+
+/* Runs or polls each job once; what is not done stays in the list. */
+static void work(struct api *api, struct list *jobs)
+{
+    (void)api;
+    struct list *next;
+    for (struct list *node = jobs->next; node != jobs; node = next) {
+        next = node->next;
+        struct api_job *job = container_of(node, struct api_job, node);
+        if (job->handler(job)) {
+            list_remove(node);
+            finish_job(job);
+        }
+    }
+}
+
+static void take_jobs(struct api *api, struct list *into)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&api->lock);
+    bool is_polling = !list_is_empty(into);
+    while (list_is_empty(&api->jobs) && !api->is_stopping) {
+        int result = is_polling ? pthread_cond_timedwait(&api->wake, &api->lock, &until)
+                                : pthread_cond_wait(&api->wake, &api->lock);
+        if (result != 0)
+            break;
+    }
+    while (!list_is_empty(&api->jobs)) {
+        struct list *node = api->jobs.next;
+        list_remove(node);
+        list_append(into, node);
+    }
+    pthread_mutex_unlock(&api->lock);
+}
+
+static bool is_stopping(struct api *api)
+{
+    pthread_mutex_lock(&api->lock);
+    bool stopping = api->is_stopping;
+    pthread_mutex_unlock(&api->lock);
+    return stopping;
+}
+
+static void *run(void *arg)
+{
+    struct api *api = arg;
+    struct list jobs;
+    list_init(&jobs);
+    while (!is_stopping(api)) {
+        take_jobs(api, &jobs);
+        work(api, &jobs);
+    }
+    return NULL;
+}
+
+/* --- doors (semantics 10.2) --- */
+
+static bool has_token(const struct api *api, slice given)
+{
+    slice token = slice_trim(slice_of(api->token->bytes, api->token->len));
+    while (token.len && (token.ptr[token.len - 1] == '\n' || token.ptr[token.len - 1] == '\r'))
+        token.len--;
+    return given.len == token.len && token.len &&
+           CRYPTO_memcmp(given.ptr, token.ptr, token.len) == 0;
+}
+
+bool api_may_debug(const struct api *api, const struct request *request)
+{
+    slice given = fields_value(&request->fields, FIELD_X_VARVE_DEBUG);
+    return given.len && api->token && has_token(api, given);
+}
+
+/* A page of another origin must not reach us through its reader's browser: nor by a name that it
+ * made point here. */
+static const char *refusal(const struct api *api, const struct request *request)
+{
+    const struct policy *policy = api->server->policy;
+    slice bearer = fields_value(&request->fields, FIELD_AUTHORIZATION);
+    bool is_tcp = !slice_starts_with(policy->admin_listen, SLICE("unix:"));
+    if (fields_find_id(&request->fields, FIELD_ORIGIN))
+        return "requests of other origins are refused";
+    if (is_tcp && !slice_equal_nocase(request->host_raw, policy->admin_listen) &&
+        !slice_equal_nocase(slice_until(request->host_raw, slice_find(request->host_raw, ':', 0)),
+                            SLICE("localhost")))
+        return "the Host is not the admin listener's";
+    if (is_tcp && (!slice_starts_with_nocase(bearer, SLICE("Bearer ")) ||
+                   !has_token(api, slice_trim(slice_from(bearer, 7)))))
+        return "a bearer token is needed (admin.token_file)";
+    return NULL;
+}
+
+static bool is_json(const struct request *request)
+{
+    return slice_starts_with_nocase(fields_value(&request->fields, FIELD_CONTENT_TYPE),
+                                    SLICE("application/json"));
+}
+
+static void refuse(struct api_job *job, unsigned status, const char *detail)
+{
+    api_error(job, status, detail);
+    job->is_finished = true;
+    job_answer(job);
+}
+
+/* --- a request comes --- */
+
+static struct api_job *job_new(struct server *server, struct loop *loop, h2o_req_t *h2o_req,
+                               const struct request *request)
+{
+    static const struct sink_events events = {on_want, on_gone};
+    struct api *api = server->api;
+    struct api_job *job = mem_alloc(sizeof(*job));
+    job->server = server;
+    job->loop = loop;
+    job->finished.deliver = on_finished;
+    job->path = arena_copy(&job->arena, request->path);
+    job->query = arena_copy(&job->arena, request->query);
+    job->body = arena_copy(&job->arena, request->body);
+    job->sink = sink_new(h2o_req, &events, job);
+    pthread_mutex_lock(&api->lock);
+    job->is_over_limit = ++api->job_count > JOBS_MAX;
+    pthread_mutex_unlock(&api->lock);
+    return job;
+}
+
+static void enqueue(struct api *api, struct api_job *job)
+{
+    pthread_mutex_lock(&api->lock);
+    list_append(&api->jobs, &job->node);
+    pthread_cond_signal(&api->wake);
+    pthread_mutex_unlock(&api->lock);
+}
+
+void api_on_request(struct loop *loop, h2o_req_t *h2o_req, struct request *request, void *arg)
+{
+    struct server *server = arg;
+    struct api *api = server->api;
+    struct api_job *job = job_new(server, loop, h2o_req, request);
+    const char *refused = refusal(api, request);
+    bool is_known_path;
+    job->handler = api_handler(request->method, request->path, &is_known_path);
+    if (job->is_over_limit)
+        refuse(job, 503, "too many admin requests at a time");
+    else if (refused)
+        refuse(job, slice_starts_with(slice_of_string(refused), SLICE("a bearer")) ? 401 : 403,
+               refused);
+    else if (!job->handler)
+        refuse(job, is_known_path ? 405 : 404,
+               is_known_path ? "this method is not for this path" : "no such path");
+    else if (request->method == METHOD_POST && !is_json(request))
+        refuse(job, 415, "Content-Type must be application/json");
+    else
+        enqueue(api, job);
+}
+
+/* --- life --- */
+
+struct api *api_new(struct server *server, char *error)
+{
+    struct api *api = mem_alloc(sizeof(*api));
+    api->server = server;
+    slice token_file = server->policy->admin_token_file;
+    if (token_file.len) {
+        char reason[200];
+        api->token = file_blob(token_file, reason, sizeof(reason));
+        if (!api->token) {
+            snprintf(error, 256, "admin.token_file: %s", reason);
+            free(api);
+            return NULL;
+        }
+    }
+    list_init(&api->jobs);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&api->wake, &monotonic);
+    pthread_mutex_init(&api->lock, NULL);
+    MUST(pthread_create(&api->thread, NULL, run, api) == 0);
+    return api;
+}
+
+void api_stop(struct api *api)
+{
+    pthread_mutex_lock(&api->lock);
+    api->is_stopping = true;
+    pthread_cond_signal(&api->wake);
+    pthread_mutex_unlock(&api->lock);
+    pthread_join(api->thread, NULL);
+}

@@ -1,0 +1,142 @@
+#include "edge/admin/api_handlers.h"
+
+#include "edge/admin/metrics.h"
+#include "edge/proc/worker.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+void api_answer_json(struct api_job *job, unsigned status, json_t *json)
+{
+    job->status = status;
+    job->answer = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    if (!job->answer) {
+        job->status = 500;
+        job->answer = strdup("{}");
+    }
+}
+
+void api_error(struct api_job *job, unsigned status, const char *detail)
+{
+    job->type = SLICE("application/problem+json");
+    api_answer_json(job, status, json_pack("{s:i, s:s}", "status", (int)status, "detail", detail));
+}
+
+static bool give_text(struct api_job *job, char *text, slice type)
+{
+    job->status = 200;
+    job->type = type;
+    job->answer = text ? text : strdup("");
+    return true;
+}
+
+static bool api_stats(struct api_job *job)
+{
+    return give_text(job, metrics_json(job->server), SLICE("application/json"));
+}
+
+static bool api_metrics(struct api_job *job)
+{
+    return give_text(job, metrics_prometheus(job->server), SLICE("text/plain; version=0.0.4"));
+}
+
+static bool api_healthz(struct api_job *job)
+{
+    return give_text(job, strdup("ok\n"), SLICE("text/plain"));
+}
+
+static bool is_any_renderer_live(const struct server *server)
+{
+    for (size_t i = 0; i < server->policy->origin_count; i++)
+        if (origin_state(server->origins, &server->policy->origins[i]).live_workers > 0)
+            return true;
+    return false;
+}
+
+/* Ready as long as varve answers by any means; `?renderers`: only with a live one (semantics 10.3).
+ */
+static bool api_readyz(struct api_job *job)
+{
+    struct server *server = job->server;
+    bool is_ready = atomic_load(&server->is_ready) && !atomic_load(&server->is_draining);
+    if (slice_equal(job->query, SLICE("renderers")))
+        is_ready = is_ready && is_any_renderer_live(server);
+    give_text(job, strdup(is_ready ? "ready\n" : "not ready\n"), SLICE("text/plain"));
+    job->status = is_ready ? 200 : 503;
+    return true;
+}
+
+static void add_slot_row(void *arg, slice name, slice state, unsigned busy, unsigned slots,
+                         mono_time since)
+{
+    int64_t seconds = since.ms ? mono_since(clock_now().mono, since).ms / 1000 : 0;
+    json_array_append_new(arg,
+                          json_pack("{s:s%, s:s%, s:i, s:i, s:I}", "worker", name.ptr, name.len,
+                                    "state", state.ptr, state.len, "busy", (int)busy, "slots",
+                                    (int)slots, "since_seconds", (json_int_t)seconds));
+}
+
+static bool api_slots(struct api_job *job)
+{
+    struct server *server = job->server;
+    json_t *workers = json_array(), *origins = json_array();
+    origins_each_worker(server->origins, add_slot_row, workers);
+    for (size_t i = 0; i < server->policy->origin_count; i++) {
+        const struct origin_config *origin = &server->policy->origins[i];
+        struct origin_state state = origin_state(server->origins, origin);
+        json_array_append_new(origins,
+                              json_pack("{s:s%, s:i, s:i, s:i, s:i}", "origin", origin->name.ptr,
+                                        origin->name.len, "live_slots", (int)state.live_slots,
+                                        "busy", (int)state.busy_slots, "waiting",
+                                        (int)state.waiting, "quarantined", (int)state.quarantined));
+    }
+    api_answer_json(job, 200, json_pack("{s:o, s:o}", "origins", origins, "workers", workers));
+    return true;
+}
+
+static bool api_reload(struct api_job *job)
+{
+    const struct worker_setup *setup = job->server->setup;
+    char text[RELOAD_TEXT_BYTES];
+    bool is_ok;
+    if (!job->is_waiting) {
+        job->ticket = worker_ask_reload(setup);
+        job->is_waiting = true;
+    }
+    if (!worker_reload_done(setup, job->ticket, &is_ok, text))
+        return false;
+    if (is_ok)
+        api_answer_json(job, 200, json_pack("{s:s}", "result", "ok"));
+    else
+        api_answer_json(job, 409, json_pack("{s:s, s:s}", "result", "failed", "errors", text));
+    return true;
+}
+
+api_handler_fn api_handler(enum method method, slice path, bool *is_known_path)
+{
+    static const struct {
+        enum method method;
+        slice path;
+        api_handler_fn handler;
+    } endpoints[] = {
+        {METHOD_POST, {"/v1/purge", 9}, api_purge},
+        {METHOD_GET, {"/v1/explain", 11}, api_explain},
+        {METHOD_GET, {"/v1/variants", 12}, api_variants},
+        {METHOD_GET, {"/v1/stats", 9}, api_stats},
+        {METHOD_GET, {"/metrics", 8}, api_metrics},
+        {METHOD_GET, {"/v1/slots", 9}, api_slots},
+        {METHOD_POST, {"/v1/reload", 10}, api_reload},
+        {METHOD_GET, {"/healthz", 8}, api_healthz},
+        {METHOD_GET, {"/readyz", 7}, api_readyz},
+    };
+    *is_known_path = false;
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+        if (!slice_equal(endpoints[i].path, path))
+            continue;
+        *is_known_path = true;
+        if (endpoints[i].method == method)
+            return endpoints[i].handler;
+    }
+    return NULL;
+}

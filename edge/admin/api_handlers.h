@@ -1,0 +1,48 @@
+/* What the admin API can do: one function per endpoint. They run on the api's thread and may block.
+ */
+#pragma once
+
+#include "edge/request/sink.h"
+#include "edge/server.h"
+
+#include <jansson.h>
+
+struct api_job;
+
+/* True: `status` and `answer` are set. False: call me again in a while (a reload is under way). */
+typedef bool (*api_handler_fn)(struct api_job *job);
+
+struct api_job {
+    struct list node;
+    struct server *server;
+    struct loop *loop;
+    struct sink *sink; /* the loop's; NULL: the client has left */
+    struct loop_message finished;
+    struct arena arena;
+    api_handler_fn handler;
+    slice path, query, body;
+    bool is_over_limit, is_finished;
+    /* of the reload that is waited for */
+    bool is_waiting;
+    uint64_t ticket;
+    /* the answer */
+    unsigned status;
+    slice type;   /* empty: application/json */
+    char *answer; /* malloc'ed */
+};
+
+/* NULL: no such endpoint; *is_known_path: only the method is wrong. */
+api_handler_fn api_handler(enum method method, slice path, bool *is_known_path);
+/* An RFC 9457 problem document as the answer. */
+void api_error(struct api_job *job, unsigned status, const char *detail);
+/* Takes the reference of `json`. */
+void api_answer_json(struct api_job *job, unsigned status, json_t *json);
+
+/* api_explain.c */
+bool api_explain(struct api_job *job);
+bool api_variants(struct api_job *job);
+/* api_purge.c */
+bool api_purge(struct api_job *job);
+/* PURGE on the public listener (semantics 6.5): purges all variants of the request's URL. 0 or
+ * errno. */
+int purge_request_url(struct server *server, const struct request *request, uint64_t *stamp);

@@ -1,0 +1,305 @@
+/*
+ * Purges over HTTP (semantics 6.4): POST /v1/purge with lists of URLs, prefixes, tags and hosts,
+ * and PURGE on the public listener. The whole order is checked before anything is purged; `purged`
+ * counts what URLs had, else it is null.
+ */
+#include "edge/admin/api_handlers.h"
+#include "edge/admin/api_url.h"
+#include "edge/admin/metrics.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { ORDERS_MAX = 10000 };
+
+struct purging {
+    struct api_job *job;
+    struct purge_order orders[ORDERS_MAX];
+    size_t count;
+    bool is_soft, is_dry_run, counts_exactly;
+    uint64_t purged;
+    char error[512];
+};
+
+/* --- counting what a URL has stored: both schemes --- */
+
+struct counting {
+    struct server *server;
+    uint64_t live;
+};
+
+static void count_live(void *arg, const struct cache_variant *variant)
+{
+    struct counting *counting = arg;
+    counting->live += object_purge_state(counting->server->purges, variant->object) != PURGE_DEAD;
+}
+
+static uint64_t count_stored(struct server *server, struct arena *arena, slice url, slice host,
+                             slice scheme)
+{
+    struct counting counting = {.server = server};
+    struct request request;
+    struct decision decision;
+    bool is_absolute = slice_search(url, SLICE("://")) < url.len;
+    slice rest = is_absolute ? slice_from(url, slice_search(url, SLICE("://")) + 3) : url;
+    slice in_scheme = is_absolute
+                          ? arena_concat(arena, (slice[]){scheme, SLICE("://"), rest}, 3)
+                          : arena_concat(arena, (slice[]){scheme, SLICE("://"), host, url}, 4);
+    if (url_request(server, arena, in_scheme, scheme, NULL, 0, &request, &decision)) {
+        struct key key = key_of(decision.url_text);
+        cache_variants(server->cache, &key, count_live, &counting);
+    }
+    return counting.live;
+}
+
+/* --- reading the order --- */
+
+static slice text_of(json_t *json)
+{
+    return slice_of(json_string_value(json), json_string_length(json));
+}
+
+static bool add_order(struct purging *p, const struct purge_order *order)
+{
+    if (p->count == ORDERS_MAX) {
+        snprintf(p->error, sizeof(p->error), "more than %d purges in one request", ORDERS_MAX);
+        return false;
+    }
+    p->orders[p->count] = *order;
+    p->orders[p->count++].is_soft = p->is_soft;
+    return true;
+}
+
+static slice only_host(const struct policy *policy)
+{
+    bool is_one = policy->hosts.count == 1 && !slice_starts_with(policy->hosts.at[0], SLICE("*"));
+    return is_one ? policy->hosts.at[0] : SLICE_NONE;
+}
+
+static bool add_url(struct purging *p, slice text)
+{
+    struct server *server = p->job->server;
+    struct arena *arena = &p->job->arena;
+    struct purge_order order = {.kind = PURGE_URL};
+    if (!rules_purge_url(server->policy, arena, text, only_host(server->policy), &order.host,
+                         &order.path, &order.query, &order.has_query)) {
+        snprintf(p->error, sizeof(p->error),
+                 "\"%.*s\" is not a URL with a host: write https://HOST/PATH",
+                 (int)(text.len < 200 ? text.len : 200), text.ptr);
+        return false;
+    }
+    p->purged += count_stored(server, arena, text, order.host, SLICE("http")) +
+                 count_stored(server, arena, text, order.host, SLICE("https"));
+    return add_order(p, &order);
+}
+
+static bool add_prefix(struct purging *p, slice text)
+{
+    struct server *server = p->job->server;
+    struct purge_order order = {.kind = PURGE_PREFIX};
+    bool has_query;
+    slice query;
+    if (!rules_purge_url(server->policy, &p->job->arena, text, only_host(server->policy),
+                         &order.host, &order.path, &query, &has_query) ||
+        has_query) {
+        snprintf(p->error, sizeof(p->error),
+                 "\"%.*s\" is not a prefix: write https://HOST/PATH-PREFIX without a query",
+                 (int)(text.len < 200 ? text.len : 200), text.ptr);
+        return false;
+    }
+    p->counts_exactly = false;
+    return add_order(p, &order);
+}
+
+static bool add_tag(struct purging *p, slice text)
+{
+    p->counts_exactly = false;
+    return add_order(p, &(struct purge_order){.kind = PURGE_TAG, .tag = text});
+}
+
+static bool add_host(struct purging *p, slice text)
+{
+    struct purge_order order = {.kind = PURGE_HOST};
+    struct arena *arena = &p->job->arena;
+    slice url = arena_concat(arena, (slice[]){SLICE("http://"), text, SLICE("/")}, 3), path, query;
+    bool has_query;
+    if (!rules_purge_url(p->job->server->policy, arena, url, SLICE_NONE, &order.host, &path, &query,
+                         &has_query)) {
+        snprintf(p->error, sizeof(p->error), "\"%.*s\" is not a host",
+                 (int)(text.len < 200 ? text.len : 200), text.ptr);
+        return false;
+    }
+    p->counts_exactly = false;
+    return add_order(p, &order);
+}
+
+static bool each_text(struct purging *p, json_t *body, const char *name,
+                      bool (*take)(struct purging *, slice))
+{
+    json_t *list = json_object_get(body, name), *item;
+    size_t i;
+    if (list && !json_is_array(list)) {
+        snprintf(p->error, sizeof(p->error), "\"%s\" must be a list of texts", name);
+        return false;
+    }
+    json_array_foreach(list, i, item)
+    {
+        if (!json_is_string(item) || !json_string_length(item)) {
+            snprintf(p->error, sizeof(p->error), "\"%s\": item %zu is not a text", name, i);
+            return false;
+        }
+        if (!take(p, text_of(item)))
+            return false;
+    }
+    return true;
+}
+
+static bool read_flag(struct purging *p, json_t *body, const char *name, bool *flag)
+{
+    json_t *value = json_object_get(body, name);
+    if (value && !json_is_boolean(value)) {
+        snprintf(p->error, sizeof(p->error), "\"%s\" must be true or false", name);
+        return false;
+    }
+    if (value)
+        *flag = json_is_true(value);
+    return true;
+}
+
+static bool has_only_known_keys(struct purging *p, json_t *body)
+{
+    static const char *const known[] = {"urls", "prefixes", "tags",   "hosts",
+                                        "all",  "soft",     "dry_run"};
+    const char *name;
+    json_t *value;
+    json_object_foreach(body, name, value)
+    {
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            is_known |= strcmp(known[i], name) == 0;
+        if (!is_known) {
+            snprintf(p->error, sizeof(p->error), "unknown key \"%.100s\"", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_order(struct purging *p, json_t *body)
+{
+    bool is_all = false;
+    /* a wrong --all costs every render at once: soft unless said otherwise (semantics 6.4) */
+    bool is_wide = json_is_true(json_object_get(body, "all")) ||
+                   json_array_size(json_object_get(body, "hosts")) > 0;
+    p->is_soft = is_wide;
+    p->counts_exactly = true;
+    if (!has_only_known_keys(p, body) || !read_flag(p, body, "all", &is_all) ||
+        !read_flag(p, body, "soft", &p->is_soft) ||
+        !read_flag(p, body, "dry_run", &p->is_dry_run) || !each_text(p, body, "urls", add_url) ||
+        !each_text(p, body, "prefixes", add_prefix) || !each_text(p, body, "tags", add_tag) ||
+        !each_text(p, body, "hosts", add_host))
+        return false;
+    if (is_all) {
+        p->counts_exactly = false;
+        if (!add_order(p, &(struct purge_order){.kind = PURGE_ALL}))
+            return false;
+    }
+    if (p->count == 0)
+        snprintf(p->error, sizeof(p->error),
+                 "nothing to purge: name urls, prefixes, tags, hosts or all");
+    return p->count > 0;
+}
+
+/* --- doing it --- */
+
+static void reset_union(struct server *server, struct arena *arena, const struct purge_order *order)
+{
+    static const slice schemes[] = {{"http", 4}, {"https", 5}};
+    for (size_t i = 0; i < 2; i++) {
+        struct request request;
+        struct decision decision;
+        slice query_mark = order->has_query ? SLICE("?") : SLICE_NONE;
+        slice url = arena_concat(
+            arena,
+            (slice[]){schemes[i], SLICE("://"), order->host, order->path, query_mark, order->query},
+            6);
+        if (!url_request(server, arena, url, schemes[i], NULL, 0, &request, &decision))
+            continue;
+        struct key key = key_of(decision.url_text);
+        cache_reset_vary(server->cache, &key);
+    }
+}
+
+/* The record first: from then on nothing that is older is served, whatever happens to the rest. */
+static int execute(struct server *server, struct arena *arena, const struct purge_order *order,
+                   uint64_t *stamp)
+{
+    int error = purge_add(server->purges, order, clock_now().wall, stamp);
+    metrics_purge(server->metrics, order->kind, 1);
+    if (order->kind == PURGE_URL && !order->is_soft)
+        reset_union(server, arena, order);
+    return error;
+}
+
+static void purge_all_orders(struct purging *p)
+{
+    struct api_job *job = p->job;
+    uint64_t stamp = purge_stamp(job->server->purges);
+    int error = 0;
+    for (size_t i = 0; i < p->count && !p->is_dry_run; i++) {
+        int failed = execute(job->server, &job->arena, &p->orders[i], &stamp);
+        error = failed ? failed : error;
+    }
+    if (error) {
+        char text[200];
+        snprintf(text, sizeof(text), "the purge holds until restart, but could not be written: %s",
+                 strerror(error));
+        log_error("purge not written", {"error", slice_of_string(strerror(error)), 0});
+        api_error(job, 507, text);
+        return;
+    }
+    json_t *count = p->counts_exactly ? json_integer((json_int_t)p->purged) : json_null();
+    api_answer_json(job, 200,
+                    json_pack("{s:o, s:I, s:b, s:b}", "purged", count, "stamp", (json_int_t)stamp,
+                              "soft", p->is_soft, "dry_run", p->is_dry_run));
+}
+
+bool api_purge(struct api_job *job)
+{
+    json_error_t where;
+    json_t *body = json_loadb(job->body.ptr, job->body.len, JSON_REJECT_DUPLICATES, &where);
+    if (!json_is_object(body)) {
+        char text[300];
+        snprintf(text, sizeof(text), "the body must be a JSON object: %.200s",
+                 body ? "it is something else" : where.text);
+        json_decref(body);
+        api_error(job, 400, text);
+        return true;
+    }
+    struct purging *p = mem_alloc(sizeof(*p));
+    p->job = job;
+    if (read_order(p, body))
+        purge_all_orders(p);
+    else
+        api_error(job, 400, p->error);
+    free(p);
+    json_decref(body);
+    return true;
+}
+
+int purge_request_url(struct server *server, const struct request *request, uint64_t *stamp)
+{
+    struct purge_order order = {.kind = PURGE_URL};
+    struct arena arena;
+    arena_init(&arena);
+    int error = EINVAL;
+    slice url = arena_concat(
+        &arena, (slice[]){request->scheme, SLICE("://"), request->host, request->target}, 4);
+    if (rules_purge_url(server->policy, &arena, url, request->host, &order.host, &order.path,
+                        &order.query, &order.has_query))
+        error = execute(server, &arena, &order, stamp);
+    arena_fini(&arena);
+    return error;
+}

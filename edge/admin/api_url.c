@@ -1,0 +1,78 @@
+#include "edge/admin/api_url.h"
+
+#include "policy/host.h"
+
+static slice only_host(const struct policy *policy)
+{
+    bool is_one = policy->hosts.count == 1 && !slice_starts_with(policy->hosts.at[0], SLICE("*"));
+    return is_one ? policy->hosts.at[0] : SLICE_NONE;
+}
+
+static slice scheme_of(slice url, slice default_scheme)
+{
+    if (slice_starts_with_nocase(url, SLICE("https://")))
+        return SLICE("https");
+    return slice_starts_with_nocase(url, SLICE("http://")) ? SLICE("http") : default_scheme;
+}
+
+/* From "http://host/path?query" or "/path?query". */
+static bool split(struct server *server, struct arena *arena, slice url, struct request *request)
+{
+    size_t scheme_end = slice_search(url, SLICE("://"));
+    slice rest = url, host = only_host(server->policy);
+    if (scheme_end < url.len) {
+        rest = slice_from(url, scheme_end + 3);
+        size_t host_end = 0;
+        while (host_end < rest.len && rest.ptr[host_end] != '/' && rest.ptr[host_end] != '?' &&
+               rest.ptr[host_end] != '#')
+            host_end++;
+        host = slice_until(rest, host_end);
+        rest = slice_from(rest, host_end);
+    }
+    rest = slice_until(rest, slice_find(rest, '#', 0));
+    if (!host.len || (rest.len && rest.ptr[0] != '/' && rest.ptr[0] != '?'))
+        return false;
+    bool has_no_path = !rest.len || rest.ptr[0] == '?';
+    request->host_raw = host;
+    request->target = has_no_path ? arena_concat(arena, (slice[]){SLICE("/"), rest}, 2) : rest;
+    return host_normalise(arena, host, request->scheme, &request->host);
+}
+
+static void add_header_lines(struct arena *arena, const slice *lines, size_t count,
+                             struct fields *fields)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t colon = slice_find(lines[i], ':', 0);
+        slice name = slice_trim(slice_until(lines[i], colon));
+        if (name.len)
+            fields_add(fields, arena_copy_lower(arena, name),
+                       slice_trim(slice_from(lines[i], colon + 1)));
+    }
+}
+
+bool url_request(struct server *server, struct arena *arena, slice url, slice default_scheme,
+                 const slice *header_lines, size_t header_count, struct request *request,
+                 struct decision *decision)
+{
+    *request = (struct request){.arena = arena,
+                                .method = METHOD_GET,
+                                .method_text = SLICE("GET"),
+                                .scheme = scheme_of(url, default_scheme),
+                                .http_major = 1,
+                                .http_minor = 1,
+                                .peer.is_local = true,
+                                .client.is_local = true,
+                                .id = SLICE("-"),
+                                .received = clock_now()};
+    if (!split(server, arena, url, request))
+        return false;
+    size_t query = slice_find(request->target, '?', 0);
+    request->path = slice_until(request->target, query);
+    request->has_query = query < request->target.len;
+    request->query = slice_from(request->target, query + 1);
+    fields_init(&request->fields, arena);
+    add_header_lines(arena, header_lines, header_count, &request->fields);
+    *decision = (struct decision){0};
+    rules_receive(server->policy, request, SLICE_NONE, decision);
+    return true;
+}

@@ -1,0 +1,253 @@
+/*
+ * Counting. Series whose labels come from the configuration are found on first use and remembered
+ * in tables of atomic pointers: a request adds to its counters without a lock or a look-up.
+ */
+#include "edge/admin/metrics.h"
+
+#include "base/log.h"
+#include "edge/admin/series.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SERIES_BYTES = COUNTER_NAME_BYTES, UPSTREAM_LOG_INTERVAL_MS = 1000 };
+
+typedef _Atomic(counter *) lazy_counter;
+
+struct metrics {
+    struct counters *counters;
+    const struct policy *policy;
+    lazy_counter *requests; /* [route][class][outcome]; the last route is "no route matched" */
+    lazy_counter not_stored[REASON_COUNT], shell[REASON_COUNT];
+    lazy_counter stored_dropped, capped, identified_cookie, identified_header;
+    lazy_counter shed;
+    lazy_counter purges[PURGE_KIND_COUNT];
+    lazy_counter hits_ram, hits_disk;
+    struct histogram duration[OUTCOME_COUNT];
+    struct histogram *render;     /* [route] */
+    struct histogram *queue_wait; /* [class] */
+    atomic_uint *noted;           /* [route]: bit of each reason that was logged; semantics 2.9 */
+    atomic_bool *noted_learned;   /* [route] */
+    _Atomic int64_t upstream_logged_ms;
+};
+
+static counter *find(struct metrics *metrics, lazy_counter *lazy, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static counter *find(struct metrics *metrics, lazy_counter *lazy, const char *format, ...)
+{
+    counter *known = atomic_load_explicit(lazy, memory_order_acquire);
+    if (known)
+        return known;
+    char name[SERIES_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(name, sizeof(name), format, arguments);
+    va_end(arguments);
+    size_t used = (size_t)length < sizeof(name) ? (size_t)length : sizeof(name) - 1;
+    known = counters_series(metrics->counters, slice_of(name, used));
+    atomic_store_explicit(lazy, known, memory_order_release);
+    return known;
+}
+
+/* --- making --- */
+
+static size_t route_index(const struct metrics *metrics, const struct route *route)
+{
+    bool is_fallback = route == &metrics->policy->route_pass || !route;
+    return is_fallback ? metrics->policy->route_count : route->index;
+}
+
+static size_t class_index(const struct metrics *metrics, const struct class_config *class_config)
+{
+    return class_config ? (size_t)(class_config - metrics->policy->classes) : 0;
+}
+
+struct metrics *metrics_new(struct counters *counters, const struct policy *policy)
+{
+    struct metrics *metrics = mem_alloc(sizeof(*metrics));
+    size_t routes = policy->route_count + 1, classes = policy->class_count;
+    metrics->counters = counters;
+    metrics->policy = policy;
+    metrics->requests = mem_alloc(routes * classes * OUTCOME_COUNT * sizeof(*metrics->requests));
+    metrics->render = mem_alloc(routes * sizeof(*metrics->render));
+    metrics->queue_wait = mem_alloc(classes * sizeof(*metrics->queue_wait));
+    metrics->noted = mem_alloc(routes * 2 * sizeof(*metrics->noted));
+    metrics->noted_learned = mem_alloc(routes * sizeof(*metrics->noted_learned));
+    char labels[SERIES_BYTES];
+    for (size_t i = 0; i < OUTCOME_COUNT; i++)
+        histogram_init(
+            &metrics->duration[i], counters, SLICE("varve_request_duration_seconds"),
+            series_label(labels, sizeof(labels), "outcome", outcome_name((enum outcome)i)));
+    for (size_t i = 0; i < routes; i++) {
+        slice match = i < policy->route_count ? policy->routes[i].match : SLICE("-");
+        histogram_init(&metrics->render[i], counters, SLICE("varve_render_seconds"),
+                       series_label(labels, sizeof(labels), "route", match));
+    }
+    for (size_t i = 0; i < classes; i++)
+        histogram_init(&metrics->queue_wait[i], counters, SLICE("varve_queue_wait_seconds"),
+                       series_label(labels, sizeof(labels), "class", policy->classes[i].name));
+    return metrics;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    if (!metrics)
+        return;
+    free(metrics->requests);
+    free(metrics->render);
+    free(metrics->queue_wait);
+    free(metrics->noted);
+    free(metrics->noted_learned);
+    free(metrics);
+}
+
+/* --- requests --- */
+
+static counter *request_counter(struct metrics *metrics, const struct decision *decision,
+                                enum outcome outcome)
+{
+    size_t route = route_index(metrics, decision->route),
+           class = class_index(metrics, decision->class_config);
+    size_t place = (route * metrics->policy->class_count + class) * OUTCOME_COUNT + outcome;
+    char match[SERIES_BYTES], name[SERIES_BYTES];
+    if (atomic_load_explicit(&metrics->requests[place], memory_order_acquire))
+        return metrics->requests[place];
+    slice text = decision->route && decision->route != &metrics->policy->route_pass
+                     ? decision->route->match
+                     : SLICE("-");
+    series_label(match, sizeof(match), "route", text);
+    series_label(name, sizeof(name), "class", metrics->policy->classes[class].name);
+    return find(metrics, &metrics->requests[place], "varve_requests_total{%s,%s,outcome=\"%.*s\"}",
+                match, name, SLICE_ARG(outcome_name(outcome)));
+}
+
+static void count_identified(struct metrics *metrics, const struct decision *decision)
+{
+    bool is_cookie = slice_starts_with(decision->identified_by, SLICE("cookie:"));
+    lazy_counter *lazy = is_cookie ? &metrics->identified_cookie : &metrics->identified_header;
+    counter_add(
+        find(metrics, lazy, "varve_identified_total{why=\"%s\"}", is_cookie ? "cookie" : "header"),
+        1);
+}
+
+void metrics_request(struct metrics *metrics, const struct exchange *ex, duration took)
+{
+    counter_add(request_counter(metrics, &ex->decision, ex->outcome), 1);
+    histogram_observe(&metrics->duration[ex->outcome], took.ms > 0 ? (uint64_t)took.ms * 1000 : 0);
+    if (ex->decision.is_logged_in)
+        count_identified(metrics, &ex->decision);
+    if (ex->outcome == OUTCOME_HIT)
+        counter_add(ex->was_read
+                        ? find(metrics, &metrics->hits_disk, "varve_hits_total{tier=\"disk\"}")
+                        : find(metrics, &metrics->hits_ram, "varve_hits_total{tier=\"memory\"}"),
+                    1);
+    if (ex->outcome == OUTCOME_SHELL)
+        counter_add(find(metrics, &metrics->shell[ex->reason], "varve_shell_total{reason=\"%.*s\"}",
+                         SLICE_ARG(reason_name(ex->reason))),
+                    1);
+    if (ex->outcome == OUTCOME_SHED)
+        counter_add(find(metrics, &metrics->shed, "varve_shed_total"), 1);
+}
+
+void metrics_render(struct metrics *metrics, const struct decision *decision,
+                    const struct flight_head *head)
+{
+    histogram_observe(&metrics->render[route_index(metrics, decision->route)],
+                      (uint64_t)head->rendered.ms * 1000);
+    histogram_observe(&metrics->queue_wait[class_index(metrics, decision->class_config)],
+                      (uint64_t)head->queued.ms * 1000);
+}
+
+void metrics_not_stored(struct metrics *metrics, enum reason reason)
+{
+    counter_add(find(metrics, &metrics->not_stored[reason],
+                     "varve_not_stored_total{reason=\"%.*s\"}", SLICE_ARG(reason_name(reason))),
+                1);
+}
+
+void metrics_stored(struct metrics *metrics, const struct decision *decision, enum stored stored)
+{
+    (void)decision;
+    if (stored == STORED_NOT_CAPPED) {
+        counter_add(find(metrics, &metrics->capped, "varve_variants_capped_total"), 1);
+        metrics_not_stored(metrics, REASON_VARIANT_CAP);
+    } else if (stored == STORED_NOT_TOO_LARGE) {
+        metrics_not_stored(metrics, REASON_TOO_LARGE);
+    }
+}
+
+void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count)
+{
+    static const char *const kinds[PURGE_KIND_COUNT] = {"url", "prefix", "tag", "host", "all"};
+    counter_add(
+        find(metrics, &metrics->purges[kind], "varve_purges_total{kind=\"%s\"}", kinds[kind]),
+        count);
+}
+
+/* --- notes: once per route --- */
+
+static const char *advice(enum reason reason)
+{
+    switch (reason) {
+    case REASON_NO_STORE:
+        return "the renderer gives no freshness, or says no-store (add \"ttl:\" to the route to "
+               "cache it)";
+    case REASON_SET_COOKIE:
+        return "the renderer sets a cookie (set \"cache: never\", or have it set cookies "
+               "elsewhere)";
+    case REASON_PRIVATE:
+        return "the renderer says private (set \"cache: never\")";
+    case REASON_VARY_DENIED:
+        return "its Vary names *, or too many fields";
+    case REASON_NONCE:
+        return "its Content-Security-Policy has a nonce";
+    default:
+        return "see the reason";
+    }
+}
+
+void metrics_note_not_stored(struct metrics *metrics, const struct request *request,
+                             const struct decision *decision, enum reason reason)
+{
+    size_t route = route_index(metrics, decision->route) * 2 + reason / 32;
+    unsigned bit = 1u << reason % 32;
+    if (reason == REASON_STATUS || reason / 32 > 1 ||
+        atomic_fetch_or(&metrics->noted[route], bit) & bit)
+        return;
+    log_info("not stored", {"path", request->path, 0}, {"route", decision->route->match, 0},
+             {"reason", reason_name(reason), 0}, {"because", slice_of_string(advice(reason)), 0});
+}
+
+void metrics_note_learned(struct metrics *metrics, const struct request *request,
+                          const struct decision *decision, const struct field_names *names)
+{
+    if (atomic_exchange(&metrics->noted_learned[route_index(metrics, decision->route)], true))
+        return;
+    struct arena arena;
+    arena_init(&arena);
+    slice list = SLICE_NONE;
+    for (size_t i = 0; i < names->count; i++)
+        list = arena_concat(&arena, (slice[]){list, i ? SLICE(", ") : SLICE_NONE, names->at[i]}, 3);
+    log_info("learned from Vary: add it to \"vary:\" to send it from the start",
+             {"fields", list, 0}, {"path", request->path, 0}, {"route", decision->route->match, 0});
+    arena_fini(&arena);
+}
+
+void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
+                            enum call_failure failure, slice detail)
+{
+    char name[SERIES_BYTES], label[SERIES_BYTES];
+    slice kind = call_failure_name(failure);
+    series_label(label, sizeof(label), "worker", worker.len ? worker : SLICE("-"));
+    int length =
+        snprintf(name, sizeof(name), "varve_upstream_errors_total{%s,kind=\"%" SLICE_FMT "\"}",
+                 label, SLICE_ARG(kind));
+    counter_add(counters_series(metrics->counters, slice_of(name, (size_t)length)), 1);
+    int64_t now = clock_now().mono.ms, last = atomic_load(&metrics->upstream_logged_ms);
+    if (now - last >= UPSTREAM_LOG_INTERVAL_MS &&
+        atomic_compare_exchange_strong(&metrics->upstream_logged_ms, &last, now))
+        log_warn("renderer failed", {"worker", worker, 0}, {"kind", kind, 0}, {"detail", detail, 0},
+                 {"path", request->path, 0});
+}

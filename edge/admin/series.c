@@ -1,0 +1,204 @@
+/*
+ * What /metrics and /v1/stats show: the counters of the shared memory, and gauges that are asked
+ * for at this moment.
+ */
+#include "edge/admin/series.h"
+
+#include "edge/admin/metrics.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+slice series_label(char *buffer, size_t size, const char *name, slice value)
+{
+    size_t used = (size_t)snprintf(buffer, size, "%s=\"", name);
+    for (size_t i = 0; i < value.len && used + 4 < size; i++) {
+        char c = value.ptr[i];
+        if (c == '"' || c == '\\')
+            buffer[used++] = '\\';
+        buffer[used++] = c >= 0x20 && c < 0x7f ? c : '?';
+    }
+    buffer[used++] = '"';
+    buffer[used] = '\0';
+    return slice_of(buffer, used);
+}
+
+/* --- one list of samples, from counters and gauges --- */
+
+struct sample {
+    char *name;
+    double value;
+    bool is_counter;
+};
+
+struct samples {
+    struct sample *at;
+    size_t count, capacity;
+};
+
+static void add(struct samples *samples, slice name, double value, bool is_counter)
+{
+    if (samples->count == samples->capacity) {
+        samples->capacity = samples->capacity ? samples->capacity * 2 : 256;
+        samples->at = mem_grow(samples->at, samples->capacity * sizeof(*samples->at));
+    }
+    samples->at[samples->count++] = (struct sample){strndup(name.ptr, name.len), value, is_counter};
+}
+
+static void gauge(struct samples *samples, const char *name, double value)
+{
+    add(samples, slice_of_string(name), value, false);
+}
+
+static void add_counter(void *arg, slice name, uint64_t value)
+{
+    slice family = slice_until(name, slice_find(name, '{', 0));
+    bool is_seconds = slice_ends_with(family, SLICE("_seconds_sum"));
+    add(arg, name, is_seconds ? (double)value / 1e6 : (double)value, true);
+}
+
+static void add_store(struct samples *samples, struct server *server)
+{
+    struct cache_stats stats = cache_stats(server->cache);
+    gauge(samples, "varve_store_bytes", (double)stats.store_bytes);
+    gauge(samples, "varve_store_objects", (double)stats.store_objects);
+    gauge(samples, "varve_store_state", (double)stats.store_state);
+    gauge(samples, "varve_store_commit_seconds", (double)stats.last_commit_us / 1e6);
+    gauge(samples, "varve_memory_bytes{what=\"objects\"}", (double)stats.ram_bytes);
+    gauge(samples, "varve_memory_objects", (double)stats.ram_objects);
+    add(samples, SLICE("varve_store_dropped_total"), (double)stats.dropped, true);
+    add(samples, SLICE("varve_store_damaged_total"), (double)stats.damaged, true);
+    add(samples, SLICE("varve_evictions_total{why=\"memory\"}"), (double)stats.evictions_ram, true);
+    add(samples, SLICE("varve_evictions_total{why=\"store\"}"), (double)stats.evictions_store,
+        true);
+}
+
+static void add_front(struct samples *samples, struct server *server)
+{
+    struct front_stats stats = front_stats(server->front);
+    gauge(samples, "varve_connections", (double)front_connections(server->front));
+    add(samples, SLICE("varve_connections_accepted_total"), (double)stats.accepted, true);
+    add(samples, SLICE("varve_connections_refused_total"), (double)stats.refused_full, true);
+    add(samples, SLICE("varve_bad_requests_total"), (double)stats.bad_requests, true);
+    add(samples, SLICE("varve_client_timeouts_total"), (double)stats.timeouts, true);
+    add(samples, SLICE("varve_http2_floods_total"), (double)stats.h2_floods, true);
+}
+
+static void add_worker(void *arg, slice name, slice state, unsigned busy, unsigned slots,
+                       mono_time since)
+{
+    struct samples *samples = arg;
+    char label[128], text[256];
+    (void)since;
+    series_label(label, sizeof(label), "worker", name);
+    unsigned free_slots = slots > busy ? slots - busy : 0;
+    int length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"busy\"}", label);
+    add(samples, slice_of(text, (size_t)length), busy, false);
+    length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"free\"}", label);
+    add(samples, slice_of(text, (size_t)length), free_slots, false);
+    length = snprintf(text, sizeof(text), "varve_worker_up{%s}", label);
+    add(samples, slice_of(text, (size_t)length), slice_equal(state, SLICE("up")), false);
+}
+
+static void add_server(struct samples *samples, struct server *server)
+{
+    duration lag = {0};
+    for (size_t i = 0; i < server->loop_count; i++) {
+        duration one = loop_take_lag(&server->loops[i]);
+        lag = one.ms > lag.ms ? one : lag;
+    }
+    gauge(samples, "varve_loop_lag_seconds", (double)lag.ms / 1000);
+    gauge(samples, "varve_flights", (double)flights_count(server->flights));
+    gauge(samples, "varve_purge_records", (double)purge_stats(server->purges).records);
+    gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
+    for (size_t i = 0; i < server->policy->origin_count; i++) {
+        struct origin_state state = origin_state(server->origins, &server->policy->origins[i]);
+        char label[128], text[256];
+        series_label(label, sizeof(label), "origin", server->policy->origins[i].name);
+        int length = snprintf(text, sizeof(text), "varve_queue_depth{%s}", label);
+        add(samples, slice_of(text, (size_t)length), state.waiting, false);
+    }
+    origins_each_worker(server->origins, add_worker, samples);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct sample *)a)->name, ((const struct sample *)b)->name);
+}
+
+static struct samples collect(struct server *server)
+{
+    struct samples samples = {0};
+    counters_each(server->counters, add_counter, &samples);
+    add_store(&samples, server);
+    add_front(&samples, server);
+    add_server(&samples, server);
+    qsort(samples.at, samples.count, sizeof(*samples.at), by_name);
+    return samples;
+}
+
+static void samples_fini(struct samples *samples)
+{
+    for (size_t i = 0; i < samples->count; i++)
+        free(samples->at[i].name);
+    free(samples->at);
+}
+
+/* --- Prometheus text --- */
+
+/* The family of a sample: its name without labels and, for histograms, without _bucket, _sum,
+ * _count. */
+static slice family_of(const char *name, bool *is_histogram)
+{
+    slice text = slice_of_string(name);
+    slice family = slice_until(text, slice_find(text, '{', 0));
+    static const slice parts[] = {
+        {"_seconds_bucket", 15}, {"_seconds_sum", 12}, {"_seconds_count", 14}};
+    *is_histogram = false;
+    for (size_t i = 0; i < 3; i++)
+        if (slice_ends_with(family, parts[i])) {
+            *is_histogram = true;
+            return slice_until(family, family.len - parts[i].len + sizeof("_seconds") - 1);
+        }
+    return family;
+}
+
+char *metrics_prometheus(struct server *server)
+{
+    struct samples samples = collect(server);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    slice last = SLICE_NONE;
+    for (size_t i = 0; out && i < samples.count; i++) {
+        bool is_histogram;
+        slice family = family_of(samples.at[i].name, &is_histogram);
+        if (!slice_equal(family, last))
+            fprintf(out, "# TYPE %" SLICE_FMT " %s\n", SLICE_ARG(family),
+                    is_histogram               ? "histogram"
+                    : samples.at[i].is_counter ? "counter"
+                                               : "gauge");
+        last = family;
+        fprintf(out, "%s %.15g\n", samples.at[i].name, samples.at[i].value);
+    }
+    if (out)
+        fclose(out);
+    samples_fini(&samples);
+    return text;
+}
+
+/* --- JSON: the same samples by name --- */
+
+char *metrics_json(struct server *server)
+{
+    struct samples samples = collect(server);
+    json_t *stats = json_object();
+    for (size_t i = 0; i < samples.count; i++)
+        if (!strstr(samples.at[i].name, "_bucket{"))
+            json_object_set_new(stats, samples.at[i].name, json_real(samples.at[i].value));
+    char *text = json_dumps(stats, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+    json_decref(stats);
+    samples_fini(&samples);
+    return text;
+}
