@@ -42,6 +42,8 @@ static const char *check_head_byte(const struct response_parser *parser, char c)
 {
     if (parser->head_bytes < VERSION_PREFIX.len && c != VERSION_PREFIX.ptr[parser->head_bytes])
         return "not an HTTP/1 response";
+    if (parser->head_bytes == RESPONSE_HEAD_MAX_BYTES)
+        return "head over 64 KiB";
     if (parser->last == '\r' && c != '\n')
         return "bare CR in the head";
     if (c == '\n')
@@ -52,8 +54,6 @@ static const char *check_head_byte(const struct response_parser *parser, char c)
         return "control byte in the head";
     if (parser->line_bytes == 0 && parser->lines > 0 && (c == ' ' || c == '\t'))
         return "folded header line";
-    if (parser->head_bytes == RESPONSE_HEAD_MAX_BYTES)
-        return "head over 64 KiB";
     return NULL;
 }
 
