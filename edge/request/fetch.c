@@ -192,23 +192,31 @@ static void count_tags(struct fetch *fetch)
     fetch->tag_hashes = hashes;
 }
 
+/* The flight outlives the fetch: its waiters read the head long after. */
+static void *copy_into(struct arena *arena, const void *from, size_t bytes)
+{
+    return memcpy(arena_alloc(arena, bytes), from, bytes);
+}
+
 static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reason not_stored,
                     size_t length, struct object *object)
 {
     struct call_timing timing = call_timing(fetch->call);
-    struct flight_head head = {.key = fetch->key,
-                               .status = fetch->status,
-                               .reason_phrase = fetch->reason_phrase,
-                               .fields = &fetch->fields,
-                               .length = length,
-                               .coding = fetch->coding,
-                               .not_stored = not_stored,
-                               .facts = fetch->kind == FETCH_PASS ? NULL : &fetch->verdict.facts,
-                               .object = object,
-                               .worker =
-                                   arena_copy(&fetch->flight->arena, call_worker_name(fetch->call)),
-                               .queued = mono_since(timing.sent.mono, timing.asked.mono),
-                               .rendered = mono_since(timing.head.mono, timing.sent.mono)};
+    struct flight_head head = {
+        .key = fetch->key,
+        .status = fetch->status,
+        .reason_phrase = fetch->reason_phrase,
+        .fields = copy_into(&fetch->flight->arena, &fetch->fields, sizeof(fetch->fields)),
+        .length = length,
+        .coding = fetch->coding,
+        .not_stored = not_stored,
+        .facts = fetch->kind == FETCH_PASS ? NULL
+                                           : copy_into(&fetch->flight->arena, &fetch->verdict.facts,
+                                                       sizeof(fetch->verdict.facts)),
+        .object = object,
+        .worker = arena_copy(&fetch->flight->arena, call_worker_name(fetch->call)),
+        .queued = mono_since(timing.sent.mono, timing.asked.mono),
+        .rendered = mono_since(timing.head.mono, timing.sent.mono)};
     if (!fetch->is_storing)
         flight_hide(fetch->flight);
     metrics_render(fetch->server->metrics, &fetch->decision, &head);
