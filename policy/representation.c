@@ -79,7 +79,7 @@ bool representation_value(const struct fields *fields, slice name, struct arena 
     if (rule == RULE_ONLY_XHR)
         *value = SLICE("XMLHttpRequest");
     else if (rule == RULE_ACCEPT)
-        *value = vary_canonical(name, reduce_accept(joined), arena);
+        *value = reduce_accept(vary_canonical(name, joined, arena));
     else
         *value = joined;
     return true;
