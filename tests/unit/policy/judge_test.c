@@ -576,6 +576,10 @@ static void test_4_8_clients_see_what_varve_adds(void **state)
     check_client_vary(f, "Vary: Foo, RSC\nVary: foo", "Foo, RSC");
     check_client_vary(f, "Vary: Foo, *", "*");
     check_client_vary(f, "Content-Encoding: gzip", "Accept-Encoding");
+    slice many = SLICE("Vary: x");
+    for (int i = 0; i < 64; i++)
+        many = arena_printf(&f->arena, "%" SLICE_FMT ", n%d", SLICE_ARG(many), i);
+    check_client_vary(f, many.ptr, "*");
     f->policy.compress_codings = slices_of(&f->arena, "br gzip");
     f->policy.compress_types = slices_of(&f->arena, "text/* application/json");
     check_client_vary(f, PAGE "Vary: Foo", "Foo, Accept-Encoding");
