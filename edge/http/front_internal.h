@@ -72,6 +72,7 @@ struct client_connection {
     h2o_req_t *h2o_req;    /* PHASE_BUSY and handed to the handler */
 
     struct h2_gate *h2;     /* PHASE_H2 */
+    bool h2_is_open;        /* libh2o has seen the connection preface */
     size_t h2_requests;     /* being answered */
     mono_time h2_active;    /* when one last began or ended */
     uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */

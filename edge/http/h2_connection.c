@@ -44,14 +44,17 @@ static void write_priority(char frame[PRIORITY_BYTES], uint32_t stream)
 
 static bool give_idle_priorities(struct client_connection *c)
 {
-    enum { FRAMES = H2_IDLE_STREAMS_MAX + 1 };
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    enum { FRAMES = H2_IDLE_STREAMS_MAX + 1, PREFACE_BYTES = sizeof(preface) - 1 };
+    size_t offset = c->h2_is_open ? 0 : PREFACE_BYTES;
     c->sock->input->size = 0; /* nothing of the client's is looked at any more */
-    h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, FRAMES * PRIORITY_BYTES);
+    h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, PREFACE_BYTES + FRAMES * PRIORITY_BYTES);
     if (!room.base)
         return false;
+    memcpy(room.base, preface, offset);
     for (uint32_t i = 0; i < FRAMES; i++)
-        write_priority(room.base + i * PRIORITY_BYTES, HIGHEST_STREAM - 2 * i);
-    c->sock->input->size = FRAMES * PRIORITY_BYTES;
+        write_priority(room.base + offset + i * PRIORITY_BYTES, HIGHEST_STREAM - 2 * (FRAMES - i));
+    c->sock->input->size = offset + FRAMES * PRIORITY_BYTES;
     return true;
 }
 
@@ -118,8 +121,10 @@ static void on_read(h2o_socket_t *sock, const char *err)
     size_t fresh = sock->bytes_read < sock->input->size ? sock->bytes_read : sock->input->size;
     if (is_flood(c, slice_of(sock->input->bytes + sock->input->size - fresh, fresh)))
         close_as_flood(c);
-    else
+    else {
+        c->h2_is_open = c->h2->preface_left == 0;
         c->h2o_read(sock, NULL);
+    }
 }
 
 void h2_begin(struct client_connection *c)

@@ -1,253 +1,10 @@
 /*
- * A real front on 127.0.0.1 with one loop, driven with raw bytes. The handler answers 200 with what
- * it was given.
+ * A real front on 127.0.0.1, driven with raw HTTP/1 bytes.
  */
-#include "edge/http/front.h"
+#include "tests/unit/edge/front_fixture.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-enum { ANSWER_BYTES = 64 * 1024, PATIENCE_MS = 20000 };
-
-/* libh2o keeps recently used buffers per thread and never gives them back. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libh2o-evloop\n";
-}
-
-struct fixture {
-    struct policy policy;
-    struct listen_config listen;
-    struct front_listener listener;
-    h2o_globalconf_t globalconf;
-    struct front *front;
-    struct loop loop;
-    pthread_t thread;
-    uint16_t port;
-    atomic_int started;
-    struct loop_message drain;
-    atomic_uint last_refusal;
-    h2o_req_t *held; /* by /hold */
-    atomic_int holding;
-    struct loop_message release;
-};
-static struct fixture f;
-
-/* --- the server --- */
-
-static void answer(h2o_req_t *req, slice text)
-{
-    req->res.status = 200;
-    req->res.reason = "OK";
-    req->res.content_length = text.len;
-    h2o_send_inline(req, text.ptr, text.len);
-}
-
-static void on_request(struct loop *loop, h2o_req_t *req, struct request *request, void *arg)
-{
-    (void)loop, (void)arg;
-    if (slice_equal(request->path, SLICE("/hold"))) {
-        f.held = req;
-        atomic_store(&f.holding, 1);
-        return;
-    }
-    char client[IP_TEXT_BYTES];
-    slice text = arena_printf(
-        request->arena,
-        "%" SLICE_FMT " %" SLICE_FMT "://%" SLICE_FMT "%" SLICE_FMT
-        " fields=%zu body=%zu id=%" SLICE_FMT " client=%" SLICE_FMT " cookie=%" SLICE_FMT "\n",
-        SLICE_ARG(request->method_text), SLICE_ARG(request->scheme), SLICE_ARG(request->host),
-        SLICE_ARG(request->target), request->fields.count, request->body.len,
-        SLICE_ARG(request->id), SLICE_ARG(ip_format(&request->client, client)),
-        SLICE_ARG(fields_value(&request->fields, FIELD_COOKIE)));
-    answer(req, text);
-}
-
-static void on_refused(struct loop *loop, const struct front_refusal *refusal, void *arg)
-{
-    (void)loop, (void)arg;
-    atomic_store(&f.last_refusal, refusal->status);
-}
-
-static void deliver_drain(struct loop_message *message)
-{
-    (void)message;
-    front_drain(f.front, &f.loop);
-}
-
-static void deliver_release(struct loop_message *message)
-{
-    (void)message;
-    answer(f.held, SLICE("released\n"));
-}
-
-static void *run_loop(void *arg)
-{
-    (void)arg;
-    loop_init(&f.loop, 0, &f.globalconf);
-    front_attach(f.front, &f.loop);
-    atomic_store(&f.started, 1);
-    loop_run(&f.loop);
-    return NULL;
-}
-
-static int listen_on_loopback(uint16_t *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 128), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
-static int start_front(void **state)
-{
-    (void)state;
-    char error[1024];
-    f.policy.limits.header_bytes = 4096;
-    f.policy.limits.headers = 20;
-    f.policy.limits.url_bytes = 256;
-    f.policy.limits.request_body_bytes = 1000;
-    f.policy.limits.request_bodies_bytes = 1500;
-    f.policy.limits.header_timeout = (duration){60000};
-    f.policy.limits.idle = (duration){60000};
-    f.policy.limits.connections = 50;
-    f.listener = (struct front_listener){listen_on_loopback(&f.port), &f.listen};
-    h2o_config_init(&f.globalconf);
-    struct front_setup setup = {.policy = &f.policy,
-                                .listeners = &f.listener,
-                                .listener_count = 1,
-                                .on_request = on_request,
-                                .on_admin_request = on_request,
-                                .on_refused = on_refused};
-    f.drain.deliver = deliver_drain;
-    f.release.deliver = deliver_release;
-    f.front = front_new(&setup, &f.globalconf, error);
-    assert_non_null(f.front);
-    pthread_create(&f.thread, NULL, run_loop, NULL);
-    while (!atomic_load(&f.started))
-        sched_yield();
-    return 0;
-}
-
-static int stop_front(void **state)
-{
-    (void)state;
-    loop_post(&f.loop, &f.drain);
-    for (int i = 0; i < PATIENCE_MS && front_connections(f.front); i++)
-        usleep(1000);
-    assert_int_equal(front_connections(f.front), 0);
-    loop_stop(&f.loop);
-    pthread_join(f.thread, NULL);
-    front_free(f.front);
-    loop_fini(&f.loop);
-    close(f.listener.fd);
-    return 0;
-}
-
-/* --- a client --- */
-
-struct client {
-    int fd;
-    char bytes[ANSWER_BYTES]; /* what came and was not looked at */
-    size_t count;
-    bool ended;
-};
-
-static void client_connect(struct client *client)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(f.port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    client->count = 0;
-    client->ended = false;
-    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-}
-
-static void client_send(struct client *client, const char *bytes, size_t length)
-{
-    while (length) {
-        ssize_t sent = send(client->fd, bytes, length, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return; /* the server may have closed already */
-        bytes += sent;
-        length -= (size_t)sent;
-    }
-}
-
-static bool client_receive(struct client *client)
-{
-    struct pollfd fd = {.fd = client->fd, .events = POLLIN};
-    assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
-    ssize_t got = recv(client->fd, client->bytes + client->count,
-                       sizeof(client->bytes) - client->count - 1, 0);
-    client->ended = got <= 0;
-    if (got < 0)
-        fprintf(stderr, "reset\n");
-    assert_true(got >= 0); /* a reset: the answer could have been lost */
-    client->count += (size_t)got;
-    client->bytes[client->count] = '\0';
-    return got > 0;
-}
-
-static void client_drop(struct client *client, size_t bytes)
-{
-    memmove(client->bytes, client->bytes + bytes, client->count - bytes + 1);
-    client->count -= bytes;
-}
-
-/* Reads one answer; its body goes to `body` (if any). Status, or 0 at the end. */
-static unsigned client_answer(struct client *client, char *head, char *body)
-{
-    char *end;
-    client->bytes[client->count] = '\0';
-    while (!(end = strstr(client->bytes, "\r\n\r\n")))
-        if (!client_receive(client))
-            return 0;
-    size_t head_bytes = (size_t)(end - client->bytes) + 4;
-    unsigned status = (unsigned)strtoul(client->bytes + 9, NULL, 10);
-    snprintf(head, 2048, "%.*s", (int)head_bytes, client->bytes);
-    const char *length_at = strcasestr(head, "content-length: ");
-    size_t length = length_at ? strtoul(length_at + 16, NULL, 10) : 0;
-    while (client->count < head_bytes + length)
-        assert_true(client_receive(client));
-    snprintf(body, 2048, "%.*s", (int)length, client->bytes + head_bytes);
-    client_drop(client, head_bytes + length);
-    return status;
-}
-
-static const char again[] = "GET /again HTTP/1.1\r\nHost: a.example\r\n\r\n";
-
-static unsigned ask(struct client *client, const char *bytes, size_t length, char *head, char *body)
-{
-    client_send(client, bytes, length);
-    return client_answer(client, head, body);
-}
-#define ASK(client, literal, head, body) ask(client, literal, sizeof(literal) - 1, head, body)
-
-static bool is_open(struct client *client)
-{
-    char head[2048], body[2048];
-    return ask(client, again, sizeof(again) - 1, head, body) == 200;
-}
-
-static bool is_closed(struct client *client)
-{
-    return client->count == 0 && (client->ended || !client_receive(client));
-}
+#define HOST "Host: a.example\r\n"
+#define GET  "GET / HTTP/1.1\r\n" HOST
 
 /* --- the table --- */
 
@@ -258,43 +15,43 @@ struct raw {
     unsigned status;
     enum state state;
 };
+#undef HOST
 static const struct raw raws[] = {
 #define RAW(name, bytes, status, state) {name, bytes, sizeof(bytes) - 1, status, state},
 #include "tests/data/raw_requests.def"
 #undef RAW
 };
+#define HOST "Host: a.example\r\n"
 enum { RAW_COUNT = sizeof(raws) / sizeof(raws[0]) };
 
-static void check_ours(const struct raw *raw, const char *head, const char *body)
+static void check_ours(const struct raw *raw, const struct answered *a)
 {
     if (raw->status == 200)
         return;
-    assert_non_null(strcasestr(head, "content-type: application/problem+json"));
-    assert_non_null(strcasestr(head, "cache-control: no-store"));
-    assert_non_null(strcasestr(head, "x-request-id: "));
-    assert_non_null(strstr(body, "\"status\":"));
+    assert_non_null(strcasestr(a->head, "content-type: application/problem+json"));
+    assert_non_null(strcasestr(a->head, "cache-control: no-store"));
+    assert_non_null(strcasestr(a->head, "x-request-id: "));
+    assert_non_null(strstr(a->body, "\"status\":"));
     assert_int_equal(atomic_load(&f.last_refusal), raw->status);
 }
 
 static void run_raw(const struct raw *raw, size_t piece)
 {
     struct client client;
-    char head[2048] = "", body[2048] = "";
     client_connect(&client);
     for (size_t at = 0; at < raw->length; at += piece)
         client_send(&client, raw->bytes + at, raw->length - at < piece ? raw->length - at : piece);
-    unsigned status = client_answer(&client, head, body);
-    if (status == 100) /* in pieces, the body may come late enough to be asked for */
-        status = client_answer(&client, head, body);
-    if (status != raw->status)
-        print_error("\"%s\": %u instead of %u\n", raw->name, status, raw->status);
-    assert_int_equal(status, raw->status);
-    check_ours(raw, head, body);
-    bool as_expected = raw->state == OPEN ? is_open(&client) : is_closed(&client);
-    if (!as_expected)
-        print_error("\"%s\": the connection is not as expected\n", raw->name);
-    assert_true(as_expected);
-    close(client.fd);
+    struct answered a = client_answer(&client);
+    if (a.status == 100) /* in pieces, the body may come late enough to be asked for */
+        a = client_answer(&client);
+    bool state_is_right = raw->state == OPEN ? is_open(&client) : is_closed(&client);
+    if (a.status != raw->status || !state_is_right)
+        print_error("\"%s\": %u instead of %u, connection %s\n", raw->name, a.status, raw->status,
+                    state_is_right ? "right" : "wrong");
+    assert_int_equal(a.status, raw->status);
+    check_ours(raw, &a);
+    assert_true(state_is_right);
+    client_close(&client);
 }
 
 static void test_raw_requests_get_the_status_and_connection_state_of_the_table(void **state)
@@ -311,11 +68,284 @@ static void test_raw_requests_in_pieces_mean_the_same(void **state)
         run_raw(&raws[i], raws[i].length > 200 ? 97 : 7);
 }
 
+/* --- several requests on a connection --- */
+
+static void test_pipelined_requests_are_answered_in_order_until_a_bad_one(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    struct answered a = ask(&client, "GET /1 HTTP/1.1\r\n" HOST "\r\n"
+                                     "POST /2 HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
+                                     "GET /3 HTTP/1.1\r\n" HOST "\r\n"
+                                     "GET /4 HTTP/1.1\nHost: a.example\n\n");
+    assert_non_null(strstr(a.body, "GET http://a.example/1 "));
+    a = client_answer(&client);
+    assert_non_null(strstr(a.body, "POST http://a.example/2 "));
+    assert_non_null(strstr(a.body, "body=abc"));
+    a = client_answer(&client);
+    assert_non_null(strstr(a.body, "GET http://a.example/3 "));
+    assert_int_equal(client_answer(&client).status, 400);
+    assert_true(is_closed(&client));
+    client_close(&client);
+}
+
+static void test_nothing_behind_a_chunked_request_is_read(void **state)
+{
+    (void)state;
+    struct client client;
+    unsigned before = atomic_load(&f.handled);
+    client_connect(&client);
+    struct answered a =
+        ask(&client, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                     "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n" HOST "\r\n");
+    assert_non_null(strstr(a.body, "body=abcde"));
+    assert_non_null(strcasestr(a.head, "connection: close"));
+    assert_true(is_closed(&client));
+    assert_int_equal(atomic_load(&f.handled), before + 1);
+    client_close(&client);
+}
+
+static void test_a_waiting_client_is_told_to_continue_once(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask(&client, "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n"
+                                      "Content-Length: 4\r\n\r\n")
+                             .status,
+                         100);
+        struct answered a = ask(&client, "body");
+        assert_int_equal(a.status, 200);
+        assert_non_null(strstr(a.body, "fields=0 body=body"));
+    }
+    assert_int_equal(ask(&client, "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n"
+                                  "Content-Length: 1001\r\n\r\n")
+                         .status,
+                     413);
+    assert_true(is_closed(&client));
+    client_close(&client);
+}
+
+static void test_absolute_form_reaches_the_handler_as_origin_form(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    struct answered a = ask(&client, "GET http://a.example/p?q HTTP/1.1\r\n" HOST "\r\n");
+    assert_non_null(strstr(a.body, "GET http://a.example/p?q "));
+    a = ask(&client, "GET http://a.example HTTP/1.1\r\n" HOST "\r\n");
+    assert_non_null(strstr(a.body, "GET http://a.example/ "));
+    a = ask(&client, "POST http://a.example?q HTTP/1.1\r\n" HOST
+                     "Expect: 100-continue\r\nContent-Length: 2\r\n\r\nab");
+    if (a.status == 100)
+        a = client_answer(&client);
+    assert_non_null(strstr(a.body, "POST http://a.example/?q "));
+    assert_non_null(strstr(a.body, "body=ab "));
+    client_close(&client);
+}
+
+/* --- who asks --- */
+
+static void test_a_trusted_peers_request_id_is_kept_if_it_is_one(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    assert_non_null(strstr(ask(&client, GET "X-Request-Id: A-b_1.\r\n\r\n").body, "id=A-b_1. "));
+    assert_null(strstr(ask(&client, GET "X-Request-Id: a b\r\n\r\n").body, "id=a b"));
+    assert_null(strstr(ask(&client, GET "X-Request-Id:\r\n\r\n").body, "id= "));
+    client_close(&client);
+}
+
+static void test_1_7_a_trusted_peer_names_scheme_and_client(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    struct answered a = ask(&client, "GET / HTTP/1.1\r\nHost: A.Example.:443\r\n"
+                                     "X-Forwarded-Proto: https\r\n"
+                                     "X-Forwarded-For: 192.0.2.7\r\n\r\n");
+    assert_non_null(strstr(a.body, "GET https://a.example/ "));
+    assert_non_null(strstr(a.body, "client=192.0.2.7 "));
+    client_close(&client);
+}
+
+static int start_with_proxy_protocol(void **state)
+{
+    (void)state;
+    prepare();
+    f.listen.proxy_protocol = true;
+    launch();
+    return 0;
+}
+
+static void test_the_proxy_protocol_names_client_and_scheme(void **state)
+{
+    (void)state;
+    static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x14\xc0\x00\x02\x09\x7f\x00\x00\x01"
+                             "\x12\x34\x01\xbb\x20\x00\x05\x01\x00\x00\x00\x00" GET "\r\n";
+    struct client client;
+    client_connect(&client);
+    struct answered a = ask(&client, "PROXY TCP4 192.0.2.8 127.0.0.1 5000 80\r\n" GET "\r\n");
+    assert_non_null(strstr(a.body, "GET http://a.example/ "));
+    assert_non_null(strstr(a.body, "client=192.0.2.8 "));
+    assert_true(is_open(&client));
+    client_close(&client);
+    client_connect(&client);
+    for (size_t i = 0; i < sizeof(v2) - 1; i++)
+        client_send(&client, v2 + i, 1);
+    a = client_answer(&client);
+    assert_non_null(strstr(a.body, "GET https://a.example/ "));
+    assert_non_null(strstr(a.body, "client=192.0.2.9 "));
+    client_close(&client);
+}
+
+static void test_without_its_proxy_header_a_connection_is_closed(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    assert_int_equal(ask(&client, GET "\r\n").status, 0);
+    client_close(&client);
+}
+
+/* --- limits --- */
+
+static void test_9_5_bodies_beyond_the_memory_for_all_get_503(void **state)
+{
+    (void)state;
+    struct client first, second;
+    client_connect(&first);
+    client_connect(&second);
+    static const char head[] = "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n";
+    assert_int_equal(ask(&first, "POST / HTTP/1.1\r\n" HOST
+                                 "Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+                         .status,
+                     100); /* now its bytes are reserved */
+    struct answered a = ask(&second, head);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strcasestr(a.head, "retry-after: "));
+    assert_true(is_closed(&second));
+    client_close(&second);
+    char body[1001] = "";
+    memset(body, 'x', 1000);
+    assert_int_equal(ask(&first, body).status, 200); /* and given back */
+    client_connect(&second);
+    client_send(&second, head, sizeof(head) - 1);
+    assert_int_equal(ask(&second, body).status, 200);
+    client_close(&first);
+    client_close(&second);
+}
+
+static void test_when_full_the_longest_idle_connection_gives_way(void **state)
+{
+    (void)state;
+    enum { LIMIT = 20 };
+    static struct client clients[LIMIT + 1];
+    for (size_t i = 0; i < LIMIT; i++) {
+        client_connect(&clients[i]);
+        assert_true(is_open(&clients[i]));
+    }
+    assert_true(is_open(&clients[0])); /* so the second is idle for the longest time */
+    client_connect(&clients[LIMIT]);
+    assert_true(is_open(&clients[LIMIT]));
+    assert_true(is_closed(&clients[1]));
+    assert_true(is_open(&clients[0]));
+    assert_true(front_stats(f.front).refused_full >= 1);
+    for (size_t i = 0; i <= LIMIT; i++)
+        client_close(&clients[i]);
+}
+
+static int start_impatient(void **state)
+{
+    (void)state;
+    prepare();
+    f.policy.limits.header_timeout = (duration){10};
+    f.policy.limits.idle = (duration){10};
+    launch();
+    return 0;
+}
+
+static void test_a_slow_head_gets_408_and_an_idle_connection_is_closed(void **state)
+{
+    (void)state;
+    struct client slow, idle;
+    client_connect(&slow);
+    client_connect(&idle);
+    struct answered a = ask(&slow, "GET / HT");
+    assert_int_equal(a.status, 408);
+    assert_true(is_closed(&slow));
+    assert_true(is_closed(&idle));
+    client_close(&slow);
+    client_close(&idle);
+}
+
+/* --- waiting and draining --- */
+
+static bool is_known_as_gone(void)
+{
+    loop_post(&f.loop, &f.look);
+    return atomic_load(&f.is_gone);
+}
+
+static void test_a_client_that_leaves_while_waiting_is_known_as_gone(void **state)
+{
+    (void)state;
+    struct client client;
+    client_connect(&client);
+    client_send(&client, "GET /hold HTTP/1.1\r\n" HOST "\r\n", 39);
+    assert_true(wait_until(is_holding));
+    client_close(&client);
+    assert_true(wait_until(is_known_as_gone));
+    loop_post(&f.loop, &f.release);
+    assert_true(wait_until(nobody_is_connected));
+}
+
+static void test_draining_answers_what_runs_and_closes(void **state)
+{
+    (void)state;
+    struct client busy, idle;
+    client_connect(&busy);
+    client_connect(&idle);
+    assert_true(is_open(&idle));
+    client_send(&busy, "GET /hold HTTP/1.1\r\n" HOST "\r\n", 39);
+    assert_true(wait_until(is_holding));
+    loop_post(&f.loop, &f.drain);
+    loop_post(&f.loop, &f.release);
+    struct answered a = client_answer(&busy);
+    assert_string_equal(a.body, "released\n");
+    assert_non_null(strcasestr(a.head, "connection: close"));
+    assert_true(is_closed(&busy));
+    assert_true(is_closed(&idle));
+    client_close(&busy);
+    client_close(&idle);
+}
+
+#define FRONT_TEST(test) cmocka_unit_test_setup_teardown(test, start_front, stop_front)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_raw_requests_get_the_status_and_connection_state_of_the_table),
-        cmocka_unit_test(test_raw_requests_in_pieces_mean_the_same),
+        FRONT_TEST(test_raw_requests_get_the_status_and_connection_state_of_the_table),
+        FRONT_TEST(test_raw_requests_in_pieces_mean_the_same),
+        FRONT_TEST(test_pipelined_requests_are_answered_in_order_until_a_bad_one),
+        FRONT_TEST(test_nothing_behind_a_chunked_request_is_read),
+        FRONT_TEST(test_a_waiting_client_is_told_to_continue_once),
+        FRONT_TEST(test_absolute_form_reaches_the_handler_as_origin_form),
+        FRONT_TEST(test_a_trusted_peers_request_id_is_kept_if_it_is_one),
+        FRONT_TEST(test_1_7_a_trusted_peer_names_scheme_and_client),
+        cmocka_unit_test_setup_teardown(test_the_proxy_protocol_names_client_and_scheme,
+                                        start_with_proxy_protocol, stop_front),
+        cmocka_unit_test_setup_teardown(test_without_its_proxy_header_a_connection_is_closed,
+                                        start_with_proxy_protocol, stop_front),
+        FRONT_TEST(test_9_5_bodies_beyond_the_memory_for_all_get_503),
+        FRONT_TEST(test_when_full_the_longest_idle_connection_gives_way),
+        cmocka_unit_test_setup_teardown(test_a_slow_head_gets_408_and_an_idle_connection_is_closed,
+                                        start_impatient, stop_front),
+        FRONT_TEST(test_a_client_that_leaves_while_waiting_is_known_as_gone),
+        FRONT_TEST(test_draining_answers_what_runs_and_closes),
     };
-    return cmocka_run_group_tests(tests, start_front, stop_front);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
