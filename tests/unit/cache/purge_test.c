@@ -852,7 +852,7 @@ static void test_6_3_acknowledged_purges_hold_after_kill_9_in_the_midst(void **u
 
 /* --- threads --- */
 
-enum { ADDERS = 2, CHECKERS = 2, ADDS = 3000 };
+enum { ADDERS = 2, CHECKERS = 2, ADDS = 1000 };
 
 struct race {
     struct purge_table *table;
