@@ -5,6 +5,7 @@
 #include "policy/vary.h"
 
 #include "policy/media_type.h"
+#include "policy/normalise.h"
 
 static bool is_field_name(slice name)
 {
@@ -119,7 +120,7 @@ static bool is_always_keyed(const struct vary_config *v, bool is_sealed)
 {
     if (v->kind == VARY_COOKIES)
         return v->keep.count > 0;
-    return v->always == VARY_ALWAYS || (v->always == VARY_ALWAYS_DEFAULT && is_sealed);
+    return vary_is_always(v, is_sealed);
 }
 
 slice client_vary(const struct policy *policy, const struct facts *facts,
