@@ -8,11 +8,18 @@
 #include <stdlib.h>
 
 /*
- * A lock is held for some 50 ns; 64 of them keep the loops out of each other's way. The limit
- * counts all shards together, because a shard's share of a small tier would not hold one large
- * object.
+ * A lock is held for some 50 ns; 64 of them keep the loops out of each other's way. A small tier
+ * has fewer: queues of ten objects could not tell what is asked for from what is not. The limit
+ * counts all shards together, because one shard's share would not hold one large object.
  */
-enum { SHARDS = 64, GHOSTS = 1024, FREQUENCY_MAX = 3, BUCKETS_MIN = 64, SMALL_SHARE = 10 };
+enum {
+    SHARDS_MAX = 64,
+    SHARD_BYTES_MIN = 4 << 20,
+    GHOSTS = 1024,
+    FREQUENCY_MAX = 3,
+    BUCKETS_MIN = 64,
+    SMALL_SHARE = 10
+};
 
 struct entry {
     struct list node; /* in small or main */
@@ -35,7 +42,8 @@ struct shard {
 };
 
 struct ram {
-    struct shard shards[SHARDS];
+    struct shard shards[SHARDS_MAX];
+    unsigned shard_count;
     /* shared: atomic */
     _Atomic size_t bytes, max_bytes;
     _Atomic uint64_t objects, evictions;
@@ -52,7 +60,7 @@ static uint64_t key_word(const struct key *key, size_t at)
 
 static struct shard *shard_of(struct ram *ram, const struct key *key)
 {
-    return &ram->shards[key_word(key, 0) % SHARDS];
+    return &ram->shards[key_word(key, 0) % ram->shard_count];
 }
 
 static struct entry **slot_of(struct shard *shard, const struct key *key)
@@ -85,7 +93,9 @@ struct ram *ram_new(size_t max_bytes)
 {
     struct ram *ram = mem_alloc(sizeof(*ram));
     atomic_init(&ram->max_bytes, max_bytes);
-    for (size_t i = 0; i < SHARDS; i++) {
+    size_t shards = max_bytes / SHARD_BYTES_MIN;
+    ram->shard_count = shards < 1 ? 1 : shards > SHARDS_MAX ? SHARDS_MAX : (unsigned)shards;
+    for (size_t i = 0; i < ram->shard_count; i++) {
         struct shard *shard = &ram->shards[i];
         MUST(pthread_mutex_init(&shard->mtx, NULL) == 0);
         list_init(&shard->small);
@@ -290,9 +300,11 @@ bool ram_remove(struct ram *ram, const struct key *key)
 static void shrink_to(struct ram *ram, size_t max_bytes)
 {
     unsigned empty = 0;
-    while (atomic_load_explicit(&ram->bytes, memory_order_relaxed) > max_bytes && empty < SHARDS) {
+    while (atomic_load_explicit(&ram->bytes, memory_order_relaxed) > max_bytes &&
+           empty < ram->shard_count) {
         struct shard *shard =
-            &ram->shards[atomic_fetch_add_explicit(&ram->turn, 1, memory_order_relaxed) % SHARDS];
+            &ram->shards[atomic_fetch_add_explicit(&ram->turn, 1, memory_order_relaxed) %
+                         ram->shard_count];
         pthread_mutex_lock(&shard->mtx);
         struct object *gone = shard_evict(ram, shard);
         pthread_mutex_unlock(&shard->mtx);
@@ -354,7 +366,7 @@ static uint64_t queue_oldest(const struct list *queue)
 uint64_t ram_oldest_stamp(struct ram *ram)
 {
     uint64_t oldest = UINT64_MAX;
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < ram->shard_count; i++) {
         struct shard *shard = &ram->shards[i];
         pthread_mutex_lock(&shard->mtx);
         uint64_t small = queue_oldest(&shard->small), large = queue_oldest(&shard->main);
@@ -379,7 +391,7 @@ void ram_free(struct ram *ram)
     if (!ram)
         return;
     shrink_to(ram, 0);
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < ram->shard_count; i++) {
         MUST(ram->shards[i].count == 0);
         pthread_mutex_destroy(&ram->shards[i].mtx);
         free(ram->shards[i].buckets);

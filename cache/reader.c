@@ -69,7 +69,8 @@ static struct object *from_store(struct readers *readers, struct store_reader *r
             note_damage(readers, &read->key);
         return NULL;
     }
-    if (slice_equal(object->key_text, read->key_text) &&
+    if (!writer_is_removing(readers->config.writer, &read->key) &&
+        slice_equal(object->key_text, read->key_text) &&
         vary_table_learn_object(readers->config.vary, object, fits_ram(readers, object), changes)) {
         atomic_fetch_add_explicit(&object->hits, 1, memory_order_relaxed);
         ram_shrink(readers->config.ram);

@@ -12,6 +12,8 @@
 
 enum {
     JOBS_MAX = 4096,
+    REMOVALS_MAX = 16384, /* on top */
+    REMOVING_SLOTS = 4096,
     BATCH_JOBS = 64,     /* per transaction */
     BATCH_CHANGES = 256, /* Vary records per transaction */
     GATHER_JOBS = 16,    /* so many are worth a transaction at once */
@@ -55,6 +57,7 @@ struct writer {
     int64_t tick_at, retry_at; /* CLOCK_MONOTONIC, ms */
     bool lost;                 /* something did not reach the store while stopping */
     /* shared: atomic */
+    atomic_uint removing[REMOVING_SLOTS]; /* removals that are queued, by a part of the key */
     atomic_bool refuses, is_failing;
     _Atomic uint64_t commits, dropped, last_commit_us;
 };
@@ -78,8 +81,17 @@ static size_t job_bytes(const struct job *job)
     return job->object ? object_bytes(job->object) : 0;
 }
 
-static void job_free(struct job *job)
+static atomic_uint *removing_slot(const struct writer *writer, const struct key *key)
 {
+    uint32_t word;
+    memcpy(&word, key->bytes, sizeof(word));
+    return (atomic_uint *)(uintptr_t)&writer->removing[word % REMOVING_SLOTS];
+}
+
+static void job_free(struct writer *writer, struct job *job)
+{
+    if (job->kind == JOB_REMOVE)
+        atomic_fetch_sub(removing_slot(writer, &job->key), 1);
     object_unref(&job->object);
     free(job);
 }
@@ -90,36 +102,37 @@ static void job_drop(struct writer *writer, struct job *job)
     writer->lost = true;
     if (job->kind == JOB_PUT)
         vary_table_settle(writer->config.vary, job->object, job->is_pinned, false);
-    job_free(job);
+    job_free(writer, job);
 }
 
 /* One job is always taken, however large, or an object larger than the mailbox could never be
  * written. */
-static bool may_post(const struct writer *writer, size_t bytes)
+static bool may_post(const struct writer *writer, const struct job *job)
 {
-    if (writer->is_stopping || writer->job_count >= JOBS_MAX)
+    if (writer->is_stopping)
         return false;
-    return writer->job_count == 0 || writer->job_bytes + bytes <= writer->config.max_bytes;
+    if (job->kind == JOB_REMOVE)
+        return writer->job_count < JOBS_MAX + REMOVALS_MAX;
+    if (writer->job_count >= JOBS_MAX || atomic_load(&writer->refuses))
+        return false;
+    return writer->job_count == 0 || writer->job_bytes + job_bytes(job) <= writer->config.max_bytes;
 }
 
 static bool post(struct writer *writer, struct job *job)
 {
-    bool may = false;
-    if (!atomic_load(&writer->refuses)) {
-        pthread_mutex_lock(&writer->mtx);
-        may = may_post(writer, job_bytes(job));
-        if (may) {
-            list_append(&writer->jobs, &job->node);
-            writer->job_count++;
-            writer->job_bytes += job_bytes(job);
-            if (writer->job_count == 1 || writer->job_count == GATHER_JOBS)
-                pthread_cond_signal(&writer->has_work);
-        }
-        pthread_mutex_unlock(&writer->mtx);
+    pthread_mutex_lock(&writer->mtx);
+    bool may = may_post(writer, job);
+    if (may) {
+        list_append(&writer->jobs, &job->node);
+        writer->job_count++;
+        writer->job_bytes += job_bytes(job);
+        if (writer->job_count == 1 || writer->job_count == GATHER_JOBS)
+            pthread_cond_signal(&writer->has_work);
     }
+    pthread_mutex_unlock(&writer->mtx);
     if (!may) {
         atomic_fetch_add(&writer->dropped, 1);
-        job_free(job);
+        job_free(writer, job);
     }
     return may;
 }
@@ -152,7 +165,13 @@ bool writer_remove(struct writer *writer, const struct key *key)
 {
     struct job *job = job_new(JOB_REMOVE, NULL);
     job->key = *key;
+    atomic_fetch_add(removing_slot(writer, key), 1);
     return post(writer, job);
+}
+
+bool writer_is_removing(const struct writer *writer, const struct key *key)
+{
+    return atomic_load(removing_slot(writer, key)) != 0;
 }
 
 void writer_wake(struct writer *writer)
@@ -343,17 +362,30 @@ static void finish_job(struct writer *writer, struct job *job)
         vary_table_settle(vary, job->object, job->is_pinned, is_stored);
         vary_record_unref(&job->put.disk);
     }
-    job_free(job);
+    job_free(writer, job);
+}
+
+/* Removals are not given up: they go back to where they came from. */
+static void job_give_up(struct writer *writer, struct job *job)
+{
+    drop_parts(writer, job->body_sequences);
+    pthread_mutex_lock(&writer->mtx);
+    bool is_kept = job->kind == JOB_REMOVE && !writer->is_stopping;
+    if (is_kept) {
+        list_prepend(&writer->jobs, &job->node);
+        writer->job_count++;
+    }
+    pthread_mutex_unlock(&writer->mtx);
+    if (!is_kept)
+        job_drop(writer, job);
 }
 
 static void give_up(struct writer *writer, struct batch *batch)
 {
     for (size_t i = 0; i < batch->change_count; i++)
         vary_table_not_written(writer->config.vary, &batch->changes[i]);
-    for (size_t i = 0; i < batch->job_count; i++) {
-        drop_parts(writer, batch->jobs[i]->body_sequences);
-        job_drop(writer, batch->jobs[i]);
-    }
+    for (size_t i = batch->job_count; i-- > 0;)
+        job_give_up(writer, batch->jobs[i]);
     writer->lost = true;
     batch->change_count = batch->job_count = 0;
 }
@@ -506,16 +538,31 @@ static bool wait_for_work(struct writer *writer)
     return is_stopping;
 }
 
+/* The disk fails: what is queued stays in RAM only. */
 static void drop_queue(struct writer *writer)
 {
-    for (;;) {
-        pthread_mutex_lock(&writer->mtx);
-        struct job *job = take_job(writer);
+    struct list kept;
+    size_t kept_count = 0;
+    struct job *job;
+    list_init(&kept);
+    pthread_mutex_lock(&writer->mtx);
+    while ((job = take_job(writer))) {
+        if (job->kind == JOB_REMOVE && !writer->is_stopping) {
+            list_append(&kept, &job->node);
+            kept_count++;
+            continue;
+        }
         pthread_mutex_unlock(&writer->mtx);
-        if (!job)
-            return;
         job_drop(writer, job);
+        pthread_mutex_lock(&writer->mtx);
     }
+    while (!list_is_empty(&kept)) {
+        struct list *last = kept.prev;
+        list_remove(last);
+        list_prepend(&writer->jobs, last);
+    }
+    writer->job_count += kept_count;
+    pthread_mutex_unlock(&writer->mtx);
 }
 
 static size_t jobs_waiting(struct writer *writer)
