@@ -1,0 +1,210 @@
+// What the end-to-end tests share: a renderer that a test sets as it likes, varve as a process, and a small client.
+// Everything listens on 127.0.0.1, on ports that the system chooses, and is gone when the test ends.
+import { spawn, execFile } from 'node:child_process'
+import { mkdtempSync, writeFileSync, rmSync, readFileSync } from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+
+export const VARVE = path.resolve(process.env.VARVE ?? 'build-asan/varve')
+const run = promisify(execFile)
+
+/** Waits until `check` gives something truthy; throws after `ms`. For states that only polling can show. */
+export async function until(check, what = 'condition', ms = 20000) {
+  const end = Date.now() + ms
+  for (;;) {
+    const value = await check()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`timed out waiting for ${what}`)
+    await new Promise((r) => setTimeout(r, 10))
+  }
+}
+
+/** A promise with its resolve: for renders that wait until the test says so. */
+export function gate() {
+  let open
+  const promise = new Promise((resolve) => (open = resolve))
+  return { promise, open }
+}
+
+/**
+ * A renderer in this process. `handler(req, res, n)` answers the n-th request; `requests` holds what came, in order;
+ * `now` and `most` count requests at a time.
+ */
+export async function renderer(t, handler, { port = 0, unix } = {}) {
+  const origin = { requests: [], now: 0, most: 0 }
+  const server = http.createServer((req, res) => {
+    origin.requests.push({ method: req.method, url: req.url, headers: req.headers, rawHeaders: req.rawHeaders })
+    origin.most = Math.max(origin.most, ++origin.now)
+    res.on('close', () => origin.now--)
+    let body = ''
+    req.on('data', (chunk) => (body += chunk))
+    req.on('end', () => handler(req, res, origin.requests.length, body))
+  })
+  await new Promise((resolve) => server.listen(unix ?? port, ...(unix ? [] : ['127.0.0.1']), resolve))
+  origin.port = unix ? undefined : server.address().port
+  origin.url = unix ? `unix:${unix}` : `http://127.0.0.1:${origin.port}`
+  origin.stop = () =>
+    new Promise((resolve) => {
+      server.close(resolve)
+      server.closeAllConnections()
+    })
+  t.after(origin.stop)
+  return origin
+}
+
+/** An origin that speaks raw bytes: `onRequest(socket, head)` for each request head that came. */
+export async function rawOrigin(t, onRequest) {
+  const sockets = new Set()
+  const origin = { requests: 0 }
+  const server = net.createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    let head = ''
+    socket.on('data', (bytes) => {
+      head += bytes.toString('latin1')
+      while (head.includes('\r\n\r\n')) {
+        const end = head.indexOf('\r\n\r\n') + 4
+        origin.requests++
+        onRequest(socket, head.slice(0, end), origin.requests)
+        head = head.slice(end)
+      }
+    })
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  origin.url = `http://127.0.0.1:${server.address().port}`
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return origin
+}
+
+export async function freePort() {
+  const server = net.createServer()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** A directory of the test's own, gone afterwards. */
+export function tempDir(t) {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'varve-e2e-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/**
+ * Starts varve with a policy (YAML text; $PORT and $DIR are filled in; `listen`, `store`, `threads` and `log` are added where
+ * the text has none) and waits until it is ready. `stop()` ends it and checks that it left cleanly: exit status 0 and nothing
+ * from a sanitizer.
+ */
+export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} } = {}) {
+  const v = { dir, port: await freePort(), log: '', stopped: false }
+  v.url = `http://127.0.0.1:${v.port}`
+  v.config = path.join(dir, 'varve.yaml')
+  v.write = (text) => {
+    const has = (key) => new RegExp(`^${key}:`, 'm').test(text)
+    const lines = []
+    if (!has('listen')) lines.push(`listen: ["127.0.0.1:$PORT"]`)
+    if (!has('store')) lines.push(`store: {path: $DIR/store, size: 64MiB, memory: 16MiB}`)
+    if (!has('threads')) lines.push('threads: 2')
+    if (!has('log')) lines.push('log: {access: {path: $DIR/access.log}}')
+    const whole = `${lines.join('\n')}\n${text}`
+    writeFileSync(v.config, whole.replaceAll('$PORT', v.port).replaceAll('$DIR', dir))
+  }
+  v.start = async () => {
+    v.stopped = false
+    v.child = spawn(VARVE, ['run', '--config', v.config, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { LSAN_OPTIONS: `suppressions=${path.resolve('tests/lsan.supp')}`, ...process.env, ...env },
+    })
+    v.exit = new Promise((resolve) => v.child.on('exit', (code, signal) => resolve({ code, signal })))
+    v.exit.then(() => (v.stopped = true))
+    for (const stream of [v.child.stdout, v.child.stderr]) stream.on('data', (bytes) => (v.log += bytes))
+    const before = v.log.length
+    await until(() => v.stopped || v.log.slice(before).includes('is ready'), 'varve to be ready', 30000)
+    if (v.stopped) throw new Error(`varve did not start:\n${v.log}`)
+  }
+  v.stop = async (signal = 'SIGTERM') => {
+    if (v.stopped) return
+    v.child.kill(signal)
+    const { code, signal: killedBy } = await v.exit
+    if (signal === 'SIGKILL') return
+    if (/ERROR: \w+Sanitizer|runtime error:|broken invariant/.test(v.log) || code !== 0)
+      throw new Error(`varve left with ${code ?? killedBy}:\n${v.log.slice(-8000)}`)
+  }
+  v.cli = (...words) =>
+    run(VARVE, [...words, '--admin', `unix:${dir}/store/admin.sock`]).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      (error) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
+    )
+  v.admin = (method, target, body) =>
+    request(`http://localhost${target}`, {
+      method,
+      socketPath: `${dir}/store/admin.sock`,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    })
+  v.get = (target, headers = {}, more = {}) => request(v.url + target, { headers, ...more })
+  v.metric = async (series) => {
+    const { body } = await v.admin('GET', '/metrics')
+    const line = body.split('\n').find((l) => l.startsWith(series + ' '))
+    return line === undefined ? 0 : Number(line.split(' ').pop())
+  }
+  v.accessLog = () => readFileSync(`${dir}/access.log`, 'utf8').trim().split('\n').filter(Boolean).map((l) => JSON.parse(l))
+  v.workerPid = () => {
+    const pids = [...v.log.matchAll(/worker started pid=(\d+)/g)]
+    return Number(pids.at(-1)[1])
+  }
+  if (policy !== undefined) v.write(policy)
+  await v.start()
+  t.after(() => v.stop())
+  return v
+}
+
+/**
+ * One request: {status, headers, body, aborted}. No agent unless given: a connection each. `aborted` says that the answer broke
+ * off. `onHead(res)`, `onData(chunk)` for tests that look at the stream.
+ */
+export function request(url, { method = 'GET', headers = {}, body, agent = false, socketPath, onHead, onData, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const req = http.request(url, { method, headers, agent, socketPath, signal }, (res) => {
+      const chunks = []
+      onHead?.(res)
+      res.on('data', (chunk) => {
+        chunks.push(chunk)
+        onData?.(chunk)
+      })
+      const done = (aborted) =>
+        resolve({
+          status: res.statusCode,
+          headers: res.headers,
+          rawHeaders: res.rawHeaders,
+          bytes: Buffer.concat(chunks),
+          body: Buffer.concat(chunks).toString(),
+          aborted,
+        })
+      res.on('end', () => done(!res.complete))
+      res.on('error', () => done(true))
+    })
+    req.on('error', reject)
+    req.end(body)
+  })
+}
+
+/** The outcome of an answer as Cache-Status tells it: "hit" or what follows fwd=. */
+export function outcome(res) {
+  const status = res.headers['cache-status'] ?? ''
+  if (/; hit/.test(status)) return 'hit'
+  return /fwd=([a-z-]+)/.exec(status)?.[1]
+}
+
+export const page = (res, body, headers = {}) => {
+  res.writeHead(200, { 'content-type': 'text/html', ...headers })
+  res.end(body)
+}
