@@ -75,10 +75,11 @@ static void settle_routes(struct loader *l)
     pass->on_failure[pass->on_failure_count++] = FALLBACK_STALE;
     if (policy->shell_file.len)
         pass->on_failure[pass->on_failure_count++] = FALLBACK_SHELL;
-    for (size_t i = 0; i < policy->route_count && pass->origin; i++)
+    if (l->diag->count) /* a route may be without its origin, and nobody will see the hash */
+        return;
+    for (size_t i = 0; i < policy->route_count; i++)
         policy->routes[i].policy_hash = route_policy_hash(policy, &policy->routes[i]);
-    if (pass->origin)
-        pass->policy_hash = route_policy_hash(policy, pass);
+    pass->policy_hash = route_policy_hash(policy, pass);
 }
 
 static void check_admin(struct loader *l, const struct yaml_node *root)

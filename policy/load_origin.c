@@ -35,8 +35,9 @@ static bool take_host(slice *rest, slice *host)
     if (rest->len && rest->ptr[0] == '[') {
         size_t end = slice_find(*rest, ']', 0);
         *host = slice_from(slice_until(*rest, end), 1);
+        bool is_closed = end < rest->len;
         *rest = slice_from(*rest, end + 1);
-        return slice_find(*host, ':', 0) < host->len && ip_parse(*host, &ip);
+        return is_closed && slice_find(*host, ':', 0) < host->len && ip_parse(*host, &ip);
     }
     size_t end = slice_find(*rest, ':', 0);
     *host = slice_until(*rest, end);
@@ -244,9 +245,9 @@ static void parse_target(struct loader *l, const struct setting *s, const struct
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] == ' ' || text.ptr[i] == '#' || (unsigned char)text.ptr[i] >= 0x80)
             text.len = 0;
-    if (text.len == 0 || text.ptr[0] != '/')
+    if (!slice_starts_with(text, SLICE("/")) && !slice_starts_with(text, SLICE("{path}")))
         fail_expected(l, s, node, s->type->expected);
-    else if (check_placeholders(l, s, node, text, "url"))
+    else if (check_placeholders(l, s, node, text, "url|path|host"))
         origin->target = text;
 }
 
@@ -406,7 +407,9 @@ const struct setting_type setting_set_headers = {
     .name = "field: text", .parse = parse_set_headers, .print = print_set_headers};
 const struct setting_type setting_target = {
     .name = "text",
-    .expected = "a target that begins with / and may hold {url}, without spaces",
+    .expected =
+        "a target that begins with / or {path} and may hold {url}, {path} and {host}, without "
+        "spaces",
     .parse = parse_target,
     .print = print_target};
 const struct setting_type setting_origin_host = {.name = "client, origin or a host",

@@ -1,0 +1,393 @@
+/* Each kind of error in a policy file: exact text, line and column. */
+#include "tests/unit/policy/load_support.h"
+
+static void test_unknown_keys_get_a_suggestion(void **state)
+{
+    static const struct error_row rows[] = {
+        {R "routes:\n  - match: \"/**\"\n    stael: 1h\n",
+         "v:4:5: unknown key \"stael\" (did you mean \"stale\"?)\n"},
+        {R "purge: {x: 1}\n",
+         "v:2:9: unknown key \"x\"; known here: methods, allow, tag_headers\n"},
+        {R "lissten: x\n", "v:2:1: unknown key \"lissten\" (did you mean \"listen\"?)\n"},
+        {R "vary: {max_variant: 3}\n",
+         "v:2:8: unknown key \"max_variant\" (did you mean \"max_variants\"?)\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_keys_of_later_versions_are_refused_by_name(void **state)
+{
+    static const struct error_row rows[] = {
+        {"origins: {a: {workers: [\"http://h\"], probe: {path: /}}}\n",
+         "v:1:38: \"probe\" is not supported by this version\n"},
+        {R "vcl: default.vcl\n", "v:2:1: \"vcl\" is not supported by this version\n"},
+        {R "second_tier: {}\nhooks: {}\n",
+         "v:2:1: \"second_tier\" is not supported by this version\n"
+         "v:3:1: \"hooks\" is not supported by this version\n"},
+        {R "classes: [{name: a, renders: false}]\n",
+         "v:2:21: \"renders\" is not supported by this version\n"},
+        {R "shell: {origin: renderer}\n", "v:2:9: \"origin\" is not supported by this version\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_all_errors_are_reported_in_the_order_of_lines(void **state)
+{
+    check_errors(*state,
+                 R "routes:\n"
+                   "  - {match: \"/**\", ttl: soon}\n"
+                   "store: {size: 8GB}\n"
+                   "threads: many\n"
+                   "seal: stirct\n",
+                 "v:3:25: \"ttl\": expected a duration such as 30s, 5m or 1h, got \"soon\"\n"
+                 "v:4:15: \"size\": expected a size such as 64KiB or 8GiB (at least 1MiB), got "
+                 "\"8GB\"\n"
+                 "v:5:10: \"threads\": expected auto, or a number from 1 to 256, got \"many\"\n"
+                 "v:6:7: \"seal\": expected one of standard, strict, off (did you mean "
+                 "\"strict\"?), got \"stirct\"\n");
+}
+
+static void test_values_of_the_wrong_kind(void **state)
+{
+    static const struct error_row rows[] = {
+        {"[1]\n", "v:1:1: expected a mapping, such as \"renderer: http://127.0.0.1:3000\"\n"},
+        {R "store: big\n", "v:2:8: expected a mapping with keys such as \"path\", got text\n"},
+        {R "store:\n", "v:2:7: expected a mapping with keys such as \"path\", got nothing\n"},
+        {R "store: [1]\n", "v:2:8: expected a mapping with keys such as \"path\", got a list\n"},
+        {R "user: [a]\n", "v:2:7: \"user\": expected text, got a list\n"},
+        {R "user:\n", "v:2:6: \"user\": expected text, got nothing\n"},
+        {R "hosts: {a: b}\n", "v:2:8: \"hosts\": expected a list, got a mapping\n"},
+        {R "redirect_http: yes\n",
+         "v:2:16: \"redirect_http\": expected one of true, false, got \"yes\"\n"},
+        {R "user: \"a\\tb\"\n",
+         "v:2:7: \"user\": control bytes or bytes that are not UTF-8 in the text\n"},
+        {R "limits: {headers: 101}\n",
+         "v:2:19: \"headers\": expected a whole number from 8 to 100, got \"101\"\n"},
+        {R "limits: {headers: -1}\n",
+         "v:2:19: \"headers\": expected a whole number from 8 to 100, got \"-1\"\n"},
+        {R "limits: {url: 1MiB}\n", "v:2:15: \"url\": expected a size such as 64KiB or 8GiB (at "
+                                    "least 64B, at most 64KiB), got "
+                                    "\"1MiB\"\n"},
+        {R "limits: {idle: 10}\n",
+         "v:2:16: \"idle\": expected a duration such as 30s, 5m or 1h (at least 100ms), got "
+         "\"10\"\n"},
+        {R "limits: {idle: 99999999999999999d}\n",
+         "v:2:16: \"idle\": expected a duration such as 30s, 5m or 1h (at least 100ms), got "
+         "\"99999999999999999d\"\n"},
+        {R "routes: [{match: /a, error_max: never}]\n",
+         "v:2:33: \"error_max\": expected a duration such as 30s, 5m or 1h, or none, got "
+         "\"never\"\n"},
+        {R "purge: {tag_headers: [\"a b\"]}\n",
+         "v:2:23: \"tag_headers\": expected the name of a header field, got \"a b\"\n"},
+        {R "compress: {types: [html]}\n",
+         "v:2:20: \"types\": expected a media type such as text/html or text/*, got \"html\"\n"},
+        {R "compress: {codings: [zstd]}\n",
+         "v:2:22: \"codings\": expected one of br, gzip, got \"zstd\"\n"},
+        {R "compress: {codings: [br, br]}\n", "v:2:26: \"br\" is listed twice\n"},
+        {R "identity: {ignore_cookies: [\"a;b\"]}\n",
+         "v:2:29: \"ignore_cookies\": expected a name, without space, comma, ; = or &, got "
+         "\"a;b\"\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_listeners_hosts_and_ranges(void **state)
+{
+#define ADDRESS                                                                                    \
+    "expected an address such as \":8080\", \"127.0.0.1:8080\", \"[::1]:8080\" or "                \
+    "\"unix:/path\", got "
+    static const struct error_row rows[] = {
+        {R "listen: [8080]\n", "v:2:10: \"address\": " ADDRESS "\"8080\"\n"},
+        {R "listen: \":99999\"\n", "v:2:9: \"address\": " ADDRESS "\":99999\"\n"},
+        {R "listen: \"localhost:80\"\n", "v:2:9: \"address\": " ADDRESS "\"localhost:80\"\n"},
+        {R "listen: \"::1:80\"\n", "v:2:9: \"address\": " ADDRESS "\"::1:80\"\n"},
+        {R "listen: \"unix:\"\n", "v:2:9: \"address\": " ADDRESS "\"unix:\"\n"},
+        {R "listen: []\n", "v:2:9: \"listen\": expected 1 to 64 addresses, got 0\n"},
+        {R "listen: [\":80\", \":80\"]\n", "v:2:17: address \":80\" is listed twice\n"},
+        {R "listen: [{proxy_protocol: true}]\n",
+         "v:2:10: a listener needs an \"address\", such as \":8080\"\n"},
+        {R "listen: [{address: \":80\", tls: [{cert: a}]}]\n",
+         "v:2:33: a certificate needs both \"cert\" and \"key\"\n"},
+        {R "listen: [{address: \":80\", tls: on}]\n",
+         "v:2:32: \"tls\": expected a list such as [{cert: site.pem, key: site.key}], got "
+         "\"on\"\n"},
+        {R "hosts: [\"*\"]\n", "v:2:9: \"hosts\": \"*\" is every host: leave \"hosts\" out\n"},
+        {R "hosts: [\"a.*.b\", \"a:80\", \"*.b.\", \"*x\"]\n",
+         "v:2:9: \"hosts\": expected a host name, with \"*.\" only in front, and no port, got "
+         "\"a.*.b\"\n"
+         "v:2:18: \"hosts\": expected a host name, with \"*.\" only in front, and no port, got "
+         "\"a:80\"\n"
+         "v:2:34: \"hosts\": expected a host name, with \"*.\" only in front, and no port, got "
+         "\"*x\"\n"},
+        {R "trusted_proxies: [10.0.0.1/8]\n",
+         "v:2:19: \"trusted_proxies\": expected an address or a range such as 10.0.0.0/8 or "
+         "2001:db8::/32, no bits behind the prefix, got \"10.0.0.1/8\"\n"},
+        {R "admin: {listen: \"127.0.0.1:9180\"}\n",
+         "v:2:17: \"admin\": an address that others can reach needs a \"token_file\": add one, or "
+         "use unix:/path\n"},
+        {R "listen: [{address: \":80\", tls: [{cert: a, key: b}]}]\nredirect_http: true\n",
+         "v:3:16: \"redirect_http\": every listener has TLS, so there is nothing to redirect: "
+         "remove it\n"},
+        {R "purge: {methods: [PURGE]}\n",
+         "v:2:18: \"purge\": methods without \"allow\", so nobody may purge: add allow: "
+         "[127.0.0.0/8, \"::1\"]\n"},
+        {R "purge: {methods: [BAN], allow: [127.0.0.1]}\n",
+         "v:2:19: \"methods\": expected PURGE, got \"BAN\"\n"},
+        {R "error_page: {200: a}\n",
+         "v:2:14: \"error_page\": expected a status from 400 to 599, got \"200\"\n"},
+        {R "error_page: a\n",
+         "v:2:13: \"error_page\": expected a mapping such as {503: busy.html}, got \"a\"\n"},
+        {R "log: {access: x}\n",
+         "v:2:15: \"access\": expected none, or a mapping such as {path: access.log, format: "
+         "json}, got \"x\"\n"},
+        {R "log: {level: warning}\n",
+         "v:2:14: \"level\": expected one of error, warn, info, debug, got \"warning\"\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_origins(void **state)
+{
+    static const struct error_row rows[] = {
+        {"threads: 1\n", "v: no origin: add \"renderer: http://127.0.0.1:3000\" or \"origins\"\n"},
+        {"", "v: no origin: add \"renderer: http://127.0.0.1:3000\" or \"origins\"\n"},
+        {"renderer: localhost:3000\n",
+         "v:1:11: worker \"localhost:3000\": expected http://HOST:PORT, https://HOST:PORT or "
+         "unix:/PATH\n"},
+        {"renderer: http://h/app\n",
+         "v:1:11: worker \"http://h/app\": a worker has no path: write http://HOST:PORT, and use "
+         "\"target\" for the path\n"},
+        {"renderer: http://h:0\n",
+         "v:1:11: worker \"http://h:0\": the host or the port is not valid: write "
+         "http://HOST:PORT\n"},
+        {"renderer: http://u@h\n",
+         "v:1:11: worker \"http://u@h\": the host or the port is not valid: write "
+         "http://HOST:PORT\n"},
+        {"renderer: http://[::1\n",
+         "v:1:11: worker \"http://[::1\": the host or the port is not valid: write "
+         "http://HOST:PORT\n"},
+        {"renderer: \"unix:\"\n",
+         "v:1:11: worker \"unix:\": expected unix: and the path of a socket, at most 107 bytes\n"},
+        {"renderer: {workers: [x]}\n",
+         "v:1:11: \"renderer\": expected one URL such as http://127.0.0.1:3000, got a mapping\n"},
+        {"origins: {}\n",
+         "v:1:10: \"origins\": expected a mapping of 1 to 64 origins, such as {renderer: {workers: "
+         "[\"http://127.0.0.1:3000\"]}}, got a mapping\n"},
+        {"origins: {a: {}}\n",
+         "v:1:11: origin \"a\" needs \"workers\", such as [\"http://127.0.0.1:3000\"]\n"},
+        {"origins: {a: {workers: []}}\n",
+         "v:1:24: \"workers\": expected 1 to 256 workers, got 0\n"},
+        {"origins: {a: {workers: [\"http://h\", \"http://h\"]}}\n",
+         "v:1:37: worker \"http://h\" is listed twice\n"},
+        {"origins: {pass: {workers: \"http://h\"}}\n",
+         "v:1:11: origin name \"pass\": use letters, digits, - and _, and not pass, shell or "
+         "cache\n"},
+        {R "origins: {renderer: {workers: \"http://h\"}}\n",
+         "v:1:11: origin \"renderer\" is given twice: here and under \"origins\"\n"},
+        {"origins: {a: {workers: \"http://h\", slot_max: 10s}}\n",
+         "v:1:46: \"slot_max\" is shorter than timeouts.first_byte: raise it, or lower that\n"},
+        {"origins: {a: {workers: \"http://h\", tls: {name: x}}}\n",
+         "v:1:41: \"tls\" without a worker that begins with https://: remove it, or change the "
+         "worker\n"},
+        {"origins: {a: {workers: \"http://h\", host: \"a b\"}}\n",
+         "v:1:42: \"host\": expected client, origin or the name of a host, got \"a b\"\n"},
+        {"origins: {a: {workers: \"http://h\", target: \"x\"}}\n",
+         "v:1:44: \"target\": expected a target that begins with / or {path} and may hold {url}, "
+         "{path} and {host}, without spaces, got \"x\"\n"},
+        {"origins: {a: {workers: \"http://h\", target: \"/{ulr}\"}}\n",
+         "v:1:44: \"target\": expected one of url, path, host (did you mean \"url\"?), got "
+         "\"ulr\"\n"},
+        {"origins: {a: {workers: \"http://h\", set_headers: {\"x y\": a, Host: b, X: \"{clas}\", "
+         "x: "
+         "1, X-A: 1, x-a: 2}}}\n",
+         "v:1:50: \"set_headers\": \"x y\" is not the name of a header field\n"
+         "v:1:60: \"set_headers\": varve sets \"host\" itself: remove it, and use \"host\"\n"
+         "v:1:72: \"set_headers\": expected one of class, host, build (did you mean \"class\"?), "
+         "got \"clas\"\n"
+         "v:1:96: \"set_headers\": \"x-a\" is given twice\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_identity_and_classes(void **state)
+{
+    static const struct error_row rows[] = {
+        {R "identity: {logged_in: auto}\n",
+         "v:2:23: \"logged_in\": expected none, or a mapping such as {cookies: auto, headers: "
+         "[Authorization]}, got \"auto\"\n"},
+        {R "identity: {logged_in: {cookies: session}}\n",
+         "v:2:33: \"cookies\": expected auto, none or a list of cookie names, got \"session\"\n"},
+        {R "classes: [{never_shell: true}]\n", "v:2:11: a class needs a \"name\"\n"},
+        {R "classes: [{name: \"a b\"}]\n",
+         "v:2:18: \"name\": expected a name of letters, digits, - and _, got \"a b\"\n"},
+        {R "classes: [{name: a, user_agent: x}, {name: a, user_agent: y}]\n",
+         "v:2:44: class \"a\" is given twice\n"},
+        {R "classes: [{name: a}, {name: b, user_agent: x}]\n",
+         "v:2:22: class \"b\" is never reached: \"a\" before it has neither user_agent nor "
+         "ip_ranges and matches everybody\n"},
+        {R "classes: [{name: a, ip_ranges: google.json}]\n",
+         "v:2:32: \"ip_ranges\": a file can be named in a policy file only\n"},
+        {R "classes: {a: 1}\n", "v:2:10: \"classes\": expected a list of at most 64 classes, such "
+                                "as [{name: people}], got a mapping\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_2_4_vary(void **state)
+{
+    static const struct error_row rows[] = {
+        {R "vary: {accept-encoding: {}}\n", "v:2:8: \"accept-encoding\" cannot be under \"vary\": "
+                                            "one page is kept in all its codings: see "
+                                            "\"compress\"\n"},
+        {R "vary: {Authorization: {}}\n",
+         "v:2:8: \"authorization\" cannot be under \"vary\": it says who asks: see \"identity\"\n"},
+        {R "vary: {host: {}}\n",
+         "v:2:8: \"host\" cannot be under \"vary\": varve sets it itself\n"},
+        {R "vary: {x-a: {}, X-A: {}}\n",
+         "v:2:17: \"x-a\" cannot be under \"vary\": it is given twice\n"},
+        {R "vary: {cookie: {}}\n",
+         "v:2:8: \"cookie\" needs \"keep\": the names of the cookies that pages depend on\n"},
+        {R "vary: {x-a: {keep: [a]}}\n",
+         "v:2:20: \"keep\" names cookies: it belongs under \"cookie\"\n"},
+        {R "vary: {x-a: {choose: [a], sort: true}}\n",
+         "v:2:27: only one of choose, map, keep and sort for one field\n"},
+        {R "vary: {x-a: {choose: []}}\n", "v:2:22: \"choose\": expected at least one value\n"},
+        {R "vary: {x-a: {choose: [a, b], default: c}}\n",
+         "v:2:39: \"default\": \"c\" is not one of \"choose\"\n"},
+        {R "vary: {x-a: {default: c}}\n",
+         "v:2:23: \"default\" belongs to \"choose\": add that, or remove this\n"},
+        {R "vary: {x-a: {as: x-b}}\n", "v:2:18: \"as\" belongs to \"map\" or \"choose\": it names "
+                                       "the field that carries the class\n"},
+        {R "vary: {x-a: {map: [mobil]}}\n",
+         "v:2:20: \"map\": expected one of mobile, tablet, desktop, bot (did you mean "
+         "\"mobile\"?), got \"mobil\"\n"},
+        {R "vary: {x-a: {map: [mobile, mobile]}}\n", "v:2:28: \"mobile\" is listed twice\n"},
+        {R "vary: {x-a: {map: {m: {match: \"a(\", send: x}}}}\n",
+         "v:2:31: bad regular expression at its character 3: missing closing parenthesis\n"},
+        {R "vary: {x-a: {map: {m: {match: a}}}}\n",
+         "v:2:20: class \"m\" needs \"send\": the value that the renderer is sent\n"},
+        {R "vary: {x-a: {map: {m: {send: a}, n: {match: a, send: b}}}}\n",
+         "v:2:45: class \"n\" is never reached: \"m\" before it has no \"match\"\n"},
+        {R "vary: {x-a: {always: maybe}}\n",
+         "v:2:22: \"always\": expected one of default, true, false, got \"maybe\"\n"},
+        {R "vary: [x]\n", "v:2:7: \"vary\": expected a mapping of at most 32 fields, such as "
+                          "{accept-language: {choose: [en, de]}}, got a list\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_route_patterns(void **state)
+{
+    static const struct error_row rows[] = {
+        {R "routes: [{ttl: 1s}]\n", "v:2:10: a route needs a \"match\", such as \"/**\"\n"},
+        {R "routes: [{match: api}]\n", "v:2:18: \"match\": \"api\": a pattern begins with /\n"},
+        {R "routes: [{match: \"/a**\"}]\n", "v:2:18: \"match\": \"/a**\": \"**\" stands alone "
+                                            "between slashes, as in /api/**\n"},
+        {R "routes: [{match: \"/:\"}]\n", "v:2:18: \"match\": \"/:\": \":\" needs a name of "
+                                          "letters, digits and _, as in /p/:id\n"},
+        {R "routes: [{match: \"/:a*\"}]\n", "v:2:18: \"match\": \"/:a*\": \":name\" and \"*\" do "
+                                            "not go together in one segment\n"},
+        {R "routes: [{match: \"/:a/:a\"}]\n",
+         "v:2:18: \"match\": \"/:a/:a\": the same \":name\" stands there twice\n"},
+        {R "routes: [{match: \"/a//b\"}]\n",
+         "v:2:18: \"match\": \"/a//b\": an empty segment (//) matches nothing\n"},
+        {R "routes: [{match: \"/a?b\"}]\n", "v:2:18: \"match\": \"/a?b\": a pattern is a path: no "
+                                            "space, ? or # (for the query see \"query\")\n"},
+        {R "routes: [{match: /:a/:b/:c/:d/:e/:f/:g/:h/:i}]\n",
+         "v:2:18: \"match\": \"/:a/:b/:c/:d/:e/:f/:g/:h/:i\": more than 8 names\n"},
+        {R "routes: [{match: /a}, {match: /a}]\n",
+         "v:2:31: \"match\": route 1 has the same pattern and comes first: remove one\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_routes(void **state)
+{
+    static const struct error_row rows[] = {
+        {R "routes: {a: 1}\n", "v:2:9: \"routes\": expected a list of at most 1000 routes, such as "
+                               "[{match: \"/**\", ttl: 30s}], got a mapping\n"},
+        {R "routes: [/a]\n", "v:2:10: expected a mapping with keys such as \"match\", got text\n"},
+        {R "routes: [{match: /a, origin: rendrer}]\n",
+         "v:2:30: \"origin\": expected renderer (did you mean \"renderer\"?), got \"rendrer\"\n"},
+        {R "routes: [{match: /a, ttl: {forced: 1s}}]\n",
+         "v:2:27: \"ttl\": expected a duration such as 30s, or {force: 30s}\n"},
+        {R "routes: [{match: /a, ttl: 1s, cache: never}]\n",
+         "v:2:27: \"ttl\" with \"cache: never\": remove one of the two\n"},
+        {R "routes: [{match: /a, status_ttl: {99: 1s, 304: 1s, 503: 1s, x: 1s}}]\n",
+         "v:2:35: \"status_ttl\": expected a status from 200 to 599, got \"99\"\n"
+         "v:2:43: \"status_ttl\": 304 is a part of another answer and has no lifetime of its own\n"
+         "v:2:52: \"status_ttl\": an answer 503 is never stored: remove it\n"
+         "v:2:61: \"status_ttl\": expected a status from 200 to 599, got \"x\"\n"},
+        {R "routes: [{match: /a, status_ttl: 1s}]\n",
+         "v:2:34: \"status_ttl\": expected a mapping such as {301: 1h, 404: 10s}, got \"1s\"\n"},
+        {R "routes: [{match: /a, stale: long}]\n",
+         "v:2:29: \"stale\": expected a duration such as 30s, 5m or 1h, or response, got "
+         "\"long\"\n"},
+        {R "routes: [{match: /a, stale: {if_eror: 1h}}]\n",
+         "v:2:30: unknown key \"if_eror\" (did you mean \"if_error\"?)\n"},
+        {R "routes: [{match: /a, when_logged_in: chache}]\n",
+         "v:2:38: \"when_logged_in\": expected one of pass, shell, cache, renderer (did you mean "
+         "\"cache\"?), got \"chache\"\n"},
+        {R "routes: [{match: /a, when_logged_in: shell}]\n",
+         "v:2:38: \"when_logged_in\": shell, but there is none: add \"shell: {file: …}\"\n"},
+        {R "routes: [{match: /a, on_failure: [stale, shell]}]\n",
+         "v:2:42: \"on_failure\": shell, but there is none: add \"shell: {file: …}\"\n"},
+        {R "routes: [{match: /a, on_failure: [stale, stale]}]\n",
+         "v:2:42: \"stale\" is listed twice\n"},
+        {R "routes: [{match: /a, on_failure: [retry]}]\n",
+         "v:2:35: \"on_failure\": expected one of stale, shell, got \"retry\"\n"},
+        {R "routes: [{match: /a, reject_body: [\"ok\", \"a[\"]}]\n",
+         "v:2:42: bad regular expression at its character 3: missing terminating ] for character "
+         "class\n"},
+        {R "routes: [{match: /a, cache: of}]\n",
+         "v:2:29: \"cache\": expected one of never, auto, got \"of\"\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_1_6_keep_with_drop_is_an_error(void **state)
+{
+    check_errors(*state, R "routes: [{match: /a, query: {keep: [a], drop: [b]}}]\n",
+                 "v:2:41: \"drop\" does not go with \"keep\": what is not kept is dropped\n");
+}
+
+static void test_variables_that_cannot_be_expanded(void **state)
+{
+    static const struct error_row rows[] = {
+        {"renderer: ${VARVE_TEST_UNSET}\n",
+         "v:1:11: environment variable \"VARVE_TEST_UNSET\" is not set: set it, or write "
+         "${VARVE_TEST_UNSET:-default}\n"},
+        {R "user: ${A B}\n", "v:2:7: \"${A B}\" is not a variable: write ${NAME} or "
+                             "${NAME:-default}, or $${ for a literal ${\n"},
+        {R "user: \"${A\"\n",
+         "v:2:7: \"${\" without \"}\": write ${NAME}, or $${ for a literal ${\n"},
+    };
+    unsetenv("VARVE_TEST_UNSET");
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_include_is_for_files(void **state)
+{
+    check_errors(*state, R "include: [a.yaml]\n",
+                 "v:2:1: \"include\": works in a policy file only\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_unknown_keys_get_a_suggestion),
+        TEST(test_keys_of_later_versions_are_refused_by_name),
+        TEST(test_all_errors_are_reported_in_the_order_of_lines),
+        TEST(test_values_of_the_wrong_kind),
+        TEST(test_listeners_hosts_and_ranges),
+        TEST(test_origins),
+        TEST(test_identity_and_classes),
+        TEST(test_2_4_vary),
+        TEST(test_route_patterns),
+        TEST(test_routes),
+        TEST(test_1_6_keep_with_drop_is_an_error),
+        TEST(test_variables_that_cannot_be_expanded),
+        TEST(test_include_is_for_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
