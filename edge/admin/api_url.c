@@ -72,6 +72,9 @@ bool url_request(struct server *server, struct arena *arena, slice url, slice de
     request->query = slice_from(request->target, query + 1);
     fields_init(&request->fields, arena);
     add_header_lines(arena, header_lines, header_count, &request->fields);
+    if (!fields_find_id(&request->fields,
+                        FIELD_ACCEPT)) /* asked about as a browser would ask for it */
+        fields_add_id(&request->fields, FIELD_ACCEPT, SLICE("text/html,*/*;q=0.8"));
     *decision = (struct decision){0};
     rules_receive(server->policy, request, SLICE_NONE, decision);
     return true;

@@ -30,6 +30,7 @@ struct sample {
     char *name;
     double value;
     bool is_counter;
+    size_t order; /* within its family: buckets stay in the order of their bounds */
 };
 
 struct samples {
@@ -43,7 +44,9 @@ static void add(struct samples *samples, slice name, double value, bool is_count
         samples->capacity = samples->capacity ? samples->capacity * 2 : 256;
         samples->at = mem_grow(samples->at, samples->capacity * sizeof(*samples->at));
     }
-    samples->at[samples->count++] = (struct sample){strndup(name.ptr, name.len), value, is_counter};
+    samples->at[samples->count] =
+        (struct sample){strndup(name.ptr, name.len), value, is_counter, samples->count};
+    samples->count++;
 }
 
 static void gauge(struct samples *samples, const char *name, double value)
@@ -122,31 +125,6 @@ static void add_server(struct samples *samples, struct server *server)
     origins_each_worker(server->origins, add_worker, samples);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct sample *)a)->name, ((const struct sample *)b)->name);
-}
-
-static struct samples collect(struct server *server)
-{
-    struct samples samples = {0};
-    counters_each(server->counters, add_counter, &samples);
-    add_store(&samples, server);
-    add_front(&samples, server);
-    add_server(&samples, server);
-    qsort(samples.at, samples.count, sizeof(*samples.at), by_name);
-    return samples;
-}
-
-static void samples_fini(struct samples *samples)
-{
-    for (size_t i = 0; i < samples->count; i++)
-        free(samples->at[i].name);
-    free(samples->at);
-}
-
-/* --- Prometheus text --- */
-
 /* The family of a sample: its name without labels and, for histograms, without _bucket, _sum,
  * _count. */
 static slice family_of(const char *name, bool *is_histogram)
@@ -163,6 +141,34 @@ static slice family_of(const char *name, bool *is_histogram)
         }
     return family;
 }
+
+static int by_family(const void *a, const void *b)
+{
+    const struct sample *x = a, *y = b;
+    bool ignored;
+    int order = slice_compare(family_of(x->name, &ignored), family_of(y->name, &ignored));
+    return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+static struct samples collect(struct server *server)
+{
+    struct samples samples = {0};
+    counters_each(server->counters, add_counter, &samples);
+    add_store(&samples, server);
+    add_front(&samples, server);
+    add_server(&samples, server);
+    qsort(samples.at, samples.count, sizeof(*samples.at), by_family);
+    return samples;
+}
+
+static void samples_fini(struct samples *samples)
+{
+    for (size_t i = 0; i < samples->count; i++)
+        free(samples->at[i].name);
+    free(samples->at);
+}
+
+/* --- Prometheus text --- */
 
 char *metrics_prometheus(struct server *server)
 {

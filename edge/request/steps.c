@@ -13,6 +13,7 @@
 
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
+#include "edge/request/purge_method.h"
 
 enum progress { NEXT, WAIT, DONE };
 
@@ -24,6 +25,11 @@ static enum progress step_decide(struct exchange *ex)
     rules_receive(server->policy, ex->request, SLICE_NONE, &ex->decision);
     ex->build = origin_build(server->origins, ex->decision.origin);
     ex->decision.build = &ex->build;
+    if (ex->request->method == METHOD_PURGE && ex->decision.action != ACTION_REJECT) {
+        answer_purge_method(ex);
+        return DONE;
+    }
+
     switch (ex->decision.action) {
     case ACTION_REJECT:
         answer_error(ex, ex->decision.status, OUTCOME_ERROR, ex->decision.reason,
