@@ -222,7 +222,7 @@ static bool make(struct setup *s, struct made *made)
     random_request(&text);
     receive(s, text.bytes);
     s->request.id = arena_printf(&s->arena, "id-%zu", pick(1000));
-    s->request.client.bytes[15] = (uint8_t)pick(256);
+    s->request.peer.bytes[15] = s->request.client.bytes[15] = (uint8_t)pick(256);
     if (s->decision.action != ACTION_LOOKUP)
         return false;
     forward_fill(s->policy, &s->request, &s->decision, &s->names, pick(2), &made->forward);
