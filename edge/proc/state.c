@@ -202,9 +202,23 @@ static pid_t read_pid(int fd)
     return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
+/* A process that was killed and not yet reaped by its parent holds nothing any more. */
+static bool is_zombie(pid_t pid)
+{
+    char path[64], text[512] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t length = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    const char *name_end = length > 0 ? strrchr(text, ')') : NULL;
+    return name_end && name_end[1] == ' ' && (name_end[2] == 'Z' || name_end[2] == 'X');
+}
+
 static bool is_alive(pid_t pid)
 {
-    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
 }
 
 /* Waits only where the holder's master is gone: its workers die with it, but not in the same
