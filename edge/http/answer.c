@@ -102,6 +102,16 @@ size_t front_answer_write(struct front_loop *owner, char buffer[ANSWER_MAX_BYTES
                  is_head ? 0 : (int)length, body);
 }
 
+void front_report(const struct client_connection *c, unsigned status, slice detail)
+{
+    struct front *front = c->owner->front;
+    struct front_refusal refusal = {
+        .peer = c->peer, .status = status, .detail = detail, .is_tls = c->is_tls};
+    count(status == 408 ? &front->timeouts : &front->bad_requests);
+    if (front->setup.on_refused)
+        front->setup.on_refused(c->owner->loop, &refusal, front->setup.arg);
+}
+
 /* --- for a request that libh2o has --- */
 
 static void add_header(h2o_req_t *req, const h2o_token_t *token, const char *value)
@@ -139,24 +149,19 @@ void front_answer_error(h2o_req_t *req, unsigned status, slice detail, slice id)
 
 /* --- what libh2o answers by itself --- */
 
-struct answer_filter {
-    h2o_filter_t super;
-    struct front *front;
-};
-
 struct answer_stream {
     h2o_ostream_t super;
     size_t length;
     char body[PROBLEM_MAX_BYTES];
 };
 
-static void send_ours_instead(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t count,
-                              h2o_send_state_t state)
+static void send_ours_instead(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs,
+                              size_t buf_count, h2o_send_state_t state)
 {
     struct answer_stream *stream = container_of(super, struct answer_stream, super);
     h2o_iovec_t ours = h2o_iovec_init(stream->body, stream->length);
     (void)bufs;
-    h2o_ostream_send_next(super, req, &ours, count ? 1 : 0, state);
+    h2o_ostream_send_next(super, req, &ours, buf_count ? 1 : 0, state);
 }
 
 static bool is_of_libh2o(const h2o_req_t *req)
@@ -166,31 +171,36 @@ static bool is_of_libh2o(const h2o_req_t *req)
                      H2O_STRLIT("text/plain; charset=utf-8"));
 }
 
+static void replace_answer(h2o_req_t *req, struct answer_stream *stream)
+{
+    struct client_connection *c = client_of(req);
+    unsigned status = (unsigned)req->res.status;
+    slice detail = SLICE("the request is malformed");
+    char made[REQUEST_ID_BYTES];
+    slice id = slice_of(made, sizeof(made));
+    front_request_id(c->owner, made);
+    front_report(c, status, detail);
+    stream->super.do_send = send_ours_instead;
+    stream->length = write_problem(stream->body, status, detail, id);
+    req->res.content_length = stream->length;
+    req->res.reason = front_status_title(status);
+    req->res.headers = (h2o_headers_t){0};
+    describe_problem(req, id);
+}
+
 static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
 {
-    struct front *front = container_of(self, struct answer_filter, super)->front;
+    (void)self;
     if (is_of_libh2o(req)) {
         struct answer_stream *stream = (void *)h2o_add_ostream(req, sizeof(*stream), slot);
-        struct client_connection *c = client_of(req);
-        char made[REQUEST_ID_BYTES];
-        slice id = slice_of(made, sizeof(made));
-        front_request_id(c->owner, made);
-        stream->super.do_send = send_ours_instead;
-        stream->length = write_problem(stream->body, (unsigned)req->res.status,
-                                       SLICE("the request is malformed"), id);
-        req->res.content_length = stream->length;
-        req->res.reason = front_status_title((unsigned)req->res.status);
-        req->res.headers = (h2o_headers_t){0};
-        describe_problem(req, id);
-        count(&front->bad_requests);
+        replace_answer(req, stream);
         slot = &stream->super.next;
     }
     h2o_setup_next_ostream(req, slot);
 }
 
-void front_answers_register(struct front *front, h2o_hostconf_t *host)
+void front_answers_register(h2o_hostconf_t *host)
 {
-    struct answer_filter *filter = (void *)h2o_create_filter(&host->fallback_path, sizeof(*filter));
-    filter->super.on_setup_ostream = on_setup_ostream;
-    filter->front = front;
+    h2o_filter_t *filter = h2o_create_filter(&host->fallback_path, sizeof(*filter));
+    filter->on_setup_ostream = on_setup_ostream;
 }

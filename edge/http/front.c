@@ -69,8 +69,8 @@ static void configure_h2o(struct front *front, h2o_globalconf_t *globalconf)
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
     /* it drops Host over HTTP/2 unseen; we compare it with :authority (semantics 1.5) */
     H2O_TOKEN_HOST->http2_should_reject = 0;
-    front_requests_register(front, host);
-    front_answers_register(front, host);
+    front_requests_register(host);
+    front_answers_register(host);
 }
 
 struct front *front_new(const struct front_setup *setup, h2o_globalconf_t *globalconf, char *error)

@@ -168,7 +168,7 @@ void front_linger_start(struct front_loop *owner, int fd);
 void front_linger_sweep(struct front_loop *owner);
 
 /* request.c */
-void front_requests_register(struct front *front, h2o_hostconf_t *host);
+void front_requests_register(h2o_hostconf_t *host);
 
 /* answer.c */
 enum { ANSWER_MAX_BYTES = 1024 };
@@ -178,4 +178,6 @@ void front_request_id(struct front_loop *owner, char id[REQUEST_ID_BYTES]);
 /* A whole HTTP/1.1 answer that closes the connection. Returns its length. */
 size_t front_answer_write(struct front_loop *owner, char buffer[ANSWER_MAX_BYTES], unsigned status,
                           slice detail, bool is_head);
-void front_answers_register(struct front *front, h2o_hostconf_t *host);
+/* Counts an answer that the front gives instead of a handler, and tells on_refused. */
+void front_report(const struct client_connection *c, unsigned status, slice detail);
+void front_answers_register(h2o_hostconf_t *host);

@@ -14,8 +14,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* More than this behind an unanswered request is no pipelining: the connection ends after it. */
-enum { SURPLUS_MAX_BYTES = 1 << 20, EMPTY_LINES_MAX = 1 };
+/*
+ * More than this behind an unanswered request is no pipelining: the connection ends after it. What
+ * is kept is copied once per request in it, so the limit also bounds that work.
+ */
+enum { SURPLUS_MAX_BYTES = 64 * 1024 };
 
 static void advance(struct client_connection *c);
 
@@ -44,19 +47,9 @@ static void write_refusal(struct client_connection *c)
     h2o_socket_write(c->sock, &bytes, 1, on_refusal_written);
 }
 
-static void report_refusal(struct client_connection *c, unsigned status, const char *detail)
-{
-    struct front *front = c->owner->front;
-    count(status == 408 ? &front->timeouts : &front->bad_requests);
-    struct front_refusal refusal = {
-        .peer = c->peer, .status = status, .detail = slice_of_string(detail), .is_tls = c->is_tls};
-    if (front->setup.on_refused)
-        front->setup.on_refused(c->owner->loop, &refusal, front->setup.arg);
-}
-
 void gate_refuse(struct client_connection *c, unsigned status, const char *detail)
 {
-    report_refusal(c, status, detail);
+    front_report(c, status, slice_of_string(detail));
     client_move(c, PHASE_REFUSING);
     h2o_socket_read_stop(c->sock);
     c->refused_status = status;
@@ -293,25 +286,20 @@ static void on_read(h2o_socket_t *sock, const char *err)
 
 /* --- from one request to the next --- */
 
-static bool give_input(struct client_connection *c, char *bytes, size_t length)
-{
-    h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, length);
-    if (!room.base)
-        return false;
-    memcpy(room.base, bytes, length);
-    c->sock->input->size += length;
-    return true;
-}
-
+/* False: no memory, and the surplus is lost. */
 static bool give_surplus(struct client_connection *c)
 {
     if (!c->surplus)
         return true;
-    bool given = give_input(c, c->surplus, c->surplus_bytes);
+    h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, c->surplus_bytes);
+    if (room.base) {
+        memcpy(room.base, c->surplus, c->surplus_bytes);
+        c->sock->input->size += c->surplus_bytes;
+    }
     free(c->surplus);
     c->surplus = NULL;
     c->surplus_bytes = 0;
-    return given;
+    return room.base != NULL;
 }
 
 /* libh2o waits for the next request: our callback goes in front of its own again. */
@@ -355,9 +343,10 @@ void gate_begin(struct client_connection *c)
 {
     h2o_context_t *context = &c->owner->loop->context;
     h2o_accept_ctx_t accept = {.ctx = context, .hosts = context->globalconf->hosts};
+    size_t early = c->sock->input->size; /* came with the handshake: must pass the gate */
     c->resume.cb = resume;
-    keep_surplus(c, input_of(c)); /* what came with the handshake must pass the gate */
     c->sock->input->size = 0;
     h2o_http1_accept(&accept, c->sock, *h2o_get_timestamp(context, NULL, NULL));
+    c->sock->input->size = early;
     resume(&c->resume);
 }

@@ -11,11 +11,6 @@
 
 enum { FIELDS_FLOOD_FACTOR = 4, ID_MAX_BYTES = 64, FIELD_OVERHEAD_BYTES = 4 };
 
-struct front_handler_slot {
-    h2o_handler_t super;
-    struct front *front;
-};
-
 /* One request; a shared allocation of libh2o's request pool, so that it hears of its end. */
 struct client_request {
     struct arena arena;
@@ -79,6 +74,18 @@ static slice join_cookies(struct arena *arena, const h2o_req_t *req)
     return joined;
 }
 
+/* Upgrade to h2c is ignored: forwarded, it would open a way past every check here. */
+static bool asks_for_upgrade(const h2o_req_t *req)
+{
+    slice rest = slice_of_iovec(req->upgrade), member;
+    if (is_h2(req) || req->version < 0x101 || rest.len == 0)
+        return false;
+    while (slice_next_member(&rest, &member))
+        if (slice_starts_with_nocase(member, SLICE("h2")))
+            return false;
+    return true;
+}
+
 static void copy_fields(struct client_request *r)
 {
     const h2o_req_t *req = r->h2o_req;
@@ -97,7 +104,7 @@ static void copy_fields(struct client_request *r)
         }
         fields_add(fields, id == FIELD_OTHER ? name : field_name_of(id), value);
     }
-    if (req->upgrade.base)
+    if (asks_for_upgrade(req))
         fields_add_id(fields, FIELD_UPGRADE, slice_of_iovec(req->upgrade));
 }
 
@@ -231,7 +238,7 @@ static void describe_message(struct client_request *r)
     split_target(request);
     request->body = slice_of_iovec(req->entity);
     request->has_body = is_h2(req) ? req->entity.base != NULL : r->c->body != HEAD_BODY_NONE;
-    request->is_upgrade = !is_h2(req) && req->upgrade.base != NULL;
+    request->is_upgrade = asks_for_upgrade(req);
     request->http_major = is_h2(req) ? 2 : 1;
     request->http_minor = is_h2(req) ? 0 : (unsigned)(req->version & 0xff);
     request->received = loop_now(r->c->owner->loop);
@@ -265,7 +272,7 @@ static void start_later(h2o_timeout_entry_t *entry)
 
 static void refuse(struct client_request *r, unsigned status, slice detail)
 {
-    count(&r->c->owner->front->bad_requests);
+    front_report(r->c, status, detail);
     front_answer_error(r->h2o_req, status, detail, r->request.id);
 }
 
@@ -327,14 +334,11 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     return is_h2(req) ? on_h2_request(c, req) : on_h1_request(c, req);
 }
 
-void front_requests_register(struct front *front, h2o_hostconf_t *host)
+void front_requests_register(h2o_hostconf_t *host)
 {
-    h2o_pathconf_t *paths[] = {h2o_config_register_path(host, "/", 0), &host->fallback_path};
-    for (size_t i = 0; i < 2; i++) {
-        struct front_handler_slot *slot = (void *)h2o_create_handler(paths[i], sizeof(*slot));
-        slot->super.on_req = on_req;
-        slot->front = front;
-    }
+    h2o_config_register_path(host, "/", 0);
+    h2o_create_handler(&host->paths.entries[0], sizeof(h2o_handler_t))->on_req = on_req;
+    h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_req;
 }
 
 bool front_client_is_gone(h2o_req_t *req)
