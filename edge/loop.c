@@ -130,6 +130,9 @@ static void stop_running(struct loop_message *message)
 
 void loop_init(struct loop *loop, unsigned index, h2o_globalconf_t *globalconf)
 {
+    /* The sockets of the mailboxes are made here, on one thread, and keep this thread's pool of
+     * read buffers, which has no lock, for all loops: so it may not keep any. */
+    h2o_socket_buffer_prototype.allocator.max = 0;
     *loop = (struct loop){.index = index, .tick.cb = fire_due_timers, .stop.deliver = stop_running};
     loop->evloop = h2o_evloop_create();
     h2o_context_init(&loop->context, loop->evloop, globalconf);
