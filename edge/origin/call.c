@@ -202,8 +202,13 @@ static void send_request(struct call *call)
     call->body_sent = 0;
     call_start_timer(call, call->pool->config->between_bytes);
     connection_read_on(call->connection);
-    h2o_iovec_t buffer = h2o_iovec_init(call->request, call->request_bytes);
-    h2o_socket_write(call->connection->socket, &buffer, 1, on_written);
+    size_t split = call->is_host_open ? call->host_at : 0;
+    slice host = call->is_host_open ? call->permit.worker->host_header : SLICE_NONE;
+    h2o_iovec_t buffers[] = {h2o_iovec_init(call->request, split),
+                             h2o_iovec_init(host.ptr, host.len),
+                             h2o_iovec_init(call->request + split, call->request_bytes - split)};
+    h2o_socket_write(call->connection->socket, split ? buffers : buffers + 2, split ? 3 : 1,
+                     on_written);
 }
 
 /* --- connecting --- */
@@ -405,7 +410,8 @@ static void take_request(struct call *call, const struct call_request *request)
     const struct origin_config *config = request->origin;
     bool is_large = request->has_body && request->body.len > WRITE_PIECE_BYTES;
     size_t first = request->has_body && !is_large ? request->body.len : 0;
-    call->request = request_write(request, first, &call->request_bytes);
+    call->request = request_write(request, first, &call->request_bytes, &call->host_at);
+    call->is_host_open = request->host_header.len == 0;
     if (is_large)
         call->body = request->body;
     call->is_retryable = request->is_retryable;
@@ -484,17 +490,31 @@ void call_free(struct call *call)
     call_abandon(call);
 }
 
+/* In the queue, or with a message on the way: which, once the loop has ended, never comes. */
+static void drop_asking(struct call *call)
+{
+    bool was_queued = pool_leave(call->pool, &call->waiter);
+    if (!was_queued && !call->home->is_over)
+        return;
+    if (!was_queued && call->waiter.state == WAITER_GRANTED)
+        call->permit = call->waiter.permit;
+    call->home->waiting--;
+    call_let_go(call);
+}
+
 void call_drop(struct call *call)
 {
-    bool is_running = call->state > STATE_CONNECTING && call->state < STATE_OFF;
-    call->is_over = true;
-    if (call->state == STATE_ASKING && !pool_leave(call->pool, &call->waiter) &&
-        call->waiter.state == WAITER_GRANTED)
-        call->permit = call->waiter.permit;
-    if (is_running)
+    call->is_over = call->is_released = true;
+    if (call->state > STATE_CONNECTING && call->state < STATE_OFF)
         pool_mark_dead(&call->permit); /* the render goes on without us */
-    call_let_go(call);
-    free_now(call);
+    if (call->state == STATE_ASKING)
+        drop_asking(call);
+    else
+        call_let_go(call);
+    if (call->home->is_over)
+        free_now(call);
+    else
+        call_free_if_done(call);
 }
 
 struct call *call_of_home_node(struct list *node)

@@ -42,7 +42,9 @@ struct call {
     /* --- what is asked --- */
     char *request; /* head and the first piece of the body */
     size_t request_bytes;
-    slice body; /* of a larger body: all of it; the owner's until he leaves */
+    size_t host_at;    /* where the worker's own name goes in, if ... */
+    bool is_host_open; /* ... the request names none */
+    slice body;        /* of a larger body: all of it; the owner's until he leaves */
     char *body_copy;
     size_t body_sent;
     char *piece; /* what is being written of it */

@@ -56,7 +56,10 @@ static void leave_idle(struct connection *connection)
 void connection_close(struct connection *connection)
 {
     leave_idle(connection);
-    h2o_socket_close(connection->socket);
+    if (connection->home->is_over)
+        close(h2o_socket_get_fd(connection->socket)); /* its buffers were the ended thread's */
+    else
+        h2o_socket_close(connection->socket);
     connection_free(connection);
 }
 
@@ -292,9 +295,14 @@ void home_init(struct home *home, struct origins *origins, struct loop *loop)
     list_init(&home->calls);
 }
 
-void home_fini(struct home *home)
+void home_close_idle(struct home *home)
 {
     while (!list_is_empty(&home->idle))
         connection_close(list_first_entry(&home->idle, struct connection, node));
+}
+
+void home_fini(struct home *home)
+{
+    home_close_idle(home);
     free(home->read_buffer);
 }

@@ -22,6 +22,7 @@ struct home {
     struct list idle;  /* newest first, all workers */
     struct list calls; /* all that are not freed */
     unsigned waiting;  /* calls in a queue */
+    bool is_over;      /* the loop has ended: its sockets are left to the end of the process */
     struct loop_timer sweep, poll, probe;
     struct loop_message start;
 };
@@ -54,7 +55,9 @@ void connection_read_on(struct connection *connection);
 void connection_read_off(struct connection *connection);
 
 void home_init(struct home *home, struct origins *origins, struct loop *loop);
-/* Closes what is idle. After the loop has ended. */
+/* On the loop's thread: closes what is idle. */
+void home_close_idle(struct home *home);
+/* After the loop has ended. */
 void home_fini(struct home *home);
 
 /* --- in call.c: what happens on a connection that has a call --- */

@@ -68,13 +68,18 @@ struct call_request {
     bool is_retryable; /* GET or HEAD */
     bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
                           fields, else "websocket" is sent */
-    slice host_header; /* Host as it is to be sent */
+    slice host_header; /* Host as it is to be sent; empty: the worker's own */
 };
 
 /* `slots`: region of slots_region_bytes(), made by the master. NULL with a line in `error` (>= 256
  * bytes). */
 struct origins *origins_new(const struct policy *policy, struct loop *loops, size_t loop_count,
                             void *slots, char *error);
+/*
+ * On the loop's thread, before it ends: drops its calls without events and closes its connections;
+ * slots of what still runs are quarantined (semantics 7.2). No call_new() after it on any loop.
+ */
+void origins_leave(struct origins *origins, struct loop *loop);
 void origins_free(struct origins *origins); /* after the loops have ended */
 size_t slots_region_bytes(void);
 void slots_region_init(void *region); /* master */

@@ -64,25 +64,42 @@ struct origins *origins_new(const struct policy *policy, struct loop *loops, siz
     return origins;
 }
 
-static void end_home(struct home *home)
+static void drop_all(struct home *home)
 {
-    while (!list_is_empty(&home->calls))
-        call_drop(call_of_home_node(home->calls.next));
-    home_fini(home);
+    for (struct list *node = home->calls.next, *next; node != &home->calls; node = next) {
+        next = node->next;
+        call_drop(call_of_home_node(node));
+    }
     loop_timer_stop(home->loop, &home->sweep);
     loop_timer_stop(home->loop, &home->poll);
     loop_timer_stop(home->loop, &home->probe);
+}
+
+static void close_pools(struct origins *origins)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        if (origins->pools[i])
+            pool_close(origins->pools[i]);
+}
+
+void origins_leave(struct origins *origins, struct loop *loop)
+{
+    struct home *home = &origins->homes[loop->index];
+    close_pools(origins);
+    drop_all(home);
+    home_close_idle(home);
 }
 
 void origins_free(struct origins *origins)
 {
     if (origins->resolver)
         resolver_free(origins->resolver);
-    for (size_t i = 0; i < origins->policy->origin_count; i++)
-        if (origins->pools[i])
-            pool_close(origins->pools[i]);
-    for (size_t i = 0; i < origins->loop_count; i++)
-        end_home(&origins->homes[i]);
+    close_pools(origins);
+    for (size_t i = 0; i < origins->loop_count; i++) {
+        origins->homes[i].is_over = true;
+        drop_all(&origins->homes[i]);
+        home_fini(&origins->homes[i]);
+    }
     for (size_t i = 0; i < origins->policy->origin_count; i++)
         if (origins->pools[i])
             pool_free(origins->pools[i]);

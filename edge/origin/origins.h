@@ -19,6 +19,7 @@ struct origins {
 
 /* A call of our own that asks a worker whether it lives (semantics 7.2). It frees itself. */
 void call_probe(struct home *home, struct pool *pool, const struct permit *permit);
-/* A call that is left when everything ends: frees it, without events. */
+/* A call that is left when everything ends: frees it without events, or as soon as the message that
+ * is on its way to it has come. */
 void call_drop(struct call *call);
 struct call *call_of_home_node(struct list *node);

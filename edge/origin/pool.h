@@ -29,6 +29,7 @@ struct worker {
     const struct worker_config *config;
     SSL_CTX *tls;            /* NULL: plain */
     const char *server_name; /* SNI; empty for an address */
+    slice host_header;       /* "127.0.0.1:3000" */
     slice name;              /* "renderer/0"; lives as long as the pool */
     struct sockaddr_storage address;
     socklen_t address_bytes;

@@ -121,7 +121,8 @@ static void put_framing(struct writer *writer, const struct call_request *reques
         put_field(writer, SLICE("upgrade"), SLICE("websocket"));
 }
 
-char *request_write(const struct call_request *request, size_t body_bytes, size_t *bytes)
+char *request_write(const struct call_request *request, size_t body_bytes, size_t *bytes,
+                    size_t *host_at)
 {
     struct writer writer = {.capacity = 1024 + body_bytes};
     writer.at = mem_alloc(writer.capacity);
@@ -129,7 +130,10 @@ char *request_write(const struct call_request *request, size_t body_bytes, size_
     put(&writer, SLICE(" "));
     put_target(&writer, request->forward->target);
     put(&writer, SLICE(" HTTP/1.1\r\n"));
-    put_field(&writer, SLICE("host"), request->host_header);
+    put(&writer, SLICE("host: "));
+    put_value(&writer, request->host_header);
+    *host_at = writer.bytes;
+    put(&writer, SLICE("\r\n"));
     put_fields(&writer, &request->forward->fields, request->is_upgrade);
     put_fields(&writer, request->more_fields, request->is_upgrade);
     put_framing(&writer, request);

@@ -75,6 +75,19 @@ static void name_worker(struct worker *worker, size_t config_index)
                                               SLICE_ARG(origin), config_index, others);
 }
 
+/* What Host says where it is to name the origin itself. */
+static slice own_host(struct arena *arena, const struct worker_config *config)
+{
+    bool is_v6 = slice_find(config->host, ':', 0) < config->host.len;
+    if (config->unix_path.len > 0)
+        return SLICE("localhost");
+    slice host =
+        is_v6 ? arena_printf(arena, "[%" SLICE_FMT "]", SLICE_ARG(config->host)) : config->host;
+    if (config->port == (config->is_tls ? 443 : 80))
+        return host;
+    return arena_printf(arena, "%" SLICE_FMT ":%u", SLICE_ARG(host), config->port);
+}
+
 static void set_config(struct worker *worker, size_t config_index)
 {
     struct pool *pool = worker->pool;
@@ -87,6 +100,7 @@ static void set_config(struct worker *worker, size_t config_index)
     worker->tls = pool->tls[config_index];
     worker->server_name =
         ip_parse(name, &ip) ? "" : arena_copy(&pool->arena, name).ptr; /* ends with NUL */
+    worker->host_header = own_host(&pool->arena, config);
     name_worker(worker, config_index);
 }
 

@@ -39,7 +39,8 @@ struct server {
     uint16_t port;
     pthread_t thread;
     atomic_bool is_stopping, is_released; /* released: what hangs is closed */
-    atomic_uint connections, requests, now, most, threads;
+    atomic_uint connections, requests, threads;
+    atomic_uint now, most; /* requests that are being worked on */
     /* answers a request, whose head is in `head`; false: close */
     bool (*answer)(struct server *server, int fd, slice head);
     void *arg;
@@ -76,8 +77,20 @@ static inline void reset_connection(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
+static _Thread_local bool is_rendering;
+
+/* Before the first byte of an answer is sent: with the last one the client may already ask again.
+ */
+static inline void end_rendering(struct server *server)
+{
+    if (is_rendering)
+        server->now--;
+    is_rendering = false;
+}
+
 static inline bool play(struct server *server, int fd, const struct script *script)
 {
+    end_rendering(server);
     bool is_sent = send_all(fd, script->head);
     for (unsigned i = 0; is_sent && i < script->times && !server->is_released; i++) {
         is_sent = send_all(fd, script->repeated);
@@ -117,11 +130,12 @@ static inline void *serve_connection(void *arg)
     while (!server->is_stopping && (bytes = read_head(connection.fd, head, sizeof(head))) > 0) {
         server->requests++;
         unsigned now = ++server->now;
+        is_rendering = true;
         for (unsigned most = server->most;
              now > most && !atomic_compare_exchange_weak(&server->most, &most, now);)
             ;
         bool goes_on = server->answer(server, connection.fd, slice_of(head, bytes));
-        server->now--;
+        end_rendering(server);
         if (!goes_on)
             break;
     }
@@ -202,16 +216,44 @@ struct rig {
     struct policy policy;
     struct origins *origins;
     void *slots;
-    pthread_t threads[RIG_LOOPS];
     size_t loop_count;
 };
 
+/* The threads live as long as the test program: libh2o's buffers belong to the thread that made
+ * them. */
 static struct loop rig_loops[RIG_LOOPS];
 static bool rig_loops_are_made;
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_running[RIG_LOOPS];
+} rig_orders = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static inline void rig_order(size_t index, bool is_running)
+{
+    pthread_mutex_lock(&rig_orders.lock);
+    rig_orders.is_running[index] = is_running;
+    pthread_cond_broadcast(&rig_orders.changed);
+    pthread_mutex_unlock(&rig_orders.lock);
+}
+
+static inline void rig_await(size_t index, bool is_running)
+{
+    pthread_mutex_lock(&rig_orders.lock);
+    while (rig_orders.is_running[index] != is_running)
+        pthread_cond_wait(&rig_orders.changed, &rig_orders.lock);
+    pthread_mutex_unlock(&rig_orders.lock);
+}
 
 static inline void *rig_run(void *arg)
 {
-    loop_run(arg);
+    struct loop *loop = arg;
+    for (;;) {
+        rig_await(loop->index, true);
+        loop->is_stopping = false;
+        loop_run(loop);
+        rig_order(loop->index, false);
+    }
     return NULL;
 }
 
@@ -223,8 +265,12 @@ static inline void rig_make_loops(void)
     signal(SIGPIPE, SIG_IGN);
     h2o_config_init(&globalconf);
     h2o_config_register_host(&globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    for (unsigned i = 0; i < RIG_LOOPS; i++)
+    for (unsigned i = 0; i < RIG_LOOPS; i++) {
+        pthread_t thread;
         loop_init(&rig_loops[i], i, &globalconf);
+        assert_int_equal(pthread_create(&thread, NULL, rig_run, &rig_loops[i]), 0);
+        pthread_detach(thread);
+    }
     rig_loops_are_made = true;
 }
 
@@ -265,10 +311,8 @@ static inline void rig_start_with(struct rig *rig, void *slots, size_t loop_coun
     rig->origins = origins_new(&rig->policy, rig_loops, loop_count, slots, error);
     if (!rig->origins)
         fail_msg("%s", error);
-    for (size_t i = 0; i < loop_count; i++) {
-        rig_loops[i].is_stopping = false;
-        assert_int_equal(pthread_create(&rig->threads[i], NULL, rig_run, &rig_loops[i]), 0);
-    }
+    for (size_t i = 0; i < loop_count; i++)
+        rig_order(i, true);
 }
 
 static inline void *shared_region(void)
@@ -285,12 +329,28 @@ static inline void rig_start(struct rig *rig, size_t loop_count)
     rig_start_with(rig, shared_region(), loop_count);
 }
 
+struct rig_leave {
+    struct loop_message message;
+    struct origins *origins;
+    struct loop *loop;
+};
+
+static inline void rig_leave(struct loop_message *message)
+{
+    struct rig_leave *leave = container_of(message, struct rig_leave, message);
+    origins_leave(leave->origins, leave->loop);
+}
+
 static inline void rig_stop_loops(struct rig *rig)
 {
-    for (size_t i = 0; i < rig->loop_count; i++)
+    struct rig_leave leaves[RIG_LOOPS];
+    for (size_t i = 0; i < rig->loop_count; i++) {
+        leaves[i] = (struct rig_leave){{.deliver = rig_leave}, rig->origins, &rig_loops[i]};
+        loop_post(&rig_loops[i], &leaves[i].message);
         loop_stop(&rig_loops[i]);
+    }
     for (size_t i = 0; i < rig->loop_count; i++)
-        pthread_join(rig->threads[i], NULL);
+        rig_await(i, false);
     origins_free(rig->origins);
 }
 

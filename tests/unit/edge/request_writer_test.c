@@ -28,8 +28,9 @@ static void start(struct fixture *f, const char *method, const char *target)
 
 static void check(struct fixture *f, const char *expected)
 {
-    size_t bytes;
-    char *text = request_write(&f->request, SIZE_MAX, &bytes);
+    size_t bytes, host_at;
+    char *text = request_write(&f->request, SIZE_MAX, &bytes, &host_at);
+    assert_memory_equal(text + host_at, "\r\n", 2);
     if (!slice_equal(slice_of(text, bytes), slice_of_string(expected)))
         fail_msg("got:\n%.*s", (int)bytes, text);
     free(text);
