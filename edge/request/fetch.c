@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "edge/admin/metrics.h"
+#include "edge/request/codec.h"
 #include "edge/request/invalidate.h"
 
 #include <stdlib.h>
@@ -537,25 +538,32 @@ static void on_body(struct call *call, void *owner, slice bytes)
         call_pause(call);
 }
 
-static bool is_rejected_body(const struct fetch *fetch, const struct blob *body)
+/* What only the whole body shows (semantics 4.1, 4.2): an empty page, a pattern of `reject_body`.
+ * It looks at plain bytes. */
+static enum reason judge_body(const struct fetch *fetch, const struct blob *body)
 {
-    const struct route *route = fetch->decision.route;
-    slice text = body ? slice_of(body->bytes, body->len) : SLICE_NONE;
-    if (text.len == 0 && fetch->decision.is_navigation && fetch->status == 200)
-        return true; /* an empty page (semantics 4.1) */
-    for (size_t i = 0; i < route->reject_body_count; i++)
-        if (regex_matches(route->reject_body[i], text))
-            return true;
-    return false;
+    struct blob *plain = NULL;
+    if (body && (fetch->coding == CODING_GZIP || fetch->coding == CODING_BR) &&
+        fetch->decision.route->reject_body_count)
+        plain = body_decode(fetch->coding, body, fetch->server->policy->max_object_bytes);
+    const struct blob *seen = plain ? plain : body;
+    slice text = seen ? slice_of(seen->bytes, seen->len) : SLICE_NONE;
+    enum reason reason = rules_body(&fetch->decision, fetch->status, text);
+    blob_unref(&plain);
+    return reason;
 }
 
 static void store(struct fetch *fetch)
 {
     const struct flight *flight = fetch->flight;
     struct blob *body = flight_body(fetch->flight);
-    if (is_rejected_body(fetch, body) || is_purged_meanwhile(fetch)) {
-        metrics_not_stored(fetch->server->metrics, REASON_POLICY);
-        mark_uncacheable(fetch);
+    enum reason reason = judge_body(fetch, body);
+    if (reason == REASON_NONE && is_purged_meanwhile(fetch))
+        reason = REASON_PURGED;
+    if (reason != REASON_NONE) {
+        metrics_not_stored(fetch->server->metrics, reason);
+        if (reason != REASON_PURGED)
+            mark_uncacheable(fetch);
         blob_unref(&body);
         return;
     }
