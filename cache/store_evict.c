@@ -135,7 +135,7 @@ static int oldest(struct store *store, uint64_t *sequence, struct key *key)
 
 int store_evict(struct store *store, uint64_t incoming, size_t max, wall_time now)
 {
-    uint64_t live, sequence, target = atomic_load(&store->target_bytes);
+    uint64_t live, sequence = 0, target = atomic_load(&store->target_bytes);
     for (size_t i = 0; i < max; i++) {
         struct key key;
         int rc = store_live_bytes(store, store->txn, &live);
