@@ -55,18 +55,23 @@ bool head_is_ours(enum field_id id)
            id == FIELD_X_VARVE_DEBUG;
 }
 
-bool head_may_carry(const struct head *head, slice name)
+static bool may_carry(const struct head *head, const struct field *field,
+                      const struct vary_config *vary)
 {
-    struct field field = {field_id_of(name), name, SLICE_NONE};
-    const struct vary_config *vary = vary_find(head->policy, name);
-    if (head_is_ours(field.id) || seal_is_conditional(field.id) ||
-        seal_is_hop_by_hop(&head->request->fields, &field) ||
-        identity_is_header(head->policy, name))
+    slice name = field->name;
+    if (head_is_ours(field->id) || seal_is_conditional(field->id) ||
+        seal_is_hop_by_hop(&head->request->fields, field) || identity_is_header(head->policy, name))
         return false;
     if (vary && has_other_name(vary)) /* the raw field is not sent: set_headers may name it */
         return !is_set_header(head->decision->origin, vary->as);
     return !head_is_replaced(head->policy, head->decision, name) &&
            (head->is_open || vary || !seal_holds_back(name));
+}
+
+bool head_may_carry(const struct head *head, slice name)
+{
+    const struct field field = {field_id_of(name), name, SLICE_NONE};
+    return may_carry(head, &field, vary_find(head->policy, name));
 }
 
 /* Not kept ones are carried with `seal: off` only; and then those that identify are not, because a
@@ -110,32 +115,49 @@ static bool cookie_value(const struct head *head, slice *value)
     return value->len > 0;
 }
 
-static bool value_of(const struct head *head, slice name, const struct vary_config *vary,
-                     slice *value)
+static bool value_of(const struct head *head, const struct field *field,
+                     const struct vary_config *vary, slice *value)
 {
     const struct fields *fields = &head->request->fields;
     struct arena *arena = head->request->arena;
-    if (slice_equal(name, SLICE("cookie")))
+    if (field->id == FIELD_COOKIE)
         return cookie_value(head, value);
     if (vary)
         return vary_value(vary, fields, arena, value);
-    if (!head->is_open && representation_is_field(name))
-        return representation_value(fields, name, arena, value);
-    if (!fields_join(fields, name, arena, value))
+    if (!head->is_open && representation_is_field(field->name))
+        return representation_value(fields, field->name, arena, value);
+    if (!fields_join(fields, field->name, arena, value))
         return false;
-    *value = vary_canonical(name, *value, arena);
+    *value = vary_canonical(field->name, *value, arena);
     return true;
 }
 
-/* Adds the client's field `name` as the renderer gets it, unless it is there or is not carried. */
-static void carry(struct head *head, slice name)
+/* Without hashing the name of each of the client's fields anew. */
+static bool is_there(const struct fields *fields, const struct field *field)
 {
-    const struct vary_config *vary = vary_find(head->policy, name);
-    slice sent_name = vary ? vary_sent_name(vary) : name, value;
-    if (fields_find(&head->fields, sent_name) || !head_may_carry(head, name))
+    return field->id != FIELD_OTHER ? fields_find_id(fields, field->id) != NULL
+                                    : fields_find(fields, field->name) != NULL;
+}
+
+/* Adds the client's field as the renderer gets it, unless it is there or is not carried. */
+static void carry(struct head *head, const struct field *field)
+{
+    const struct vary_config *vary = vary_find(head->policy, field->name);
+    struct field sent = *field;
+    if (vary && vary->as.len)
+        sent = (struct field){field_id_of(vary->as), vary->as, SLICE_NONE};
+    if (is_there(&head->fields, &sent) || !may_carry(head, field, vary) ||
+        !value_of(head, field, vary, &sent.value))
         return;
-    if (value_of(head, name, vary, &value))
-        fields_add(&head->fields, sent_name, value);
+    if (sent.id != FIELD_OTHER)
+        fields_add_id(&head->fields, sent.id, sent.value);
+    else
+        fields_add(&head->fields, sent.name, sent.value);
+}
+
+static void carry_name(struct head *head, slice name)
+{
+    carry(head, &(struct field){field_id_of(name), name, SLICE_NONE});
 }
 
 static int compare_names(const void *a, const void *b)
@@ -184,7 +206,7 @@ static void build_sealed(struct head *head)
     size_t count;
     slice *names = sealed_names(head, &count);
     for (size_t i = 0; i < count; i++)
-        carry(head, names[i]);
+        carry_name(head, names[i]);
     if (!fields_find_id(&head->fields, FIELD_USER_AGENT))
         fields_add_id(&head->fields, FIELD_USER_AGENT, SLICE("varve"));
     qsort(head->fields.at, head->fields.count, sizeof(*head->fields.at), compare_fields);
@@ -194,10 +216,10 @@ static void build_unsealed(struct head *head)
 {
     const struct fields *fields = &head->request->fields;
     for (size_t i = 0; i < fields->count; i++)
-        carry(head, fields->at[i].name);
+        carry(head, &fields->at[i]);
     for (size_t i = 0; i < head->policy->vary_count; i++)
         if (head->policy->vary[i].kind != VARY_COOKIES)
-            carry(head, head->policy->vary[i].field);
+            carry_name(head, head->policy->vary[i].field);
 }
 
 void head_build(struct head *head)

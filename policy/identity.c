@@ -13,11 +13,23 @@ static const slice ignored_cookies[] = {
 #undef IGNORED_COOKIE
 };
 
+/* Most rows end in their only '*', or have none. */
+static bool row_matches(slice pattern, slice name)
+{
+    size_t star = slice_find(pattern, '*', 0);
+    if (star + 1 < pattern.len)
+        return glob_matches(pattern, name);
+    if (star == pattern.len)
+        return slice_equal(pattern, name);
+    return slice_starts_with(name, slice_until(pattern, star));
+}
+
 static bool is_ignored(slice name)
 {
-    for (size_t i = 0; i < sizeof(ignored_cookies) / sizeof(ignored_cookies[0]); i++)
-        if (name.len && name.ptr[0] == ignored_cookies[i].ptr[0] &&
-            glob_matches(ignored_cookies[i], name))
+    for (size_t i = 0; name.len > 1 && i < sizeof(ignored_cookies) / sizeof(ignored_cookies[0]);
+         i++)
+        if (name.ptr[0] == ignored_cookies[i].ptr[0] && name.ptr[1] == ignored_cookies[i].ptr[1] &&
+            row_matches(ignored_cookies[i], name))
             return true;
     return false;
 }

@@ -214,7 +214,7 @@ static size_t write_comma(slice value, size_t at, char *out, size_t *len)
 
 slice vary_canonical(slice name, slice value, struct arena *arena)
 {
-    if (!is_list_field(name) || slice_find(value, ',', 0) == value.len)
+    if (slice_find(value, ',', 0) == value.len || !is_list_field(name))
         return value;
     char *out = arena_alloc(arena, value.len * 2 + 1);
     size_t len = 0;
