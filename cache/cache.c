@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    VARY_SHARE = 16, /* of the memory goes to Vary records */
+    VARY_SHARE = 8, /* of the memory goes to Vary records */
     RAM_OBJECT_SHARE = 4,
     DRAINING_SHARE = 16,
     RETRY_MS = 10000,

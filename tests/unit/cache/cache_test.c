@@ -63,10 +63,409 @@ static void test_8_a_restart_brings_back_every_object(void **state)
     remove_directory(path);
 }
 
+/* --- RAM only --- */
+
+static void test_without_a_store_every_answer_is_definite(void **state)
+{
+    (void)state;
+    struct cache *cache = open_cache("", 0, 4 << 20);
+    struct key url_key = url_key_of(1);
+    struct vary_record *record;
+    assert_int_equal(cache_find_vary(cache, &url_key, &record), FOUND_YES);
+    assert_false(record->is_known);
+    vary_record_unref(&record);
+    struct recipe r = {.url = 1, .version = 1, .body_bytes = 1000};
+    assert_int_equal(store_recipe(cache, &r), STORED);
+    expect_object(cache, &r);
+    assert_null(fetch_object(cache, 1, 1));
+    struct question q = {.read = {.kind = READ_VARY, .key = url_key}};
+    question_ask(cache, &q); /* answers at once */
+    assert_true(q.read.vary->is_known);
+    vary_record_unref(&q.read.vary);
+    assert_int_equal(cache_stats(cache).store_state, STORE_OFF);
+    for (unsigned url = 2; url < 2000; url++) { /* three times what fits */
+        struct recipe more = {.url = url, .version = url, .body_bytes = 8000};
+        assert_int_equal(store_recipe(cache, &more), STORED);
+    }
+    assert_true(cache_stats(cache).evictions_ram > 0);
+    assert_true(cache_stats(cache).ram_bytes <= 4 << 20);
+    assert_true(cache_close(cache));
+}
+
+static void test_an_object_too_large_is_not_stored(void **state)
+{
+    (void)state;
+    struct cache *cache = open_cache("", 0, 4 << 20);
+    struct recipe large = {.url = 1, .body_bytes = 2 << 20};
+    assert_int_equal(store_recipe(cache, &large), STORED_NOT_TOO_LARGE);
+    assert_null(fetch_object(cache, 1, 0));
+    assert_true(cache_close(cache));
+}
+
+/* --- RAM and store --- */
+
+static void test_an_object_larger_than_ram_is_read_from_the_store_each_time(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 64 << 20, 4 << 20);
+    struct recipe large = {.url = 1, .version = 1, .body_bytes = 3 << 20};
+    assert_int_equal(store_recipe(cache, &large), STORED);
+    cache_flush(cache);
+    expect_object(cache, &large);
+    expect_object(cache, &large);
+    assert_int_equal(cache_stats(cache).ram_objects, 0);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+static void test_8_churn_through_the_cache_never_fails(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 6000 };
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct recipe r = {.url = i, .version = i, .body_bytes = (i * 7919) % 40000};
+        assert_int_equal(store_recipe(cache, &r), STORED);
+        if (i % 40 == 0) /* the machine may be slower than we are */
+            cache_flush(cache);
+        struct object *object = fetch_object(cache, i - i % 300, 0);
+        object_unref(&object);
+    }
+    cache_flush(cache);
+    struct cache_stats stats = cache_stats(cache);
+    assert_int_equal(stats.dropped, 0);
+    assert_int_equal(stats.damaged, 0);
+    assert_int_equal(stats.store_state, STORE_OK);
+    assert_true(stats.evictions_store > ROUNDS / 3);
+    assert_true(stats.store_bytes < (uint64_t)(32 << 20) / 100 * 90);
+    for (unsigned i = ROUNDS - 300; i < ROUNDS; i++) {
+        struct recipe r = {.url = i, .version = i, .body_bytes = (i * 7919) % 40000};
+        expect_object(cache, &r);
+    }
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+static void test_a_removed_object_does_not_come_back(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    for (unsigned i = 0; i < 200; i++) {
+        struct recipe r = {.url = 1, .version = i, .body_bytes = 1000};
+        struct key key = variant_key_of(1, 0);
+        assert_int_equal(store_recipe(cache, &r), STORED);
+        if (i % 2)
+            cache_flush(cache);
+        cache_remove(cache, &key);
+        assert_null(fetch_object(cache, 1, 0)); /* written or not */
+    }
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+static void test_2_5_growing_and_resetting_reach_memory_and_disk(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    const struct field_names a = names_of("a", NULL);
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct key url_key = url_key_of(1);
+    struct vary_record *record;
+    struct recipe plain = {.url = 1, .version = 1, .body_bytes = 100};
+    struct recipe under_a = {.url = 1, .variant = 1, .version = 2, .body_bytes = 100, .names = &a};
+    assert_int_equal(store_recipe(cache, &plain), STORED);
+    cache_flush(cache);
+    assert_int_equal(store_recipe(cache, &under_a), STORED);
+    assert_null(fetch_object(cache, 1, 0)); /* at once, though the disk still has it */
+    /* an answer that was under way when the union grew */
+    struct object *late = object_make(&plain);
+    assert_int_equal(cache_store(cache, late), STORED_NOT_OUTGROWN);
+    object_unref(&late);
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    assert_null(fetch_object(cache, 1, 0));
+    expect_object(cache, &under_a);
+    record = fetch_vary(cache, 1);
+    assert_true(field_names_equal(&record->names, &a));
+    vary_record_unref(&record);
+    cache_reset_vary(cache, &url_key);
+    record = fetch_vary(cache, 1);
+    assert_false(record->is_known);
+    vary_record_unref(&record);
+    assert_null(fetch_object(cache, 1, 1));
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    record = fetch_vary(cache, 1);
+    assert_false(record->is_known);
+    vary_record_unref(&record);
+    assert_null(fetch_object(cache, 1, 1));
+    assert_int_equal(cache_stats(cache).store_objects, 0);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+static void test_2_5_variants_that_were_asked_for_keep_their_place(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    for (unsigned i = 0; i < 8; i++) {
+        struct recipe r = {.url = 1, .variant = i, .version = i, .body_bytes = 100};
+        assert_int_equal(store_recipe(cache, &r), STORED);
+        if (i != 3)
+            expect_object(cache, &r);
+    }
+    struct recipe ninth = {.url = 1, .variant = 8, .version = 8, .body_bytes = 100};
+    assert_int_equal(store_recipe(cache, &ninth), STORED); /* in the place of number 3 */
+    expect_object(cache, &ninth);
+    struct recipe tenth = {.url = 1, .variant = 9, .version = 9, .body_bytes = 100};
+    assert_int_equal(store_recipe(cache, &tenth), STORED_NOT_CAPPED);
+    assert_int_equal(cache_stats(cache).variants_capped, 1);
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    for (unsigned i = 0; i < 10; i++) {
+        struct object *object = fetch_object(cache, 1, i);
+        assert_int_equal(object != NULL, i != 3 && i != 9);
+        object_unref(&object);
+    }
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+/* --- updates --- */
+
+static struct object *with_body(const struct object *object, enum coding coding, char fill)
+{
+    struct blob *body = blob_new(100);
+    memset(body->bytes, fill, body->len);
+    return object_with_coding(object, coding, body);
+}
+
+static void test_4_7_two_codings_made_at_once_are_both_kept(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct recipe r = {.url = 1, .version = 1, .body_bytes = 5000};
+    assert_int_equal(store_recipe(cache, &r), STORED);
+    struct object *object = fetch_object(cache, 1, 0);
+    struct object *gzip = with_body(object, CODING_GZIP, 'g');
+    struct object *brotli = with_body(object, CODING_BR, 'b');
+    cache_update(cache, gzip);
+    cache_update(cache, brotli);
+    object_unref(&object);
+    object_unref(&gzip);
+    object_unref(&brotli);
+    for (int i = 0; i < 2; i++) { /* now, and after a restart */
+        object = fetch_object(cache, 1, 0);
+        assert_non_null(object);
+        assert_int_equal(object->bodies[CODING_GZIP]->bytes[99], 'g');
+        assert_int_equal(object->bodies[CODING_BR]->bytes[99], 'b');
+        assert_true(body_is_of(object->bodies[CODING_IDENTITY], &r));
+        object_unref(&object);
+        if (i == 0) {
+            assert_true(cache_close(cache));
+            cache = open_cache(path, 32 << 20, 8 << 20);
+        }
+    }
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+static void test_4_7_a_coding_of_a_replaced_page_is_thrown_away(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct recipe old = {.url = 1, .version = 1, .body_bytes = 5000}, new = old;
+    new.version = 2;
+    assert_int_equal(store_recipe(cache, &old), STORED);
+    struct object *object = fetch_object(cache, 1, 0);
+    struct object *gzip = with_body(object, CODING_GZIP, 'g');
+    assert_int_equal(store_recipe(cache, &new), STORED);
+    cache_update(cache, gzip);
+    object_unref(&object);
+    object_unref(&gzip);
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    expect_object(cache, &new);
+    object = fetch_object(cache, 1, 0);
+    assert_null(object->bodies[CODING_GZIP]);
+    object_unref(&object);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+/* --- damage --- */
+
+/* Turns a bit of each place in the data file that holds the body's middle. */
+static void damage(const char *path, const struct recipe *r)
+{
+    char name[128], window[64];
+    struct blob *body = body_make(r);
+    snprintf(name, sizeof(name), "%s/f1/data.mdb", path);
+    FILE *file = fopen(name, "r+");
+    assert_non_null(file);
+    unsigned found = 0;
+    for (long page = 0; fseek(file, page * 4096 + 16, SEEK_SET) == 0; page++) {
+        if (fread(window, 1, sizeof(window), file) != sizeof(window))
+            break;
+        if (memcmp(window, body->bytes, sizeof(window)) != 0)
+            continue;
+        fseek(file, page * 4096 + 16, SEEK_SET);
+        fputc(window[0] ^ 1, file);
+        found++;
+    }
+    fclose(file);
+    blob_unref(&body);
+    assert_int_not_equal(found, 0);
+}
+
+static void test_a_damaged_object_is_dropped_and_counted_never_served(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct recipe bad = {.url = 1, .version = 1, .body_bytes = 7000};
+    struct recipe good = {.url = 2, .version = 2, .body_bytes = 7000};
+    assert_int_equal(store_recipe(cache, &bad), STORED);
+    assert_int_equal(store_recipe(cache, &good), STORED);
+    assert_true(cache_close(cache));
+    damage(path, &bad);
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    assert_null(fetch_object(cache, 1, 0));
+    assert_int_equal(cache_stats(cache).damaged, 1);
+    expect_object(cache, &good);
+    cache_flush(cache);
+    assert_int_equal(cache_stats(cache).store_objects, 1);
+    assert_null(fetch_object(cache, 1, 0));
+    assert_int_equal(cache_stats(cache).damaged, 1);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+/* --- admin --- */
+
+static void count_variant(void *arg, const struct cache_variant *variant)
+{
+    size_t *in_ram = arg;
+    assert_int_equal(variant->body_bytes[CODING_IDENTITY], 1000);
+    *in_ram += variant->is_in_ram;
+}
+
+static void test_10_variants_are_listed_from_memory_and_disk(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct key url_key = url_key_of(1), cold = url_key_of(2);
+    for (unsigned i = 0; i < 5; i++) {
+        struct recipe r = {.url = 1, .variant = i, .version = i, .body_bytes = 1000};
+        assert_int_equal(store_recipe(cache, &r), STORED);
+    }
+    cache_flush(cache);
+    cache_drop_memory(cache);
+    struct object *object = fetch_object(cache, 1, 2);
+    object_unref(&object);
+    size_t in_ram = 0;
+    assert_int_equal(cache_variants(cache, &url_key, count_variant, &in_ram), 5);
+    assert_int_equal(in_ram, 1);
+    assert_int_equal(cache_variants(cache, &cold, count_variant, &in_ram), 0);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
+/* --- threads: what a site does --- */
+
+enum { PEOPLE = 4, PAGES = 60, WAYS = 3, VISITS = 3000 };
+
+struct site {
+    struct cache *cache;
+    atomic_uint versions;
+};
+
+static void visit(struct site *site, uint64_t seed)
+{
+    unsigned url = (unsigned)(seed >> 33) % PAGES, variant = (unsigned)(seed >> 50) % WAYS;
+    struct object *object = fetch_object(site->cache, url, variant);
+    if (object) {
+        unsigned version = object_version(object);
+        struct recipe r = {
+            .url = url, .variant = variant, .version = version, .body_bytes = 500 + url * 300};
+        struct key key = variant_key_of(url, variant);
+        MUST(key_equal(&object->key, &key));
+        MUST(body_is_of(object->bodies[CODING_IDENTITY], &r));
+        if (seed % 16 == 0 && !object->bodies[CODING_GZIP]) {
+            struct object *gzip = with_body(object, CODING_GZIP, 'g');
+            cache_update(site->cache, gzip);
+            object_unref(&gzip);
+        }
+        object_unref(&object);
+    }
+    struct key key = variant_key_of(url, variant), url_key = url_key_of(url);
+    if (!object || seed % 8 == 0) {
+        struct recipe r = {.url = url,
+                           .variant = variant,
+                           .version = atomic_fetch_add(&site->versions, 1),
+                           .body_bytes = 500 + url * 300};
+        store_recipe(site->cache, &r);
+    } else if (seed % 61 == 0) {
+        cache_remove(site->cache, &key);
+    } else if (seed % 67 == 0) {
+        cache_reset_vary(site->cache, &url_key);
+    } else if (seed % 509 == 0) {
+        cache_drop_memory(site->cache);
+    }
+}
+
+static void *person(void *arg)
+{
+    struct site *site = arg;
+    uint64_t seed = (uint64_t)(uintptr_t)&seed;
+    for (int i = 0; i < VISITS; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        visit(site, seed >> 3);
+    }
+    return NULL;
+}
+
+static void test_threads_see_whole_pages_of_the_right_variant(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct site site = {.cache = open_cache(path, 16 << 20, 1 << 20)};
+    pthread_t threads[PEOPLE];
+    for (int i = 0; i < PEOPLE; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, person, &site), 0);
+    for (int i = 0; i < 20; i++)
+        (void)cache_oldest_stamp(site.cache);
+    for (int i = 0; i < PEOPLE; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(cache_stats(site.cache).damaged, 0);
+    assert_int_equal(cache_stats(site.cache).store_state, STORE_OK);
+    assert_true(cache_close(site.cache));
+    remove_directory(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_8_a_restart_brings_back_every_object),
+        cmocka_unit_test(test_without_a_store_every_answer_is_definite),
+        cmocka_unit_test(test_an_object_too_large_is_not_stored),
+        cmocka_unit_test(test_an_object_larger_than_ram_is_read_from_the_store_each_time),
+        cmocka_unit_test(test_8_churn_through_the_cache_never_fails),
+        cmocka_unit_test(test_a_removed_object_does_not_come_back),
+        cmocka_unit_test(test_2_5_growing_and_resetting_reach_memory_and_disk),
+        cmocka_unit_test(test_2_5_variants_that_were_asked_for_keep_their_place),
+        cmocka_unit_test(test_4_7_two_codings_made_at_once_are_both_kept),
+        cmocka_unit_test(test_4_7_a_coding_of_a_replaced_page_is_thrown_away),
+        cmocka_unit_test(test_a_damaged_object_is_dropped_and_counted_never_served),
+        cmocka_unit_test(test_10_variants_are_listed_from_memory_and_disk),
+        cmocka_unit_test(test_threads_see_whole_pages_of_the_right_variant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
