@@ -2,6 +2,7 @@
 #include "tests/unit/cache/store_help.h"
 
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 static struct cache *open_cache(const char *path, uint64_t store_bytes, uint64_t memory_bytes)
 {
@@ -450,6 +451,88 @@ static void test_threads_see_whole_pages_of_the_right_variant(void **state)
     remove_directory(path);
 }
 
+/* --- two worker processes, as during a reload --- */
+
+enum { SHARED_URLS = 40, SHARED_ROUNDS = 1500 };
+
+/* Stores random variants of random URLs; now and then an answer names one more field. */
+static void work_on_shared_store(struct cache *cache, uint64_t seed, unsigned first_version)
+{
+    static const char *const fields[] = {"a", "b", "c"};
+    for (unsigned i = 0; i < SHARED_ROUNDS; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned url = (unsigned)(seed >> 33) % SHARED_URLS;
+        struct key url_key = url_key_of(url);
+        struct vary_record *before = fetch_vary(cache, url), *record;
+        const struct field_names more =
+            names_of((seed >> 20) % 200 == 0 ? fields[(seed >> 40) % 3] : NULL, NULL);
+        if (cache_grow_vary(cache, &url_key, &more, &record)) {
+            struct recipe r = {.url = url,
+                               .variant =
+                                   (unsigned)(seed >> 45) % 4 + 10 * (unsigned)record->names.count,
+                               .version = first_version + i,
+                               .body_bytes = (size_t)(seed >> 50) % 9000,
+                               .names = &record->names};
+            struct object *object = object_make(&r);
+            (void)cache_store(cache, object);
+            object_unref(&object);
+            vary_record_unref(&record);
+        }
+        vary_record_unref(&before);
+    }
+}
+
+/* Each object is listed by its URL's record, and was made under that record's union. */
+static void expect_consistent(struct cache *cache)
+{
+    size_t listed = 0;
+    for (unsigned url = 0; url < SHARED_URLS; url++) {
+        struct vary_record *record = fetch_vary(cache, url);
+        listed += record->variant_count;
+        for (unsigned way = 0; way < 4; way++) {
+            unsigned variant = way + 10 * (unsigned)record->names.count;
+            struct key key = variant_key_of(url, variant);
+            struct object *object = fetch_object(cache, url, variant);
+            assert_int_equal(object != NULL, vary_record_lists(record, &key));
+            if (object)
+                assert_true(object->union_hash == union_hash_of(&record->names));
+            object_unref(&object);
+        }
+        vary_record_unref(&record);
+    }
+    assert_int_equal(cache_stats(cache).store_objects, listed);
+}
+
+static void test_9_two_processes_write_one_store(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    int go[2], status;
+    char byte = 0;
+    assert_int_equal(pipe(go), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        MUST(read(go[0], &byte, 1) == 1);
+        struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+        work_on_shared_store(cache, 1, 1000000);
+        bool all = cache_close(cache);
+        _exit(all ? 0 : 1);
+    }
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    assert_int_equal(write(go[1], &byte, 1), 1);
+    work_on_shared_store(cache, 2, 2000000);
+    assert_true(cache_close(cache));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(go[0]);
+    close(go[1]);
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    expect_consistent(cache);
+    assert_true(cache_close(cache));
+    remove_directory(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_object_is_dropped_and_counted_never_served),
         cmocka_unit_test(test_10_variants_are_listed_from_memory_and_disk),
         cmocka_unit_test(test_threads_see_whole_pages_of_the_right_variant),
+        cmocka_unit_test(test_9_two_processes_write_one_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
