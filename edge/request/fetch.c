@@ -358,21 +358,15 @@ static bool is_kept_old(const struct fetch *fetch, unsigned status)
            facts_age(&old->facts, loop_now(fetch->loop)).ms < keep.ms;
 }
 
-/* Names of this Vary that the seal held back; `*was_sent`: this client had sent one
- * (semantics 2.3). */
-static bool learns(const struct fetch *fetch, bool *was_sent)
+/* Does this Vary name what the seal held back: would the head differ with it in the union
+ * (semantics 2.3)? */
+static bool learns(const struct fetch *fetch)
 {
-    bool is_new = false;
-    *was_sent = false;
-    for (size_t i = 0; i < fetch->verdict.vary.count; i++) {
-        slice name = fetch->verdict.vary.at[i];
-        if (!forward_holds_back(fetch->server->policy, &fetch->request, &fetch->decision,
-                                &fetch->record->names, name))
-            continue;
-        is_new = true;
-        *was_sent |= fields_find(&fetch->request.fields, name) != NULL;
-    }
-    return is_new;
+    for (size_t i = 0; i < fetch->verdict.vary.count; i++)
+        if (forward_holds_back(fetch->server->policy, &fetch->request, &fetch->decision,
+                               &fetch->record->names, fetch->verdict.vary.at[i]))
+            return true;
+    return false;
 }
 
 static bool grow_union(struct fetch *fetch)
@@ -470,20 +464,15 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
 {
     rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
                    response, fetch->times, random_seed(fetch), &fetch->verdict);
-    bool was_sent;
-    if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch, &was_sent)) {
-        if (!grow_union(fetch)) {
-            fetch->verdict.may_store = false;
-            fetch->verdict.reason = REASON_VARY_DENIED;
-        } else if (was_sent && fetch->repeats++ == 0) {
+    if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch)) {
+        if (fetch->repeats++ == 0 && grow_union(fetch)) {
             metrics_note_learned(fetch->server->metrics, &fetch->request, &fetch->decision,
                                  &fetch->verdict.vary);
             repeat(fetch);
             return;
-        } else if (was_sent) {
-            fetch->verdict.may_store = false;
-            fetch->verdict.reason = REASON_VARY_DENIED;
         }
+        fetch->verdict.may_store = false;
+        fetch->verdict.reason = REASON_VARY_DENIED;
     }
     take_fields(fetch, response);
     if (fetch->verdict.may_store)
