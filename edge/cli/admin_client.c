@@ -31,7 +31,7 @@ static int from_config(struct admin_target *target)
     diag_init(&diag, &target->arena);
     struct policy *policy = policy_load(&(struct policy_options){.path = target->config}, &diag);
     if (!policy) {
-        fprintf(stderr, "%" SLICE_FMT "\n", SLICE_ARG(diag_text(&diag)));
+        fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(&diag)));
         return CLI_USAGE;
     }
     target->address = arena_copy(&target->arena, policy->admin_listen);

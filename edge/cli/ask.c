@@ -40,7 +40,7 @@ static int ask_about_url(int argc, char **argv, struct admin_target *target, con
                          bool with_headers)
 {
     struct question question = {target, SLICE_NONE};
-    int status = options_read(argc, argv, with_headers ? "H:" : "", OPTIONS, target,
+    int status = options_read(argc, argv, with_headers ? "hH:" : "h", OPTIONS, target,
                               with_headers ? take_header : NULL, &question);
     if (status >= 0)
         return status;
@@ -76,7 +76,7 @@ int cli_variants(int argc, char **argv, const struct command *self)
 static int read_bare(int argc, char **argv, const struct option *rows, struct admin_target *target,
                      option_taker take, void *arg)
 {
-    int status = options_read(argc, argv, "", rows, target, take, arg);
+    int status = options_read(argc, argv, "h", rows, target, take, arg);
     if (status < 0 && optind < argc)
         return cli_usage(target->command, "unexpected \"%s\"", argv[optind]);
     return status;

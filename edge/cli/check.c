@@ -70,7 +70,7 @@ static void print_result(const struct policy *policy, const struct diag *diag,
                          const struct wishes *wishes, slice effective)
 {
     if (!policy)
-        fprintf(stderr, "%" SLICE_FMT "\n", SLICE_ARG(diag_text(diag)));
+        fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(diag)));
     else if (wishes->effective)
         fwrite(effective.ptr, 1, effective.len, stdout);
     else
@@ -101,7 +101,7 @@ static int check(const struct wishes *wishes)
 int cli_check(int argc, char **argv, const struct command *self)
 {
     struct wishes wishes = {.path = SLICE("varve.yaml")};
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
         if (!take(option, &wishes)) {
             fprintf(stderr, "try: varve check --help\n");
             return CLI_USAGE;

@@ -54,7 +54,7 @@ static int init(const char *preset, const char *output, const struct command *se
 int cli_init(int argc, char **argv, const struct command *self)
 {
     const char *preset = "", *output = "varve.yaml";
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
         if (option == 'h')
             return cli_help(self);
         if (option != 'p' && option != 'o')

@@ -29,7 +29,7 @@ int options_read(int argc, char **argv, const char *short_options, const struct 
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, short_options, rows, NULL)) != -1;) {
         slice value = slice_of_string(optarg);
-        if (option == OPTION_HELP)
+        if (option == OPTION_HELP || option == 'h')
             return cli_help(target->command);
         if (take_common(option, value, target))
             continue;

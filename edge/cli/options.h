@@ -20,8 +20,9 @@ enum { OPTION_ADMIN = 256, OPTION_CONFIG, OPTION_TOKEN_FILE, OPTION_JSON, OPTION
 typedef bool (*option_taker)(int option, slice value, void *arg);
 
 /*
- * Reads all options: the common ones into `target`, others through `take` (may be NULL). -1: go on
- * with the words from `optind`; else the exit status (help was printed, or a mistake named).
+ * Reads all options (`short_options` holds an h for help): the common ones into `target`, others
+ * through `take` (may be NULL). -1: go on with the words from `optind`; else the exit status (help
+ * was printed, or a mistake named).
  */
 int options_read(int argc, char **argv, const char *short_options, const struct option *rows,
                  struct admin_target *target, option_taker take, void *arg);

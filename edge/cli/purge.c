@@ -91,7 +91,7 @@ static int finish(struct order *order, int argc, char **argv)
 
 static int purge(int argc, char **argv, struct admin_target *target, struct order *order)
 {
-    int status = options_read(argc, argv, "", OPTIONS, target, take, order);
+    int status = options_read(argc, argv, "h", OPTIONS, target, take, order);
     if (status < 0)
         status = finish(order, argc, argv);
     if (status >= 0)

@@ -36,14 +36,14 @@ static void print_duration(const char *name, duration d)
         int64_t ms;
         const char *unit;
     } UNITS[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    if (!duration_is_given(d)) {
-        fprintf(stderr, " %s response", name);
+    if (!duration_is_given(d) || d.ms == 0) {
+        fprintf(stderr, "%s %s", name, d.ms == 0 ? "0" : "as the response says");
         return;
     }
     for (size_t i = 0; i < sizeof(UNITS) / sizeof(*UNITS); i++) {
         if (d.ms % UNITS[i].ms != 0 && UNITS[i].ms > 1)
             continue;
-        fprintf(stderr, " %s %lld%s", name, (long long)(d.ms / UNITS[i].ms), UNITS[i].unit);
+        fprintf(stderr, "%s %lld%s", name, (long long)(d.ms / UNITS[i].ms), UNITS[i].unit);
         return;
     }
 }
@@ -77,15 +77,15 @@ static const char *logged_in_text(enum when_logged_in when)
 
 static void print_route(const struct route *route)
 {
-    fprintf(stderr, "  route         %-20" SLICE_FMT, SLICE_ARG(route->match));
+    fprintf(stderr, "  route         %-20" SLICE_FMT " ", SLICE_ARG(route->match));
     if (!route->is_cacheable) {
-        fputs(" never cached\n", stderr);
+        fputs("never cached\n", stderr);
         return;
     }
     if (duration_is_given(route->ttl.value))
         print_duration("ttl", route->ttl.value);
     else
-        fputs(" stores what the renderer marks", stderr);
+        fputs("stores what the renderer marks", stderr);
     print_duration("; stale: while_revalidate", route->stale.while_revalidate);
     print_duration(", if_error", route->stale.if_error);
     if (route->keep_old.ms > 0)
@@ -154,7 +154,7 @@ int cli_run(int argc, char **argv, const struct command *self)
 {
     struct master_options options = {.enter = worker_enter, .on_ready = print_start};
     struct policy_options *policy = &options.policy;
-    for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
         if (option == 'h')
             return cli_help(self);
         int status = take(option, policy, self);

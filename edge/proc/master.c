@@ -65,7 +65,7 @@ static int load_policy(struct master *master)
     master->policy = policy_load(&master->options->policy, &diag);
     if (!master->policy) {
         slice text = diag_text(&diag);
-        fprintf(stderr, "%" SLICE_FMT "\n", SLICE_ARG(text));
+        fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(text));
     } else {
         master->store_bytes = master->policy->store_bytes;
         master->admin_listen = arena_copy(&master->arena, master->policy->admin_listen);

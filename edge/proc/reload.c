@@ -15,6 +15,8 @@
 static void answer(struct master *master, slice text)
 {
     struct shared *shared = master->shared;
+    while (text.len && text.ptr[text.len - 1] == '\n')
+        text.len--;
     size_t length = text.len < RELOAD_TEXT_BYTES ? text.len : RELOAD_TEXT_BYTES - 1;
     if (length)
         memcpy(shared->reload_text, text.ptr, length);
