@@ -189,8 +189,6 @@ static void test_purge_of_nothing_is_a_mistake(void **context)
     (void)context;
     assert_int_equal(varve("purge", NULL), 2);
     assert_int_equal(varve("purge --soft", NULL), 2);
-    assert_int_equal(varve("purge --al", NULL),
-                     2); /* not taken for --all: --al is ambiguous or wide */
 }
 
 static void test_6_4_a_purge_that_was_not_written_is_a_failure(void **context)
