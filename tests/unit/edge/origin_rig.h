@@ -65,7 +65,7 @@ static inline bool send_all(int fd, slice bytes)
 static inline void wait_for_release(struct server *server, int fd)
 {
     while (!server->is_released && !server->is_stopping) {
-        struct pollfd poll_fd = {.fd = fd, .events = 0};
+        struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
         if (poll(&poll_fd, 1, 10) > 0)
             return; /* the client closed or reset it */
     }
