@@ -91,7 +91,7 @@ static int from_default_places(struct admin_target *target)
 static slice with_scheme(struct admin_target *target)
 {
     slice address = target->address;
-    if (address.len && address.ptr[0] == '/')
+    if (!slice_starts_with(address, SLICE("unix:")) && slice_find(address, '/', 0) < address.len)
         return arena_printf(&target->arena, "unix:%" SLICE_FMT, SLICE_ARG(address));
     return address;
 }
