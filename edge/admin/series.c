@@ -101,7 +101,7 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
     length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"free\"}", label);
     add(samples, slice_of(text, (size_t)length), free_slots, false);
     length = snprintf(text, sizeof(text), "varve_worker_up{%s}", label);
-    add(samples, slice_of(text, (size_t)length), slice_equal(state, SLICE("up")), false);
+    add(samples, slice_of(text, (size_t)length), slice_equal(state, SLICE("live")), false);
 }
 
 static void add_server(struct samples *samples, struct server *server)
