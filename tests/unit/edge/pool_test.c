@@ -1,0 +1,224 @@
+/* A pool alone: addresses, builds, back-off and the budget of retries, with a clock that is ours.
+ */
+#include "edge/origin/pool.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    struct worker_config worker;
+    struct origin_config config;
+    void *region;
+    struct pool *pool;
+    struct sockaddr_storage at[20];
+    socklen_t bytes[20];
+};
+
+static mono_time at(int64_t ms)
+{
+    return (mono_time){ms};
+}
+
+static int make(void **state)
+{
+    struct fixture *f = mem_alloc(sizeof(*f));
+    char error[256];
+    f->worker = (struct worker_config){.host = SLICE("renderer.example"), .port = 3000};
+    f->config = (struct origin_config){.name = SLICE("renderer"),
+                                       .workers = &f->worker,
+                                       .worker_count = 1,
+                                       .slots = 2,
+                                       .connections = 4,
+                                       .slot_max = {1000}};
+    f->region = mem_alloc(slots_region_bytes());
+    slots_region_init(f->region);
+    f->pool = pool_new(&f->config, f->region, 1, error, sizeof(error));
+    *state = f;
+    return f->pool ? 0 : -1;
+}
+
+static int drop(void **state)
+{
+    struct fixture *f = *state;
+    pool_free(f->pool);
+    free(f->region);
+    free(f);
+    return 0;
+}
+
+static void set_v4(struct fixture *f, size_t i, const char *address)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&f->at[i];
+    memset(&f->at[i], 0, sizeof(f->at[i]));
+    *v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(3000)};
+    inet_pton(AF_INET, address, &v4->sin_addr);
+    f->bytes[i] = sizeof(*v4);
+}
+
+static void resolve(struct fixture *f, size_t count)
+{
+    pool_set_addresses(f->pool, 0, f->at, f->bytes, count, at(1));
+}
+
+static struct origin_state state_of(struct fixture *f)
+{
+    return pool_state(f->pool);
+}
+
+/* Asks for a slot; the waiter must not be queued: there is no loop here. */
+static enum pool_answer ask(struct fixture *f, struct permit *permit, mono_time now)
+{
+    struct waiter waiter = {.wants_slot = true};
+    enum pool_answer answer = pool_ask(f->pool, &waiter, false, now);
+    if (answer == POOL_QUEUED)
+        assert_true(pool_leave(f->pool, &waiter));
+    *permit = waiter.permit;
+    return answer;
+}
+
+static void test_9_6_each_address_is_a_worker_and_a_failed_lookup_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(state_of(f).workers, 1);
+    assert_int_equal(state_of(f).live_workers, 0);
+    set_v4(f, 0, "192.0.2.1");
+    set_v4(f, 1, "192.0.2.2");
+    resolve(f, 2);
+    assert_int_equal(state_of(f).live_workers, 2);
+    assert_int_equal(state_of(f).live_slots, 4);
+    resolve(f, 0);
+    assert_int_equal(state_of(f).live_workers, 2);
+    resolve(f, 1);
+    assert_int_equal(state_of(f).workers, 1);
+    resolve(f, 2);
+    assert_int_equal(state_of(f).live_workers, 2);
+    assert_true(slice_equal(f->pool->workers[0]->name, SLICE("renderer/0")));
+    assert_true(slice_equal(f->pool->workers[1]->name, SLICE("renderer/0.1")));
+}
+
+static void test_a_name_that_changes_all_day_does_not_fill_the_memory(void **state)
+{
+    struct fixture *f = *state;
+    char address[32];
+    for (int i = 0; i < 2000; i++) {
+        snprintf(address, sizeof(address), "192.0.%d.%d", i / 200, i % 200 + 1);
+        set_v4(f, 0, address);
+        resolve(f, 1);
+        assert_int_equal(state_of(f).live_workers, 1);
+    }
+    assert_in_range(f->pool->worker_count, 1, 2);
+}
+
+static void test_both_loopback_addresses_share_their_slots(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permits[3];
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&f->at[1];
+    set_v4(f, 0, "127.0.0.1");
+    *v6 = (struct sockaddr_in6){
+        .sin6_family = AF_INET6, .sin6_port = htons(3000), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    f->bytes[1] = sizeof(*v6);
+    resolve(f, 2);
+    assert_int_equal(state_of(f).live_workers, 2);
+    assert_int_equal(state_of(f).live_slots, 2);
+    assert_int_equal(ask(f, &permits[0], at(10)), POOL_GRANTED);
+    assert_int_equal(ask(f, &permits[1], at(10)), POOL_GRANTED);
+    assert_int_equal(ask(f, &permits[2], at(10)), POOL_QUEUED);
+    assert_int_equal(state_of(f).busy_slots, 2);
+    pool_return(&permits[0], at(20));
+    pool_return(&permits[1], at(20));
+}
+
+static void test_a_refusing_worker_gets_one_try_after_each_back_off(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit, other;
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    int64_t now = 1000;
+    int64_t expected[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
+    pool_worker_failed(worker, SLICE("refused"), at(now));
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        assert_int_equal(ask(f, &permit, at(now + expected[i] - 1)), POOL_ALL_DOWN);
+        now += expected[i];
+        assert_int_equal(ask(f, &permit, at(now)), POOL_GRANTED);
+        assert_int_equal(ask(f, &other, at(now)), POOL_ALL_DOWN); /* one try at a time */
+        pool_worker_failed(worker, SLICE("refused"), at(now));
+        pool_return(&permit, at(now));
+    }
+    now += 5000;
+    assert_int_equal(ask(f, &permit, at(now)), POOL_GRANTED);
+    pool_worker_answered(worker, at(now));
+    assert_int_equal(ask(f, &other, at(now)), POOL_GRANTED);
+    assert_int_equal(state_of(f).live_workers, 1);
+    pool_return(&permit, at(now));
+    pool_return(&other, at(now));
+}
+
+static void test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least(void **state)
+{
+    struct fixture *f = *state;
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    for (int i = 0; i < 3; i++)
+        assert_true(pool_may_retry(f->pool, at(50000)));
+    assert_false(pool_may_retry(f->pool, at(59999)));
+    assert_true(pool_may_retry(f->pool, at(60000))); /* ten seconds later */
+    for (int i = 0; i < 100; i++)
+        pool_worker_answered(f->pool->workers[0], at(60001));
+    for (int i = 0; i < 9; i++)
+        assert_true(pool_may_retry(f->pool, at(61000)));
+    assert_false(pool_may_retry(f->pool, at(61000)));
+}
+
+static void note(struct fixture *f, const char *value, int64_t ms)
+{
+    pool_note_build(f->pool, slice_of_string(value), at(ms));
+}
+
+static void assert_newest(struct fixture *f, const char *value)
+{
+    assert_true(slice_equal(f->pool->newest_build->value, slice_of_string(value)));
+}
+
+static void test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest(void **state)
+{
+    struct fixture *f = *state;
+    note(f, "", 0);
+    assert_null(f->pool->newest_build);
+    note(f, "one", 1000);
+    note(f, "two", 2000);
+    note(f, "one", 2500); /* an old worker still answers */
+    assert_newest(f, "two");
+    note(f, "two", 3000);
+    note(f, "one", 60000);
+    assert_newest(f, "two");
+    note(f, "one", 63001); /* "two" was not seen for a minute: it was taken back */
+    assert_newest(f, "one");
+    char value[16];
+    for (int i = 0; i < POOL_BUILDS_MAX + 10; i++) {
+        snprintf(value, sizeof(value), "b%d", i);
+        note(f, value, 70000);
+    }
+    assert_int_equal(f->pool->build_count, POOL_BUILDS_MAX);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+    const struct CMUnitTest tests[] = {
+        TEST(test_9_6_each_address_is_a_worker_and_a_failed_lookup_changes_nothing),
+        TEST(test_a_name_that_changes_all_day_does_not_fill_the_memory),
+        TEST(test_both_loopback_addresses_share_their_slots),
+        TEST(test_a_refusing_worker_gets_one_try_after_each_back_off),
+        TEST(test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least),
+        TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
