@@ -22,6 +22,7 @@ slice arena_copy_lower(struct arena *arena, slice s); /* ASCII lower case */
 slice arena_printf(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 slice arena_concat(struct arena *arena, const slice *parts, size_t count);
+slice arena_decimal(struct arena *arena, int64_t number); /* without printf: for the hot path */
 
 #define arena_new(arena, type)          ((type *)arena_alloc(arena, sizeof(type)))
 #define arena_array(arena, type, count) ((type *)arena_alloc(arena, sizeof(type) * (count)))

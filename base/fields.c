@@ -79,6 +79,11 @@ void fields_add_id(struct fields *fields, enum field_id id, slice value)
     *append(fields) = (struct field){id, names[id], value};
 }
 
+void fields_push(struct fields *fields, const struct field *field)
+{
+    *append(fields) = *field;
+}
+
 void fields_set(struct fields *fields, slice lower_name, slice value)
 {
     fields_remove(fields, lower_name);

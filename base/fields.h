@@ -37,6 +37,8 @@ void fields_init(struct fields *fields, struct arena *arena);
 /* `lower_name` and `value` are kept as views. */
 void fields_add(struct fields *fields, slice lower_name, slice value);
 void fields_add_id(struct fields *fields, enum field_id id, slice value);
+/* One line of another list, as a view. */
+void fields_push(struct fields *fields, const struct field *field);
 /* Replaces all lines of the name by one. */
 void fields_set(struct fields *fields, slice lower_name, slice value);
 void fields_remove(struct fields *fields, slice lower_name);

@@ -70,10 +70,10 @@ static void copy_fields(struct fields *fields, const struct fields *from)
         case FIELD_CONTENT_ENCODING: /* one that varve does not know belongs to the bytes */
             if (coding_is_ours)
                 break;
-            fields_add(fields, stored[i].name, stored[i].value);
+            fields_push(fields, &stored[i]);
             break;
         default:
-            fields_add(fields, stored[i].name, stored[i].value);
+            fields_push(fields, &stored[i]);
         }
     }
 }
@@ -148,9 +148,12 @@ static slice hit_status(struct exchange *ex, const struct object *object)
                       .ms /
                   1000;
     if (ex->outcome == OUTCOME_REVALIDATED)
-        return arena_printf(&ex->arena, "; fwd=stale; fwd-status=304; stored; ttl=%lld",
-                            (long long)ttl);
-    return arena_printf(&ex->arena, "; hit; ttl=%lld", (long long)ttl);
+        return arena_concat(&ex->arena,
+                            (slice[]){SLICE("; fwd=stale; fwd-status=304; stored; ttl="),
+                                      arena_decimal(&ex->arena, ttl)},
+                            2);
+    return arena_concat(&ex->arena, (slice[]){SLICE("; hit; ttl="), arena_decimal(&ex->arena, ttl)},
+                        2);
 }
 
 static void build_fields(struct exchange *ex, const struct object *object, enum coding coding,
@@ -167,7 +170,7 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
         weaken_etag(ex, fields);
     apply_client_cache(ex, fields);
     add_vary(ex, fields, &object->facts, &stored);
-    fields_add_id(fields, FIELD_AGE, arena_printf(&ex->arena, "%lld", (long long)(age.ms / 1000)));
+    fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));
     add_via(ex, fields);
     add_cache_status(ex, fields, hit_status(ex, object));
 }
@@ -264,7 +267,7 @@ static void build_forwarded_fields(struct exchange *ex, const struct flight_head
         bool is_made_anew = field->id == FIELD_DATE || field->id == FIELD_CONTENT_LENGTH ||
                             (field->id == FIELD_VARY && head->facts);
         if (!is_made_anew)
-            fields_add(fields, field->name, field->value);
+            fields_push(fields, field);
     }
     if (head->facts) {
         apply_client_cache(ex, fields);
