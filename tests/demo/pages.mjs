@@ -7,14 +7,14 @@ const WORDS = {
     account: 'Account', hello: 'Hello', orders: 'You have no orders yet. This page is rendered for you alone, and never stored.',
     publish: 'Publish a new edition', publishHelp: 'Raises the price by 1 € and purges the pages that show it.', edition: 'Edition',
     render: 'Render', took: 'took', at: 'at', forAll: 'for everybody', forYou: 'for', notFound: 'There is no such page',
-    logInHelp: 'Any name will do. From then on every page is rendered for you.', answered: 'This page was answered in',
+    logInHelp: 'Any name will do. From then on every page is rendered for you.', answered: 'Answered in', rendered: 'rendered now', cached: 'from the cache',
   },
   de: {
     language: 'Deutsch', title: 'Seegrund', claim: 'Ein kleiner Laden für Geschichtetes', all: 'Alle Produkte', logIn: 'Anmelden', logOut: 'Abmelden', name: 'Ihr Name',
     account: 'Konto', hello: 'Hallo', orders: 'Sie haben noch nichts bestellt. Diese Seite ist nur für Sie gerendert und wird nie gespeichert.',
     publish: 'Neue Auflage veröffentlichen', publishHelp: 'Erhöht den Preis um 1 € und verwirft die Seiten, die ihn zeigen.', edition: 'Auflage',
     render: 'Rendering', took: 'dauerte', at: 'um', forAll: 'für alle', forYou: 'für', notFound: 'Diese Seite gibt es nicht',
-    logInHelp: 'Jeder Name ist recht. Von da an wird jede Seite für Sie gerendert.', answered: 'Diese Seite kam in',
+    logInHelp: 'Jeder Name ist recht. Von da an wird jede Seite für Sie gerendert.', answered: 'Beantwortet in', rendered: 'jetzt gerendert', cached: 'aus dem Cache',
   },
 }
 
@@ -49,7 +49,7 @@ function Made({ words, language, person, render }) {
       h('div', null, h('dt', null, words.took), h('dd', null, `${render.took} ms`)),
       h('div', null, h('dt', null, words.at), h('dd', null, render.time)),
       h('div', null, h('dt', null, words.language), h('dd', null, person ? `${words.forYou} ${person}` : words.forAll))),
-    h('p', { id: 'answered', 'data-words': words.answered, hidden: true }))
+    h('p', { id: 'answered', 'data-answered': words.answered, 'data-rendered': words.rendered, 'data-cached': words.cached, hidden: true }))
 }
 
 function Page({ language, person, render, title, children }) {

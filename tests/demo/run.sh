@@ -9,8 +9,9 @@ export RENDERER=http://127.0.0.1:$RENDERER_PORT VARVE_ADMIN=$DEMO_DIR/store/admi
 varve=${VARVE:-$root/build/varve} config=${DEMO_CONFIG:-$here/varve.yaml}
 url=http://127.0.0.1:$PORT
 renderer_pid='' varve_pid='' had_renderer=''
+exec 3>&2
 
-fail() { printf 'demo: %s\n' "$*" >&2; exit 1; }
+fail() { printf 'demo: %s\n' "$*" >&3; exit 1; }
 
 is_busy() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -29,12 +30,12 @@ finish() {
 }
 
 start_renderer() {
-  node "$here/server.mjs" </dev/null &
+  node "$here/server.mjs" </dev/null 2>&3 3>&- &
   renderer_pid=$! had_renderer=yes
 }
 
 start_varve() {
-  "$varve" run --config "$config" </dev/null &
+  "$varve" run --config "$config" </dev/null 3>&- &
   varve_pid=$!
   for _ in $(seq 300); do
     is_running "$varve_pid" || fail "varve did not start"
@@ -54,38 +55,41 @@ wait_for_renderer() {
 }
 
 words() {
-  local run="${varve#"$PWD"/}" file="${config#"$PWD"/}"
+  local run="${varve#"$PWD"/}" file="${config#"$PWD"/}" log="${DEMO_DIR#"$PWD"/}/access.log"
   cat <<END
 
 The shop is at $url   (varve: pid $varve_pid, renderer: pid $renderer_pid)
-Things to try, in a browser and in another terminal:
+Five things to try, in a browser and in another terminal:
 
-1. Open $url twice. The foot of the page says how long the answer took, and which
-   render it is. Ask in German: curl -s -H 'Accept-Language: de' $url | head -c 200
-2. Kill the renderer:   curl -X POST $url/crash     (or kill -9 $renderer_pid)
-   Pages that were seen are still served; a page that was never seen gives the shell.
+1. Open $url twice. The foot of the page says which render it is, and how long
+   the answer took. In German:  curl -s -H 'Accept-Language: de' $url
+2. Kill the renderer:  curl -X POST $url/crash   (or kill -9 $renderer_pid)
+   Pages that were seen before are still served; another one gives the shell.
    Press Enter here to start the renderer again.
-3. Log in at $url/login: now every page is rendered for you, and none of it is stored.
-4. Change "ttl: 5m" in $file, then
+3. Log in at $url/login. Every page is now rendered for you, and none of it
+   is stored.
+4. Press "Publish a new edition" on a product, or  curl -d id=2 $url/publish
+   The old price is gone: from its page and from the list, in both languages.
+5. Change "ttl: 5m" in $file, then
      $run reload --config $file
-     curl -sI $url | grep -i cache-status
-5. Press "Publish a new edition" on a product, or  curl -d id=2 $url/publish
-   The old price is gone from the product's page and from the list, in both languages.
-6. kill -9 $varve_pid   then start the demo again: the cache is still there.
+     curl -sI $url | grep cache-status
 
-What varve thinks of a page:  $run explain $url/p/2 --config $file
-Requests as they come:        tail -f $DEMO_DIR/access.log
+And last:  kill -9 $varve_pid   then start the demo again: the cache is still there.
+
+What varve knows of a page:  $run explain $url/p/2 --config $file
+Requests as they come:       tail -f $log
 Ctrl-C ends everything.
 
 END
 }
 
 # Returns when varve is gone. Enter starts a renderer that died; without a terminal to read there is only the wait.
+# What bash itself has to say of killed jobs goes nowhere.
 watch() {
   while is_running "$varve_pid"; do
     if [ -n "$had_renderer" ] && ! is_running "$renderer_pid"; then
       had_renderer=''
-      echo "demo: the renderer is gone; press Enter to start it again" >&2
+      echo "demo: the renderer is gone; press Enter to start it again" >&3
     fi
     if read -r -t 1 _; then
       is_running "$renderer_pid" || { start_renderer && wait_for_renderer; }
@@ -109,7 +113,7 @@ wait_for_renderer
 start_varve
 words
 watch
-wait "$varve_pid"
+wait "$varve_pid" 2>/dev/null
 status=$?
 [ $status -lt 128 ] || echo "demo: varve was killed; start the demo again: the cache is still there" >&2
 finish "$status"

@@ -6,7 +6,8 @@ addEventListener('load', () => {
   if (!visit || !line) return
   const rendered = (visit.serverTiming ?? []).some((entry) => entry.name === 'render')
   const ms = Math.max(1, Math.round(visit.responseStart - visit.requestStart))
-  line.textContent = `${line.dataset.words} ${ms} ms · ${rendered ? 'rendered now' : 'from the cache'}`
-  line.className = rendered ? 'rendered' : 'cached'
+  const how = rendered ? 'rendered' : 'cached'
+  line.textContent = `${line.dataset.answered} ${ms} ms · ${line.dataset[how]}`
+  line.className = how
   line.hidden = false
 })
