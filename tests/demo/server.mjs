@@ -78,7 +78,7 @@ function giveAsset(res, name) {
   const file = path.join(here, 'assets', name)
   const type = ASSET_TYPES[path.extname(name)]
   if (!type || !existsSync(file)) return say(res, 404, 'no such file')
-  res.writeHead(200, { 'content-type': type, 'cache-control': 'max-age=3600' })
+  res.writeHead(200, { 'content-type': type, 'cache-control': 'max-age=60, stale-if-error=86400' })
   createReadStream(file).pipe(res)
 }
 
