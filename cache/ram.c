@@ -1,3 +1,9 @@
+/*
+ * A shard is a chained hash table, two queues and a table of prints of keys that left the small
+ * queue (a newer one overwrites: losing one costs an object its head start, no more). What is
+ * replaced, removed or evicted is unreferenced outside the lock, because freeing megabytes takes
+ * long.
+ */
 #include "cache/ram.h"
 
 #include "base/arena.h"

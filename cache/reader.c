@@ -1,3 +1,8 @@
+/*
+ * Two threads with a reader slot of the store each. They look into RAM first (the question may have
+ * been answered while it waited), and put what they find into RAM only if nothing near its key has
+ * changed since they looked at the disk.
+ */
 #include "cache/reader.h"
 
 #include "base/arena.h"

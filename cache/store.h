@@ -99,9 +99,9 @@ int store_evict(struct store *store, uint64_t incoming, size_t max, wall_time no
 /* Full although below the target: the target sinks by 2 % and that much is evicted in small
  * transactions. Not inside one. */
 int store_make_room(struct store *store, wall_time now);
-/* Removes records without variants that have expired, a few hundred per call; all such records
- * while they take too much room. */
-int store_sweep_vary(struct store *store, wall_time now);
+/* Removes records without variants that have expired, among the next thousand; *is_crowded: records
+ * take too much room, and all without variants went. */
+int store_sweep_vary(struct store *store, wall_time now, bool *is_crowded);
 /* Frees the reader slots of processes that died. */
 void store_check_readers(struct store *store);
 

@@ -92,6 +92,11 @@ uint64_t index_row_checksum(slice row);
 /* Copies the row's bytes; STORE_NOT_FOUND. In `txn`; NULL record for a damaged row. */
 int vary_get(struct store *store, MDB_txn *txn, const struct key *url_key,
              struct vary_record **record, wall_time *touched);
+/* Writes bytes `from` to `from + len` of a body; `from` is a multiple of the chunk size. */
+int body_put(struct store *store, uint64_t sequence, enum coding coding, slice body, size_t from,
+             size_t len);
+int pending_check(struct store *store, uint64_t sequence); /* STORE_NOT_FOUND: cleared away */
+int pending_end(struct store *store, uint64_t sequence);
 /* Removes all chunks of a body. */
 int body_delete(struct store *store, uint64_t sequence);
 /* Removes an object's row, its bodies and its place in `order`; not its mention in `vary`. */

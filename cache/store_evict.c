@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 enum {
-    SWEEP_ROWS = 256,
+    SWEEP_ROWS = 1024,
     VARY_SHARE = 10,     /* Vary records may take a tenth of the target */
     ROOM_OBJECTS = 64,   /* per transaction of store_make_room() */
     ROOM_ROUNDS = 10000, /* its end in any case */
@@ -197,9 +197,8 @@ static bool vary_may_go(slice row, const struct key *key, bool is_crowded, wall_
     return may;
 }
 
-static int sweep(struct store *store, MDB_cursor *cursor, wall_time now)
+static int sweep(struct store *store, MDB_cursor *cursor, bool is_crowded, wall_time now)
 {
-    bool is_crowded = vary_is_crowded(store);
     MDB_val at = {sizeof(store->sweep_at.bytes), store->sweep_at.bytes}, value;
     int rc = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE);
     for (int i = 0; !rc && i < SWEEP_ROWS; i++) {
@@ -218,7 +217,7 @@ static int sweep(struct store *store, MDB_cursor *cursor, wall_time now)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int store_sweep_vary(struct store *store, wall_time now)
+int store_sweep_vary(struct store *store, wall_time now, bool *is_crowded)
 {
     MDB_cursor *cursor;
     int rc = store_begin(store);
@@ -226,7 +225,8 @@ int store_sweep_vary(struct store *store, wall_time now)
         return rc;
     rc = mdb_cursor_open(store->txn, store->vary, &cursor);
     if (!rc) {
-        rc = sweep(store, cursor, now);
+        *is_crowded = vary_is_crowded(store);
+        rc = sweep(store, cursor, *is_crowded, now);
         mdb_cursor_close(cursor);
     }
     if (!rc)

@@ -1,3 +1,8 @@
+/*
+ * Sharded by URL. An entry owns one reference to its record; changing a record means putting
+ * another in its place under the shard's lock, together with what that means for the RAM tier. The
+ * changes that wait for the disk are a list per shard, so no lock is common to all.
+ */
 #include "cache/vary_table.h"
 
 #include "base/arena.h"
@@ -362,7 +367,7 @@ enum vary_admission vary_table_admit(struct vary_table *table, struct object *ob
     enum vary_admission admission = admit(table, shard, object, has_replaced, replaced);
     if (admission == VARY_ADMITTED && into_ram)
         ram_put(table->ram, object);
-    else if (admission == VARY_ADMITTED)
+    else if (admission == VARY_ADMITTED || admission == VARY_DISK_ONLY)
         ram_remove(table->ram, &object->key); /* an older one */
     pthread_mutex_unlock(&shard->mtx);
     if (admission == VARY_CAPPED)
@@ -383,6 +388,15 @@ void vary_table_settle(struct vary_table *table, const struct object *object, bo
         !vary_record_lists(entry->record, &object->key))
         entry_list(table, shard, entry, object, NULL);
     pthread_mutex_unlock(&shard->mtx);
+}
+
+bool vary_table_is_current(struct vary_table *table, const struct object *object)
+{
+    struct shard *shard = shard_lock(table, &object->url_key);
+    struct entry *entry = *slot_of(shard, &object->url_key);
+    bool is_current = !entry || entry->is_part || is_under_union(entry->record, object);
+    pthread_mutex_unlock(&shard->mtx);
+    return is_current;
 }
 
 /* --- reader threads --- */
@@ -426,8 +440,9 @@ bool vary_table_learn_object(struct vary_table *table, struct object *object, bo
     struct shard *shard = shard_lock(table, &object->url_key);
     struct entry *entry = *slot_of(shard, &object->url_key);
     bool may = !entry || (!entry->is_part && is_under_union(entry->record, object));
-    if (may && into_ram)
-        ram_learn(table->ram, object, ram_changes_before);
+    bool is_in_ram = may && into_ram && ram_learn(table->ram, object, ram_changes_before);
+    if (is_in_ram && entry && !vary_record_lists(entry->record, &object->key))
+        entry_list(table, shard, entry, object, NULL); /* another process stored it */
     pthread_mutex_unlock(&shard->mtx);
     return may;
 }

@@ -40,6 +40,9 @@ enum vary_admission vary_table_admit(struct vary_table *table, struct object *ob
 void vary_table_settle(struct vary_table *table, const struct object *object, bool was_pinned,
                        bool is_stored);
 
+/* Is it still under its URL's union, as far as memory knows? */
+bool vary_table_is_current(struct vary_table *table, const struct object *object);
+
 /* --- reader threads --- */
 
 uint64_t vary_table_changes(struct vary_table *table, const struct key *url_key);

@@ -1,11 +1,18 @@
+/*
+ * Mailbox and life of the writer thread; what it does inside a transaction is in writer_batch.c.
+ * Jobs keep their order, because a removal and a new object of one key must not change places. When
+ * the disk fails, what waits is given up but for removals and Vary records, jobs are refused at the
+ * door, and the next try is made after `retry_ms`; the gauge falls only when a transaction with
+ * something in it has been committed.
+ */
 #include "cache/writer.h"
 
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "cache/writer_batch.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,32 +21,9 @@ enum {
     JOBS_MAX = 4096,
     REMOVALS_MAX = 16384, /* on top */
     REMOVING_SLOTS = 4096,
-    BATCH_JOBS = 64,     /* per transaction */
-    BATCH_CHANGES = 256, /* Vary records per transaction */
-    GATHER_JOBS = 16,    /* so many are worth a transaction at once */
+    GATHER_JOBS = 16, /* so many are worth a transaction at once */
     GATHER_MS = 5,
-    EVICT_PER_JOB = 256, /* objects looked at to make room for one */
-    EVICT_PER_BATCH = 64
-};
-
-enum job_kind { JOB_PUT, JOB_UPDATE, JOB_REMOVE };
-
-struct job {
-    struct list node;
-    enum job_kind kind;
-    struct object *object; /* NULL: JOB_REMOVE */
-    struct key key;        /* JOB_REMOVE; JOB_PUT: the variant that is replaced */
-    bool has_replaced, is_pinned;
-    uint64_t body_sequences[CODING_COUNT]; /* of bodies written in parts */
-    struct store_put put;                  /* of the last try */
-};
-
-struct batch {
-    struct job *jobs[BATCH_JOBS];
-    size_t job_count;
-    struct vary_change changes[BATCH_CHANGES];
-    struct vary_record *disk[BATCH_CHANGES]; /* what the store then had */
-    size_t change_count;
+    SWEEPS_PER_TICK = 64
 };
 
 struct writer {
@@ -62,24 +46,14 @@ struct writer {
     _Atomic uint64_t commits, dropped, last_commit_us;
 };
 
-static int64_t now_us(void)
+static int64_t now_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-static int64_t now_ms(void)
-{
-    return now_us() / 1000;
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* --- jobs --- */
-
-static size_t job_bytes(const struct job *job)
-{
-    return job->object ? object_bytes(job->object) : 0;
-}
 
 static atomic_uint *removing_slot(const struct writer *writer, const struct key *key)
 {
@@ -184,164 +158,15 @@ void writer_wake(struct writer *writer)
     pthread_mutex_unlock(&writer->mtx);
 }
 
-/* --- one transaction --- */
-
-static uint64_t incoming_bytes(const struct job *job)
-{
-    enum { ROOM_FOR_ROWS = 2048 };
-    uint64_t bytes = ROOM_FOR_ROWS + job->object->head->len;
-    for (size_t i = 0; i < CODING_COUNT; i++) {
-        const struct blob *body = job->object->bodies[i];
-        if (body && !job->body_sequences[i])
-            bytes += body->len + body->len / 256 + BODY_CHUNK_BYTES;
-    }
-    return bytes;
-}
-
-static int write_job(struct writer *writer, struct job *job, wall_time now)
-{
-    struct store *store = writer->config.store;
-    if (job->kind == JOB_REMOVE)
-        return store_remove(store, &job->key, now);
-    job->put = (struct store_put){
-        .object = job->object, .has_replaced = job->has_replaced, .replaced = job->key};
-    memcpy(job->put.body_sequences, job->body_sequences, sizeof(job->body_sequences));
-    int rc = store_evict(store, incoming_bytes(job), EVICT_PER_JOB, now);
-    if (rc)
-        return rc;
-    return job->kind == JOB_PUT ? store_put(store, &job->put, now) : store_update(store, &job->put);
-}
-
-static int write_all(struct writer *writer, struct batch *batch, wall_time now)
-{
-    struct store *store = writer->config.store;
-    int rc = store_evict(store, 0, EVICT_PER_BATCH, now);
-    for (size_t i = 0; !rc && i < batch->change_count; i++) {
-        struct vary_change *change = &batch->changes[i];
-        rc = store_write_vary(store, change->record, change->is_reset, now, &batch->disk[i]);
-    }
-    for (size_t i = 0; !rc && i < batch->job_count; i++)
-        rc = write_job(writer, batch->jobs[i], now);
-    return rc;
-}
-
-/* Results of a try that was aborted. */
-static void forget_results(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->change_count; i++)
-        vary_record_unref(&batch->disk[i]);
-    for (size_t i = 0; i < batch->job_count; i++)
-        vary_record_unref(&batch->jobs[i]->put.disk);
-}
-
-static int try_batch(struct writer *writer, struct batch *batch)
-{
-    struct store *store = writer->config.store;
-    int rc = store_begin(store);
-    if (rc)
-        return rc;
-    rc = write_all(writer, batch, clock_now().wall);
-    int64_t start = now_us();
-    if (rc)
-        store_abort(store);
-    else
-        rc = store_commit(store);
-    if (rc) {
-        forget_results(batch);
-        return rc;
-    }
-    atomic_store(&writer->last_commit_us, (uint64_t)(now_us() - start));
-    atomic_fetch_add(&writer->commits, 1);
-    return 0;
-}
-
-/* A full map is answered once by making room (architecture: abort, evict, retry, lower the target).
- */
-static int with_room(struct writer *writer, struct batch *batch)
-{
-    int rc = try_batch(writer, batch);
-    if (rc != STORE_FULL)
-        return rc;
-    rc = store_make_room(writer->config.store, clock_now().wall);
-    return rc ? rc : try_batch(writer, batch);
-}
-
-/* --- large bodies --- */
-
-static int try_part(struct writer *writer, uint64_t *sequence, enum coding coding, slice body,
-                    size_t from, size_t len)
-{
-    struct store *store = writer->config.store;
-    int rc = store_begin(store);
-    if (rc)
-        return rc;
-    rc = store_evict(store, len + len / 128, EVICT_PER_JOB, clock_now().wall);
-    if (!rc && !*sequence)
-        rc = store_body_begin(store, sequence);
-    if (!rc)
-        rc = store_body_part(store, *sequence, coding, body, from, len);
-    if (!rc)
-        return store_commit(store);
-    store_abort(store);
-    return rc;
-}
-
-static int write_part(struct writer *writer, uint64_t *sequence, enum coding coding, slice body,
-                      size_t from, size_t len)
-{
-    uint64_t before = *sequence;
-    int rc = try_part(writer, sequence, coding, body, from, len);
-    if (rc)
-        *sequence = before; /* a sequence that was begun went with the transaction */
-    if (rc != STORE_FULL)
-        return rc;
-    rc = store_make_room(writer->config.store, clock_now().wall);
-    if (!rc)
-        rc = try_part(writer, sequence, coding, body, from, len);
-    if (rc)
-        *sequence = before;
-    return rc;
-}
-
-static int write_parts(struct writer *writer, struct job *job, enum coding coding)
-{
-    const struct blob *blob = job->object->bodies[coding];
-    slice body = slice_of(blob->bytes, blob->len);
-    size_t part = store_batch_bytes(writer->config.store) / BODY_CHUNK_BYTES * BODY_CHUNK_BYTES;
-    int rc = 0;
-    for (size_t at = 0; !rc && at < body.len; at += part) {
-        size_t len = body.len - at < part ? body.len - at : part;
-        rc = write_part(writer, &job->body_sequences[coding], coding, body, at, len);
-    }
-    return rc;
-}
-
-static bool is_large(struct writer *writer, const struct job *job)
-{
-    return job->object && incoming_bytes(job) > store_batch_bytes(writer->config.store);
-}
-
-/* An update's original body is on the disk already, or the update is not written. */
-static int write_large(struct writer *writer, struct job *job)
-{
-    int rc = 0;
-    for (enum coding i = 0; !rc && i < CODING_COUNT; i++) {
-        if (job->object->bodies[i] && !(job->kind == JOB_UPDATE && i == job->object->coding))
-            rc = write_parts(writer, job, i);
-    }
-    return rc;
-}
-
-/* What was not taken over by an index row. Should this fail, the next start does it. */
-static void drop_parts(struct writer *writer, const uint64_t sequences[CODING_COUNT])
-{
-    for (size_t i = 0; i < CODING_COUNT; i++) {
-        if (sequences[i])
-            (void)store_body_drop(writer->config.store, sequences[i]);
-    }
-}
-
 /* --- batches --- */
+
+/* What was asked for before it had a place in the store keeps that. */
+static void note_sequence(struct writer *writer, struct object *object, uint64_t sequence)
+{
+    atomic_store(&object->sequence, sequence);
+    if (atomic_load(&object->hits))
+        store_note_hit(writer->config.store, sequence);
+}
 
 static void finish_job(struct writer *writer, struct job *job)
 {
@@ -349,11 +174,12 @@ static void finish_job(struct writer *writer, struct job *job)
     bool is_stored = job->put.outcome == STORE_WRITTEN;
     if (job->kind != JOB_REMOVE) {
         if (is_stored)
-            atomic_store(&job->object->sequence, job->put.sequence);
-        drop_parts(writer, job->put.body_sequences);
+            note_sequence(writer, job->object, job->put.sequence);
+        batch_drop_parts(writer->config.store,
+                         is_stored ? job->put.body_sequences : job->body_sequences);
     }
     if (job->kind == JOB_PUT) {
-        if (job->put.outcome == STORE_OUTGROWN)
+        if (job->put.outcome == STORE_OUTGROWN && job->put.disk)
             vary_table_widen(vary, &job->object->url_key, &job->put.disk->names);
         if (job->put.outcome == STORE_GONE)
             vary_table_rewrite(vary, &job->object->url_key);
@@ -368,7 +194,7 @@ static void finish_job(struct writer *writer, struct job *job)
 /* Removals are not given up: they go back to where they came from. */
 static void job_give_up(struct writer *writer, struct job *job)
 {
-    drop_parts(writer, job->body_sequences);
+    batch_drop_parts(writer->config.store, job->body_sequences);
     pthread_mutex_lock(&writer->mtx);
     bool is_kept = job->kind == JOB_REMOVE && !writer->is_stopping;
     if (is_kept) {
@@ -410,12 +236,15 @@ static bool write_batch(struct writer *writer, struct batch *batch)
 {
     if (batch->job_count == 0 && batch->change_count == 0)
         return true;
-    int rc = with_room(writer, batch);
+    uint64_t commit_us;
+    int rc = batch_write(writer->config.store, writer->config.vary, batch, &commit_us);
     if (rc) {
         give_up(writer, batch);
         note_failure(writer, rc);
         return false;
     }
+    atomic_store(&writer->last_commit_us, commit_us);
+    atomic_fetch_add(&writer->commits, 1);
     for (size_t i = 0; i < batch->change_count; i++) {
         vary_table_written(writer->config.vary, &batch->changes[i], batch->disk[i]);
         vary_record_unref(&batch->disk[i]);
@@ -484,8 +313,8 @@ static void work(struct writer *writer)
         give_up(writer, batch);
         return;
     }
-    if (batch->job_count == 1 && is_large(writer, batch->jobs[0]))
-        rc = write_large(writer, batch->jobs[0]);
+    if (batch->job_count == 1)
+        rc = batch_write_large(writer->config.store, batch->jobs[0]);
     if (rc == STORE_NOT_FOUND) { /* a starting process took it for the leftover of a crash */
         job_drop(writer, batch->jobs[0]);
         batch->job_count = 0;
@@ -587,7 +416,10 @@ static void work_off(struct writer *writer)
 static void tick(struct writer *writer)
 {
     store_check_readers(writer->config.store);
-    int rc = store_sweep_vary(writer->config.store, clock_now().wall);
+    bool is_crowded = true;
+    int rc = 0;
+    for (int i = 0; !rc && is_crowded && i < SWEEPS_PER_TICK; i++)
+        rc = store_sweep_vary(writer->config.store, clock_now().wall, &is_crowded);
     if (rc == STORE_FULL)
         rc = store_make_room(writer->config.store, clock_now().wall);
     if (rc)

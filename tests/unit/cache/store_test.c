@@ -218,16 +218,44 @@ static void test_2_5_records_without_variants_expire_after_seven_days(void **sta
     const struct field_names a = names_of("a", NULL);
     struct recipe r = {.url = 2, .names = &a};
     const int64_t week = (int64_t)7 * 24 * 3600 * 1000;
+    bool is_crowded;
     grow(store, 1, &a, false, true);
     grow(store, 2, &a, false, true);
     assert_int_equal(put(store, &r), STORE_WRITTEN);
-    assert_int_equal(store_sweep_vary(store, (wall_time){now.ms + week}), 0);
+    assert_int_equal(store_sweep_vary(store, (wall_time){now.ms + week}, &is_crowded), 0);
     struct vary_record *record = record_of(store, 1);
     assert_non_null(record);
     vary_record_unref(&record);
-    assert_int_equal(store_sweep_vary(store, (wall_time){now.ms + week + 1}), 0);
+    assert_int_equal(store_sweep_vary(store, (wall_time){now.ms + week + 1}, &is_crowded), 0);
     assert_null(record_of(store, 1));
     assert_int_equal(variants_of(store, 2), 1); /* has one: stays */
+    assert_int_equal(store_close(store), 0);
+    remove_directory(path);
+}
+
+static void test_records_without_variants_may_take_a_tenth_of_the_store(void **state)
+{
+    (void)state;
+    enum { RECORDS = 40000 };
+    const char *path = temp_directory();
+    struct store *store = open_sized(path, 16 << 20, 8);
+    const struct field_names names = names_of("accept-language", "x-a-name-that-takes-room");
+    struct vary_record *disk;
+    assert_int_equal(store_begin(store), 0);
+    for (unsigned url = 0; url < RECORDS; url++) {
+        struct key key = url_key_of(url);
+        struct vary_record *record = vary_record_new(&key, &names, true, NULL, 0);
+        assert_int_equal(store_write_vary(store, record, false, now, &disk), 0);
+        vary_record_unref(&record);
+        vary_record_unref(&disk);
+    }
+    assert_int_equal(store_commit(store), 0);
+    bool is_crowded = true;
+    unsigned rounds = 0;
+    for (; is_crowded && rounds < 100; rounds++)
+        assert_int_equal(store_sweep_vary(store, now, &is_crowded), 0);
+    assert_true(rounds > 1 && !is_crowded);
+    assert_true(store_stats(store).bytes < (16 << 20) / 8);
     assert_int_equal(store_close(store), 0);
     remove_directory(path);
 }
@@ -649,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_2_5_growing_on_the_disk_drops_the_variants_of_the_smaller_union),
         cmocka_unit_test(test_2_5_a_replaced_variant_leaves_and_the_cap_holds),
         cmocka_unit_test(test_2_5_records_without_variants_expire_after_seven_days),
+        cmocka_unit_test(test_records_without_variants_may_take_a_tenth_of_the_store),
         cmocka_unit_test(test_4_7_an_update_adds_a_coding_and_keeps_the_body),
         cmocka_unit_test(test_8_churn_keeps_the_newest_within_the_size),
         cmocka_unit_test(test_8_an_object_that_is_asked_for_is_reinserted_twice),
