@@ -53,6 +53,10 @@ struct vary_record {
 
 struct vary_record *vary_record_ref(struct vary_record *record);
 void vary_record_unref(struct vary_record **record);
+/* A cold record whose fills send `names` from the start (semantics 2.3); they are copied. */
+struct vary_record *vary_record_with_names(const struct vary_record *cold,
+                                           const struct field_names *names);
+
 /*
  * May this variant be stored? False is certain, so a miss on a known URL needs no disk. True is
  * not: the object may have been evicted.

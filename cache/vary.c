@@ -200,3 +200,8 @@ struct vary_record *vary_row_decode(const struct key *url_key, slice row, wall_t
     *touched = (wall_time){head.touched};
     return record;
 }
+
+struct vary_record *vary_record_with_names(const struct vary_record *cold, const struct field_names *names)
+{
+    return vary_record_new(&cold->url_key, names, false, NULL, 0);
+}

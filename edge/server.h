@@ -4,6 +4,7 @@
 
 #include "cache/cache.h"
 #include "cache/flight.h"
+#include "cache/learned.h"
 #include "cache/marks.h"
 #include "edge/http/front.h"
 #include "edge/loop.h"
@@ -26,7 +27,8 @@ struct server {
     struct purge_table *purges;
     struct cache *cache;
     struct flights *flights;
-    struct marks *marks; /* keys that are not storable for now (semantics 3.1) */
+    struct marks *marks;     /* keys that are not storable for now (semantics 3.1) */
+    struct learned *learned; /* what routes learned from Vary (semantics 2.3) */
     struct marks
         *invalidations; /* URLs that were marked stale within the last 10 s (semantics 6.1) */
     struct origins *origins;

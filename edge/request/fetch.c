@@ -369,12 +369,30 @@ static bool learns(const struct fetch *fetch)
     return false;
 }
 
+/* Tells the route what a cold URL learned, once per URL. */
+static void note_learned(struct fetch *fetch)
+{
+    const struct route *route = fetch->decision.route;
+    struct field_names learned = {.count = 0}, none = {.count = 0};
+    if (fetch->record->is_known || route == &fetch->server->policy->route_pass)
+        return;
+    for (size_t i = 0; i < fetch->verdict.vary.count; i++)
+        if (forward_learns(fetch->server->policy, &fetch->request, &fetch->decision, &none,
+                           fetch->verdict.vary.at[i]))
+            (void)field_names_add(&learned, fetch->verdict.vary.at[i]);
+    learned_note(fetch->server->learned, route->index, &learned);
+}
+
 static bool grow_union(struct fetch *fetch)
 {
     struct key url_key = key_of(fetch->decision.url_text);
     struct vary_record *grown = NULL;
-    if (fetch->verdict.vary_overflows ||
-        !cache_grow_vary(fetch->server->cache, &url_key, &fetch->verdict.vary, &grown))
+    struct field_names *names = &fetch->verdict.vary;
+    bool fits = !fetch->verdict.vary_overflows;
+    for (size_t i = 0; i < fetch->record->names.count;
+         i++) /* what was sent from the start enters too */
+        fits = fits && field_names_add(names, fetch->record->names.at[i]);
+    if (!fits || !cache_grow_vary(fetch->server->cache, &url_key, names, &grown))
         return false;
     vary_record_unref(&fetch->record);
     fetch->record = grown;
@@ -464,6 +482,8 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
 {
     rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
                    response, fetch->times, random_seed(fetch), &fetch->verdict);
+    if (fetch->decision.is_sealed && fetch->verdict.may_store)
+        note_learned(fetch);
     if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch)) {
         if (fetch->repeats++ == 0 && grow_union(fetch)) {
             metrics_note_learned(fetch->server->metrics, &fetch->request, &fetch->decision,

@@ -82,12 +82,30 @@ void lookup_read_delivered(struct exchange *ex)
     }
 }
 
+/* A cold URL of a route that keeps learning the same fields sends them from the start
+ * (semantics 2.3). */
+static void start_with_learned(struct exchange *ex)
+{
+    const struct route *route = ex->decision.route;
+    if (ex->record->is_known || ex->record->names.count || !ex->decision.is_sealed ||
+        route == &ex->server->policy->route_pass)
+        return;
+    struct field_names names;
+    learned_names(ex->server->learned, route->index, &names);
+    if (names.count == 0)
+        return;
+    struct vary_record *with_names = vary_record_with_names(ex->record, &names);
+    vary_record_unref(&ex->record);
+    ex->record = with_names;
+}
+
 /* The URL's union, and with it the key. */
 static enum progress find_key(struct exchange *ex)
 {
     struct server *server = ex->server;
     if (!ex->record && cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
         return ask_disk(ex, READ_VARY, &ex->url_key);
+    start_with_learned(ex);
     bool wants_identity = duration_is_given(ex->decision.route->ttl.value) || ex->record->is_known;
     forward_fill(server->policy, ex->request, &ex->decision, &ex->record->names, wants_identity,
                  &ex->forward);
