@@ -101,7 +101,7 @@ enum purge_state object_purge_state(const struct purge_table *purges, const stru
  * reader thread or, without a store, by cache_read_start() itself: it should only post.
  */
 struct cache_read {
-    enum { READ_VARY, READ_OBJECT } kind;
+    enum cache_read_kind { READ_VARY, READ_OBJECT } kind;
     struct key key;
     slice key_text; /* READ_OBJECT: compared */
     void (*done)(struct cache_read *read);

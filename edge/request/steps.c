@@ -62,7 +62,7 @@ static void read_is_done(struct cache_read *read)
     loop_post(ex->loop, &ex->read_done);
 }
 
-static enum progress ask_disk(struct exchange *ex, int kind, const struct key *key)
+static enum progress ask_disk(struct exchange *ex, enum cache_read_kind kind, const struct key *key)
 {
     ex->read = (struct cache_read){.kind = kind, .key = *key, .done = read_is_done, .owner = ex};
     ex->read.key_text = ex->forward.key_text;
