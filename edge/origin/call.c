@@ -1,9 +1,8 @@
 /*
- * A call's way to its worker: ask the pool → connect or take an idle connection → send → wait. What
- * comes back is call_answer.c's.
+ * A call as its owner has it: made, left, freed.
  *
- * Two lives are tied together here and end apart: that of the owner, who wants an answer, and that
- * of the request on the worker, which holds a slot until its last byte was read
+ * Two lives are tied together in a call and end apart: that of the owner, who wants an answer, and
+ * that of the request on the worker, which holds a slot until its last byte was read
  * (semantics 3.4, 7.1). A call that was told of a time-out, or abandoned, lives on without an owner
  * for as long as that takes.
  *
@@ -15,126 +14,9 @@
 #include "base/must.h"
 #include "edge/origin/request_writer.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-static const duration POLL_EVERY = {20};
 static const slice PROBE_REQUEST = {"?\r\n\r\n", 5}; /* not HTTP: the app behind is not asked */
-
-static mono_time now_of(const struct call *call)
-{
-    return loop_now(call->home->loop).mono;
-}
-
-/* --- timers --- */
-
-/* Bytes only note the time: a timer is not moved for each packet, it looks when it fires. */
-void call_start_timer(struct call *call, duration limit)
-{
-    call->limit = limit;
-    call->progress = now_of(call);
-    loop_timer_set(call->home->loop, &call->timer, limit);
-}
-
-static void state_timed_out(struct call *call)
-{
-    switch (call->state) {
-    case STATE_CONNECTING:
-        call_lost(call, CALL_CONNECT_TIMEOUT, SLICE_NONE, true);
-        break;
-    case STATE_SENDING:
-        call_lost(call, CALL_FIRST_BYTE_TIMEOUT, SLICE("the request is not taken"), false);
-        break;
-    case STATE_WAITING:
-        call_fail(call, CALL_FIRST_BYTE_TIMEOUT, SLICE_NONE);
-        call_linger(call);
-        break;
-    case STATE_BODY:
-        call_fail(call, CALL_BETWEEN_BYTES_TIMEOUT, SLICE_NONE);
-        call_linger(call);
-        break;
-    default:
-        break;
-    }
-}
-
-static void fire_state_timer(struct loop_timer *timer)
-{
-    struct call *call = container_of(timer, struct call, timer);
-    int64_t passed = mono_since(now_of(call), call->progress).ms;
-    if (passed < call->limit.ms) {
-        loop_timer_set(call->home->loop, timer, (duration){call->limit.ms - passed});
-        return;
-    }
-    call->depth++;
-    state_timed_out(call);
-    call->depth--;
-    call_free_if_done(call);
-}
-
-static void fire_total_timer(struct loop_timer *timer)
-{
-    struct call *call = container_of(timer, struct call, total);
-    call->depth++;
-    if (call->state == STATE_CONNECTING) {
-        call_lost(call, CALL_CONNECT_TIMEOUT, SLICE_NONE, true);
-    } else {
-        pool_mark_stuck(&call->permit);
-        call_fail(call, CALL_STUCK, SLICE_NONE);
-        call_linger(call);
-    }
-    call->depth--;
-    call_free_if_done(call);
-}
-
-/* --- ends --- */
-
-static void count_failure(struct worker *worker, enum call_failure failure)
-{
-    atomic_fetch_add(&worker->counters.failures[failure], 1);
-}
-
-static void tell_failure(struct call *call)
-{
-    call->has_verdict = false;
-    if (call->is_over)
-        return;
-    call->is_over = true;
-    call->events->fail(call, call->owner, call->failure, call->detail);
-}
-
-void call_fail(struct call *call, enum call_failure failure, slice detail)
-{
-    if (call->is_over || call->has_verdict)
-        return;
-    if (call->permit.worker)
-        count_failure(call->permit.worker, failure);
-    call->failure = failure;
-    detail = slice_until(detail, DETAIL_BYTES);
-    if (detail.len > 0)
-        memcpy(call->detail_text, detail.ptr, detail.len);
-    call->detail = slice_of(call->detail_text, detail.len);
-    call->has_verdict = true;
-    if (call->is_starting)
-        loop_post(call->home->loop, &call->message);
-    else
-        tell_failure(call);
-}
-
-void call_let_go(struct call *call)
-{
-    loop_timer_stop(call->home->loop, &call->timer);
-    loop_timer_stop(call->home->loop, &call->total);
-    if (call->connection)
-        connection_close(call->connection);
-    call->connection = NULL;
-    if (call->permit.kind == PERMIT_PROBE)
-        pool_end_probe(&call->permit, call->state == STATE_BODY, now_of(call));
-    else
-        pool_return(&call->permit, now_of(call));
-    call->state = STATE_OFF;
-}
 
 static void free_now(struct call *call)
 {
@@ -154,250 +36,15 @@ void call_free_if_done(struct call *call)
         free_now(call);
 }
 
-/* --- sending --- */
-
-static void send_rest(struct call *call);
-
-static void request_sent(struct call *call)
-{
-    call->is_fully_sent = !call->is_write_broken;
-    call->timing.sent = loop_now(call->home->loop);
-    if (call->state != STATE_SENDING)
-        return; /* the answer has begun before the request ended */
-    call->state = STATE_WAITING;
-    call_start_timer(call, call->pool->config->first_byte);
-}
-
-/* A write that failed says nothing yet: the worker may have answered before it stopped reading. */
-static void on_written(h2o_socket_t *socket, const char *error)
-{
-    struct connection *connection = socket->data;
-    struct call *call = connection->call;
-    if (!call)
-        return;
-    if (call->state == STATE_SENDING)
-        call->progress = now_of(call);
-    call->is_write_broken |= error != NULL;
-    if (error || call->body_sent == call->body.len)
-        request_sent(call);
-    else
-        send_rest(call);
-}
-
-static void send_rest(struct call *call)
-{
-    slice piece = slice_until(slice_from(call->body, call->body_sent), WRITE_PIECE_BYTES);
-    if (!call->piece)
-        call->piece = mem_alloc(WRITE_PIECE_BYTES);
-    memcpy(call->piece, piece.ptr, piece.len); /* the owner may leave while it is written */
-    call->body_sent += piece.len;
-    h2o_iovec_t buffer = h2o_iovec_init(call->piece, piece.len);
-    h2o_socket_write(call->connection->socket, &buffer, 1, on_written);
-}
-
-static void send_request(struct call *call)
-{
-    call->state = STATE_SENDING;
-    call->is_fully_sent = call->is_write_broken = false;
-    call->body_sent = 0;
-    call_start_timer(call, call->pool->config->between_bytes);
-    connection_read_on(call->connection);
-    size_t split = call->is_host_open ? call->host_at : 0;
-    slice host = call->is_host_open ? call->permit.worker->host_header : SLICE_NONE;
-    h2o_iovec_t buffers[] = {h2o_iovec_init(call->request, split),
-                             h2o_iovec_init(host.ptr, host.len),
-                             h2o_iovec_init(call->request + split, call->request_bytes - split)};
-    h2o_socket_write(call->connection->socket, split ? buffers : buffers + 2, split ? 3 : 1,
-                     on_written);
-}
-
-/* --- connecting --- */
-
-static void connect_anew(struct call *call)
-{
-    struct worker *worker = call->permit.worker;
-    call->state = STATE_CONNECTING;
-    call->connection = connection_open(call->home, worker, call);
-    if (!call->connection) {
-        call_lost(call, CALL_REFUSED, slice_of_string(strerrordesc_np(errno)), true);
-        return;
-    }
-    atomic_fetch_add(&worker->counters.connects, 1);
-    call_start_timer(call, call->pool->config->connect);
-}
-
-void call_connected(struct call *call, enum call_failure failure, const char *error)
-{
-    call->depth++;
-    if (error)
-        call_lost(call, failure, slice_of_string(error), true);
-    else
-        send_request(call);
-    call->depth--;
-    call_free_if_done(call);
-}
-
-/* A permit was granted. */
-static void go(struct call *call)
-{
-    struct worker *worker = call->permit.worker;
-    call->worker_name = worker->name;
-    atomic_fetch_add(&worker->counters.requests, 1);
-    if (call->permit.kind == PERMIT_SLOT)
-        loop_timer_set(call->home->loop, &call->total, call->total_left);
-    call->connection = connection_take_idle(call->home, worker, !call->is_idempotent, call);
-    if (!call->connection) {
-        connect_anew(call);
-        return;
-    }
-    atomic_fetch_add(&worker->counters.reused, 1);
-    send_request(call);
-}
-
-/* --- asking for a worker --- */
-
-static void fire_poll(struct loop_timer *timer)
-{
-    struct home *home = container_of(timer, struct home, poll);
-    for (size_t i = 0; i < home->origins->policy->origin_count; i++)
-        pool_poll(home->origins->pools[i], loop_now(home->loop).mono);
-    if (home->waiting > 0)
-        loop_timer_set(home->loop, timer, POLL_EVERY);
-}
-
-static void start_waiting(struct call *call)
-{
-    struct home *home = call->home;
-    home->waiting++;
-    home->poll.fire = fire_poll;
-    if (home->poll.position == 0)
-        loop_timer_set(home->loop, &home->poll, POLL_EVERY);
-}
-
-/* `at_front` on a second try: then what it failed with before says more than "all down". */
-static void ask(struct call *call, bool at_front, enum call_failure failure, slice detail)
-{
-    call->state = STATE_ASKING;
-    switch (pool_ask(call->pool, &call->waiter, at_front, now_of(call))) {
-    case POOL_GRANTED:
-        call->permit = call->waiter.permit;
-        go(call);
-        break;
-    case POOL_QUEUED:
-        start_waiting(call);
-        break;
-    case POOL_ALL_DOWN:
-        call->state = STATE_OFF;
-        call_fail(call, failure, detail);
-        break;
-    case POOL_FULL:
-        call->state = STATE_OFF;
-        call_fail(call, CALL_LIMIT, SLICE("queue"));
-        break;
-    }
-}
-
-static void take_grant(struct call *call)
-{
-    call->home->waiting--;
-    if (call->waiter.state == WAITER_ALL_DOWN) {
-        call->state = STATE_OFF;
-        call_fail(call, CALL_ALL_DOWN, SLICE_NONE);
-        return;
-    }
-    call->permit = call->waiter.permit;
-    if (call->is_over)
-        call_let_go(call); /* abandoned while the message was on its way */
-    else
-        go(call);
-}
-
-/* From the pool: the wait is over. From call_fail(): call_new() has returned. */
-static void on_message(struct loop_message *message)
-{
-    struct call *call = container_of(message, struct call, message);
-    call->depth++;
-    if (call->state == STATE_ASKING)
-        take_grant(call);
-    if (call->has_verdict)
-        tell_failure(call);
-    call->depth--;
-    call_free_if_done(call);
-}
-
-/* --- what to do when a connection fails --- */
-
-/* A connection that was idle and closes before it says a word was closed by then (frameworks.md
- * 18): asked again at once, on a new one. */
-static bool was_stale(struct call *call, bool is_untouched)
-{
-    if (is_untouched || !call->connection || !call->connection->is_reused || call->was_stale)
-        return false;
-    return !call->is_over && !call->parser.has_bytes &&
-           (call->is_idempotent || !call->is_fully_sent);
-}
-
-static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_untouched)
-{
-    if (call->is_over || call->is_probe)
-        return false;
-    if (is_untouched)
-        return true; /* nothing was sent: not a retry of the request */
-    if (failure != CALL_CLOSED || !call->is_retryable || call->parser.has_bytes ||
-        call->retries_left == 0 || !pool_may_retry(call->pool, now_of(call)))
-        return false;
-    call->retries_left--;
-    atomic_fetch_add(&call->permit.worker->counters.retries, 1);
-    return true;
-}
-
-static void go_elsewhere(struct call *call, enum call_failure failure, slice detail)
-{
-    struct worker *worker = call->permit.worker;
-    char text[DETAIL_BYTES]; /* `detail` may be a view of what is given back here */
-    detail = slice_until(detail, sizeof(text));
-    if (detail.len > 0)
-        memcpy(text, detail.ptr, detail.len);
-    count_failure(worker, failure);
-    call->waiter.tried[worker->index / 64] |= UINT64_C(1) << worker->index % 64;
-    call_let_go(call);
-    ask(call, true, failure, slice_of(text, detail.len));
-}
-
-void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
-{
-    struct worker *worker = call->permit.worker;
-    if (was_stale(call, is_untouched)) {
-        call->was_stale = true;
-        connection_close(call->connection);
-        connect_anew(call);
-        return;
-    }
-    if (is_untouched) {
-        slice why = detail.len > 0 ? detail : call_failure_name(failure);
-        pool_worker_failed(worker, why, now_of(call));
-    }
-    if (may_go_elsewhere(call, failure, is_untouched)) {
-        go_elsewhere(call, failure, detail);
-        return;
-    }
-    if (!call->is_over)
-        count_failure(worker, failure);
-    call_let_go(call); /* first: what the owner does next may need the slot */
-    call_fail(call, failure, detail);
-}
-
-/* --- the owner's side --- */
-
 static struct call *call_make(struct home *home, struct pool *pool)
 {
     struct call *call = mem_alloc(sizeof(*call));
     call->home = home;
     call->pool = pool;
-    call->timer.fire = fire_state_timer;
-    call->total.fire = fire_total_timer;
+    call->timer.fire = call_state_timed;
+    call->total.fire = call_total_timed;
     call->total_left = pool->config->slot_max;
-    call->message.deliver = on_message;
+    call->message.deliver = call_message_came;
     call->waiter.loop = home->loop;
     call->waiter.message = &call->message;
     call->timing.asked = loop_now(home->loop);
@@ -434,7 +81,7 @@ struct call *call_new(struct origins *origins, struct loop *loop,
     take_request(call, request);
     response_parser_init(&call->parser, call->answers_head, call->may_switch);
     call->is_starting = true;
-    ask(call, false, CALL_ALL_DOWN, SLICE_NONE);
+    call_ask(call, false, CALL_ALL_DOWN, SLICE_NONE);
     call->is_starting = false;
     return call;
 }
@@ -449,7 +96,7 @@ void call_probe(struct home *home, struct pool *pool, const struct permit *permi
     response_parser_init(&call->parser, false, false);
     call->permit = *permit;
     atomic_fetch_add(&permit->worker->counters.probes, 1);
-    connect_anew(call);
+    call_connect(call);
     call_free_if_done(call);
 }
 

@@ -1,5 +1,6 @@
 /*
- * The inside of a call; see call.c. Everything on the loop's thread, but for the waiter (pool.h).
+ * The inside of a call: call.c, call_way.c, call_answer.c. Everything on the loop's thread, but for
+ * the waiter (pool.h).
  */
 #pragma once
 
@@ -74,14 +75,24 @@ struct call {
 };
 
 /* call.c */
+/* Frees it when the owner has left it and nothing is to come: at the end of each callback. */
+void call_free_if_done(struct call *call);
+/* call_way.c */
+/* Asks the pool. `at_front` on a second try: then what it failed with before (`failure`, `detail`)
+ * says more than "all down". */
+void call_ask(struct call *call, bool at_front, enum call_failure failure, slice detail);
+/* Opens a new connection to the worker of its permit. */
+void call_connect(struct call *call);
 void call_fail(struct call *call, enum call_failure failure, slice detail);
 /* The connection is of no use: closes it, then tries elsewhere or fails. `is_untouched`: the worker
  * has not seen the request. */
 void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched);
 /* Nothing more to do with the worker: gives back what is held. */
 void call_let_go(struct call *call);
-void call_free_if_done(struct call *call);
 void call_start_timer(struct call *call, duration limit);
+void call_state_timed(struct loop_timer *timer);
+void call_total_timed(struct loop_timer *timer);
+void call_message_came(struct loop_message *message);
 /* call_answer.c */
 bool call_has_reader(const struct call *call);
 /* The owner is gone, or was told of a failure: what still comes is read for the slot's sake, or not

@@ -296,36 +296,10 @@ void pool_end_probe(struct permit *permit, bool is_answered, mono_time now)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* --- retries (semantics 7.7) --- */
-
-static bool take_retry(struct retry_budget *budget, mono_time now)
-{
-    unsigned renders = 0, retries = 0;
-    for (size_t i = 0; i < 10; i++) {
-        bool is_recent = now.ms / 1000 - budget->second[i] < 10;
-        renders += is_recent ? budget->renders[i] : 0;
-        retries += is_recent ? budget->retries[i] : 0;
-    }
-    if (retries >= 3 && retries >= renders / 10)
-        return false;
-    budget->retries[now.ms / 1000 % 10]++;
-    return true;
-}
-
-static void note_second(struct retry_budget *budget, mono_time now)
-{
-    size_t i = (size_t)(now.ms / 1000 % 10);
-    if (budget->second[i] == now.ms / 1000)
-        return;
-    budget->second[i] = now.ms / 1000;
-    budget->renders[i] = budget->retries[i] = 0;
-}
-
 bool pool_may_retry(struct pool *pool, mono_time now)
 {
     pthread_mutex_lock(&pool->lock);
-    note_second(&pool->budget, now);
-    bool may_retry = take_retry(&pool->budget, now);
+    bool may_retry = retry_budget_take(&pool->budget, now);
     pthread_mutex_unlock(&pool->lock);
     return may_retry;
 }
@@ -395,8 +369,7 @@ void pool_worker_answered(struct worker *worker, mono_time now)
 {
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
-    note_second(&pool->budget, now);
-    pool->budget.renders[now.ms / 1000 % 10]++;
+    retry_budget_note_render(&pool->budget, now);
     if (worker->state == WORKER_DOWN) {
         log_info("worker is up", {"worker", worker->name});
         move_worker(worker, WORKER_LIVE, now);

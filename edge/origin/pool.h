@@ -6,6 +6,7 @@
 #pragma once
 
 #include "edge/origin/origin.h"
+#include "edge/origin/retry_budget.h"
 #include "edge/origin/slots.h"
 
 #include <openssl/ssl.h>
@@ -71,11 +72,6 @@ struct waiter {
 struct build {
     slice value;
     mono_time last_seen;
-};
-
-struct retry_budget { /* semantics 7.7: 10 % of the last 10 s' renders, at least 3 */
-    int64_t second[10];
-    unsigned renders[10], retries[10];
 };
 
 struct pool {
