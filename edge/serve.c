@@ -17,7 +17,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ERROR_BYTES = 2048, HOUSE_INTERVAL_MS = 1000, DRAIN_INTERVAL_MS = 20 };
+enum {
+    ERROR_BYTES = 2048,
+    HOUSE_INTERVAL_MS = 1000,
+    DRAIN_INTERVAL_MS = 20,
+    FORGET_INTERVAL_MS = 600000
+};
 
 struct drain_order {
     struct loop_message message;
@@ -33,8 +38,9 @@ struct service {
     size_t threads_running;
     struct drain_order *drain_orders;
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* the main thread */
-    bool is_asked_to_drain;
+    pthread_cond_t wake;      /* the main thread */
+    bool is_asked_to_drain;   /* hold lock */
+    mono_time last_forgotten; /* the main thread's */
 };
 
 /* --- making --- */
@@ -203,12 +209,33 @@ static bool is_drained(struct service *service)
            flights_count(service->server.flights) == 0;
 }
 
+/*
+ * Purge records that no object can be older than any more are dropped (semantics 6.3). The store is
+ * looked through for that, so seldom; not beside another worker process, whose RAM we do not know.
+ */
+static void forget_old_purges(struct service *service, struct instant now)
+{
+    struct server *server = &service->server;
+    if (mono_since(now.mono, service->last_forgotten).ms < FORGET_INTERVAL_MS)
+        return;
+    service->last_forgotten = now.mono;
+    if (purge_stats(server->purges).records > 0 &&
+        !atomic_load(&server->shared->is_draining_worker))
+        purge_forget(server->purges, cache_oldest_stamp(server->cache));
+}
+
+static void keep_house(struct service *service)
+{
+    if (service->server.shell)
+        shell_refresh(service->server.shell);
+    forget_old_purges(service, clock_now());
+}
+
 /* True: everything was answered before the deadline. */
 static bool serve_until_drained(struct service *service)
 {
     while (!wait_for_drain(service, HOUSE_INTERVAL_MS, false))
-        if (service->server.shell)
-            shell_refresh(service->server.shell);
+        keep_house(service);
     start_drain(service);
     while (!is_drained(service)) {
         if (clock_now().mono.ms >= worker_drain_deadline(service->setup).ms)
@@ -246,6 +273,7 @@ int edge_serve(const struct worker_setup *setup)
     char error[ERROR_BYTES] = "";
     struct service *service = the_service = mem_alloc(sizeof(*service));
     service->setup = setup;
+    service->last_forgotten = clock_now().mono;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
