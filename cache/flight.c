@@ -172,7 +172,6 @@ static void flight_free(struct flight *flight)
         free_chunk(flight->first_chunk);
         flight->first_chunk = next;
     }
-
     object_unref(&flight->head.object);
     pthread_mutex_destroy(&flight->lock);
     arena_fini(&flight->arena);
@@ -335,6 +334,21 @@ static struct chunk *chunk_with_room(struct flight *flight)
     return chunk;
 }
 
+/*
+ * Once per pause. Half a window, so that a reader who takes a few bytes at a time does not wake the
+ * fetch for each of them, and what it then reads still fits the window.
+ */
+static void tell_of_room(struct flight *flight)
+{
+    if (!flight->is_waiting_for_room ||
+        (!flight->is_kept &&
+         flight->received_bytes - slowest_position(flight) > flight->window / 2))
+        return;
+    flight->is_waiting_for_room = false;
+    if (flight->on_room)
+        flight->on_room(flight);
+}
+
 static void wake_all(struct flight *flight)
 {
     list_each(node, &flight->waiters)
@@ -357,9 +371,7 @@ void flight_publish_head(struct flight *flight, const struct flight_head *head,
     flight->head = *head;
     flight->tag_hashes = tag_hashes;
     flight->tag_count = tag_count;
-
     flight->is_kept = is_kept;
-
     wake_all(flight);
     pthread_mutex_unlock(&flight->lock);
 }
@@ -378,6 +390,7 @@ bool flight_append(struct flight *flight, slice bytes, size_t window)
     trim(flight);
     bool has_room = flight->is_kept || flight->received_bytes - slowest_position(flight) <= window;
     flight->is_waiting_for_room = !has_room;
+    flight->window = window;
     wake_all(flight);
     pthread_mutex_unlock(&flight->lock);
     return has_room;
@@ -446,8 +459,7 @@ void waiter_leave(struct waiter *waiter)
     trim(flight);
     if (flight->waiter_count == 0 && flight->on_deserted)
         flight->on_deserted(flight);
-    else if (flight->is_waiting_for_room && flight->on_room)
-        flight->on_room(flight);
+    tell_of_room(flight); /* also when deserted: a refresh reads on for nobody */
     pthread_mutex_unlock(&flight->lock);
     flight_unref(&waiter->flight);
 }
@@ -515,9 +527,6 @@ void waiter_advance(struct waiter *waiter, size_t bytes)
     }
     MUST(bytes == 0);
     trim(flight);
-    if (flight->is_waiting_for_room && flight->on_room) {
-        flight->is_waiting_for_room = false;
-        flight->on_room(flight);
-    }
+    tell_of_room(flight);
     pthread_mutex_unlock(&flight->lock);
 }

@@ -89,10 +89,11 @@ struct flight {
     struct list waiters;
     unsigned waiter_count;
     /* the fetch side, told under the lock, any thread: only post */
-    void (*on_room)(struct flight *flight);     /* the slowest reader caught up: read on */
+    void (*on_room)(struct flight *flight);     /* at most half a window is unread: read on */
     void (*on_deserted)(struct flight *flight); /* the last waiter has left */
     void *fetch;
     bool is_waiting_for_room;
+    size_t window; /* of the append that was told to wait */
     struct instant started;
 };
 
