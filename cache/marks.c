@@ -1,3 +1,5 @@
+/* See marks.h. A set-associative table: a mark has a few places where it can be, each under one
+ * lock. */
 #include "cache/marks.h"
 
 #include "base/arena.h"
@@ -10,6 +12,7 @@ enum { SETS = 8192, WAYS = 4, LOCKS = 64 };
 struct mark {
     struct key key;
     mono_time until; /* 0: free */
+    enum reason why;
 };
 
 struct marks {
@@ -52,20 +55,28 @@ static struct mark *mark_for(struct mark set[WAYS], const struct key *key)
     return first_to_end;
 }
 
-void marks_set(struct marks *marks, const struct key *key, mono_time until)
+void marks_set(struct marks *marks, const struct key *key, mono_time until, enum reason why)
 {
     size_t set = set_of(key);
     pthread_mutex_lock(&marks->locks[set % LOCKS]);
-    *mark_for(marks->sets[set], key) = (struct mark){*key, until};
+    *mark_for(marks->sets[set], key) = (struct mark){*key, until, why};
     pthread_mutex_unlock(&marks->locks[set % LOCKS]);
 }
 
 bool marks_has(struct marks *marks, const struct key *key, mono_time now)
 {
+    enum reason ignored;
+    return marks_find(marks, key, now, &ignored);
+}
+
+bool marks_find(struct marks *marks, const struct key *key, mono_time now, enum reason *why)
+{
     size_t set = set_of(key);
     pthread_mutex_lock(&marks->locks[set % LOCKS]);
     const struct mark *mark = mark_for(marks->sets[set], key);
     bool has = mark->until.ms > now.ms && key_equal(&mark->key, key);
+    if (has)
+        *why = mark->why;
     pthread_mutex_unlock(&marks->locks[set % LOCKS]);
     return has;
 }

@@ -8,12 +8,16 @@
 
 #include "base/clock.h"
 #include "cache/key.h"
+#include "policy/reason.h"
 
 struct marks;
 
 struct marks *marks_new(void);
 void marks_free(struct marks *marks);
-/* Until when; a later mark of the same key replaces the earlier one. */
-void marks_set(struct marks *marks, const struct key *key, mono_time until);
+/* Until when, and why (for those who ask); a later mark of the same key replaces the earlier one.
+ */
+void marks_set(struct marks *marks, const struct key *key, mono_time until, enum reason why);
 bool marks_has(struct marks *marks, const struct key *key, mono_time now);
+/* True, and *why is set, while the key is marked. */
+bool marks_find(struct marks *marks, const struct key *key, mono_time now, enum reason *why);
 void marks_remove(struct marks *marks, const struct key *key);

@@ -183,10 +183,13 @@ static void explain_lookup(struct api_job *job, const struct request *request,
     json_object_set_new(json, "union", union_json(&record->names));
     json_object_set_new(json, "variants_stored", json_integer((json_int_t)record->variant_count));
     json_object_set_new(json, "known", json_boolean(record->is_known));
-    json_object_set_new(json, "not_storable_for_now",
-                        json_boolean(marks_has(server->marks, &key, clock_now().mono)));
-    json_object_set_new(json, "would",
-                        json_string(forward.is_unkeyable ? "pass" : prediction(found)));
+    enum reason why;
+    bool is_marked = marks_find(server->marks, &key, clock_now().mono, &why);
+    bool is_passed = forward.is_unkeyable || (is_marked && !found && decision->is_sealed);
+    json_object_set_new(json, "not_storable_for_now", json_boolean(is_marked));
+    if (is_marked)
+        json_object_set_new(json, "not_storable_because", text(reason_name(why)));
+    json_object_set_new(json, "would", json_string(is_passed ? "pass" : prediction(found)));
     json_object_set_new(json, "object", found ? found : json_null());
     object_unref(&object);
     vary_record_unref(&record);

@@ -177,11 +177,11 @@ static void on_deserted(struct loop_message *message)
 
 /* --- publishing --- */
 
-static void mark_uncacheable(struct fetch *fetch)
+static void mark_uncacheable(struct fetch *fetch, enum reason why)
 {
     struct key key = key_of(fetch->forward.key_text);
     duration ttl = fetch->decision.route->uncacheable_ttl;
-    marks_set(fetch->server->marks, &key, mono_after(loop_now(fetch->loop).mono, ttl));
+    marks_set(fetch->server->marks, &key, mono_after(loop_now(fetch->loop).mono, ttl), why);
 }
 
 static void count_tags(struct fetch *fetch)
@@ -459,14 +459,14 @@ static void on_storable(struct fetch *fetch, size_t length)
     }
     /* stored, but for nobody who waits; or too large, or purged while it was rendered */
     if (reason != REASON_PURGED)
-        mark_uncacheable(fetch);
+        mark_uncacheable(fetch, reason == REASON_NONE ? REASON_NO_CACHE : reason);
     publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
 }
 
 static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
-    mark_uncacheable(fetch);
+    mark_uncacheable(fetch, reason);
     metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
     if (fetch->old && reason != REASON_STATUS)
         cache_remove(fetch->server->cache,
@@ -539,7 +539,7 @@ static void on_body(struct call *call, void *owner, slice bytes)
     uint64_t received = fetch->flight->received_bytes; /* only this thread writes it */
     if (fetch->is_storing && received + bytes.len > fetch->server->policy->max_object_bytes) {
         fetch->is_storing = false;
-        mark_uncacheable(fetch);
+        mark_uncacheable(fetch, REASON_TOO_LARGE);
         metrics_not_stored(fetch->server->metrics, REASON_TOO_LARGE);
         flight_forgo_storing(fetch->flight);
     }
@@ -572,7 +572,7 @@ static void store(struct fetch *fetch)
     if (reason != REASON_NONE) {
         metrics_not_stored(fetch->server->metrics, reason);
         if (reason != REASON_PURGED)
-            mark_uncacheable(fetch);
+            mark_uncacheable(fetch, reason);
         blob_unref(&body);
         return;
     }
@@ -594,6 +594,7 @@ static void store(struct fetch *fetch)
         .build = build ? build->value : SLICE_NONE,
         .reason_phrase = fetch->reason_phrase,
         .variant_text = forward_variant_text(fetch->forward.key_text, &fetch->arena),
+        .names = &fetch->record->names,
         .fields = &fetch->fields,
         .coding = fetch->coding == CODING_UNKNOWN ? CODING_IDENTITY : fetch->coding,
         .body = body,

@@ -65,10 +65,10 @@ static void mark_stale(struct server *server, struct loop *loop, const struct pu
     mono_time now = loop_now(loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
     struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
     if (!marks_has(server->invalidations, &done, now)) {
-        marks_set(server->invalidations, &done, end);
+        marks_set(server->invalidations, &done, end, REASON_METHOD);
         purge_url(server, loop, order);
     } else if (!marks_has(server->invalidations, &due, now)) {
-        marks_set(server->invalidations, &due, end);
+        marks_set(server->invalidations, &due, end, REASON_METHOD);
         purge_later(server, loop, order);
     }
 }

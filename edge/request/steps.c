@@ -212,7 +212,7 @@ static enum progress step_lookup(struct exchange *ex)
     if (!ex->record->is_known) {
         ex->found.reason = REASON_COLD;
     } else {
-        if (!ex->found.object && !ex->was_read) {
+        if (!ex->found.object && !ex->was_read && vary_record_lists(ex->record, &ex->key)) {
             enum found in_memory =
                 cache_find_object(server->cache, &ex->key, ex->forward.key_text, &ex->found.object);
             if (in_memory == FOUND_UNKNOWN)
@@ -248,9 +248,10 @@ static void start_private(struct exchange *ex, enum fetch_kind kind)
 static enum progress start_fill(struct exchange *ex)
 {
     struct server *server = ex->server;
-    if (marks_has(server->marks, &ex->mark_key, loop_now(ex->loop).mono)) {
+    enum reason why;
+    if (marks_find(server->marks, &ex->mark_key, loop_now(ex->loop).mono, &why)) {
         if (ex->decision.is_sealed)
-            return pass_instead(ex, REASON_NO_STORE);
+            return pass_instead(ex, why);
         start_private(ex, FETCH_FILL);
         return WAIT;
     }
