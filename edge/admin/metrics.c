@@ -191,9 +191,11 @@ void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count
 static const char *advice(enum reason reason)
 {
     switch (reason) {
+    case REASON_POLICY:
+        return "the renderer gives no freshness (add \"ttl:\" to the route to cache it), or its "
+               "coding or body is of a kind that is not stored";
     case REASON_NO_STORE:
-        return "the renderer gives no freshness, or says no-store (add \"ttl:\" to the route to "
-               "cache it)";
+        return "the renderer says no-store (set \"cache: never\")";
     case REASON_SET_COOKIE:
         return "the renderer sets a cookie (set \"cache: never\", or have it set cookies "
                "elsewhere)";
@@ -203,6 +205,18 @@ static const char *advice(enum reason reason)
         return "its Vary names *, or too many fields";
     case REASON_NONCE:
         return "its Content-Security-Policy has a nonce";
+    case REASON_CORS:
+        return "its Access-Control-Allow-Origin depends on who asks, but its Vary does not say so";
+    case REASON_NO_CACHE:
+        return "the renderer must be asked each time, and gives no validator to ask with";
+    case REASON_EXPIRED:
+        return "its lifetime is over on arrival";
+    case REASON_SELF_REDIRECT:
+        return "it redirects to itself";
+    case REASON_TOO_LARGE:
+        return "it is larger than store.max_object, or has too many tags";
+    case REASON_VARIANT_CAP:
+        return "its URL has vary.max_variants variants in use";
     default:
         return "see the reason";
     }
