@@ -63,7 +63,7 @@ static bool is_allowed(const struct master *master, const struct policy *fresh, 
     const struct policy *old = master->policy;
     if (!slice_equal(fresh->store_path, old->store_path))
         refuse(diag, fresh, "store.path cannot be changed");
-    if (fresh->store_bytes < master->store_bytes)
+    if (fresh->store_bytes < master->store_bytes && !fresh->store_bytes_is_default)
         refuse(diag, fresh, "store.size cannot become smaller");
     if (!slice_equal(fresh->user, old->user))
         refuse(diag, fresh, "user cannot be changed");
@@ -100,8 +100,8 @@ static void start(struct master *master)
         reload_fail(master, slice_of_string(strerror(error)));
         return;
     }
-    master->from_memory = false; /* a fresh file: it gets its chance */
-    if (reload->policy->store_bytes > master->store_bytes)
+    master->from_memory = false;                           /* a fresh file: it gets its chance */
+    if (reload->policy->store_bytes > master->store_bytes) /* else a default: the disk is fuller */
         master->store_bytes = reload->policy->store_bytes;
     reload->is_running = true;
     if (!child_start(master, reload->policy, &reload->listeners, true))

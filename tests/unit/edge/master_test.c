@@ -127,6 +127,8 @@ static int fake_worker(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     read_behaviour();
     tell("start", atomic_load(&shared->is_draining_worker));
+    if (is("size"))
+        tell("size", (int)(fake_args.store_bytes >> 20));
     if (is("fail") || is("bad-policy")) {
         dprintf(fake_args.ready, "no luck today\n");
         return is("fail") ? EXIT_FAILURE : EXIT_BAD_POLICY;
@@ -734,6 +736,26 @@ static void test_9_2_what_no_reload_changes_is_refused_by_name(void **context)
     assert_int_equal(f->seen_count, 1);
 }
 
+/* The default is half of the free disk, and it shrinks while the store fills. */
+static void test_9_5_a_default_size_that_became_smaller_keeps_the_running_one(void **context)
+{
+    struct fixture *f = *context;
+    struct event first;
+    char text[512];
+    snprintf(text, sizeof(text), "store: {path: %s/store, size: 9GiB}\n", f->root);
+    write_policy(f, web(f), text);
+    start_serving(f, &first);
+    snprintf(text, sizeof(text), "store: {path: %s/store}\n", f->root); /* at most 8 GiB */
+    write_policy(f, web(f), text);
+    behave(f, "size");
+    kill(f->master, SIGHUP);
+    expect(f, "start");
+    assert_int_equal(expect(f, "size").detail, 9 * 1024);
+    expect(f, "ready");
+    expect(f, "term");
+    stop(f);
+}
+
 static void test_listeners_come_and_go_with_a_reload(void **context)
 {
     struct fixture *f = *context;
@@ -887,6 +909,7 @@ int main(int argc, char **argv)
         CASE(test_9_2_a_new_worker_that_fails_leaves_the_old_one),
         CASE(test_9_2_a_bad_file_starts_nothing),
         CASE(test_9_2_what_no_reload_changes_is_refused_by_name),
+        CASE(test_9_5_a_default_size_that_became_smaller_keeps_the_running_one),
         CASE(test_listeners_come_and_go_with_a_reload),
         CASE(test_a_failed_reload_closes_what_it_opened),
         CASE(test_9_1_at_most_one_worker_drains_and_reloads_coalesce),
