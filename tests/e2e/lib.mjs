@@ -1,8 +1,9 @@
 // What the end-to-end tests share: a renderer that a test sets as it likes, varve as a process, and a small client.
 // Everything listens on 127.0.0.1, on ports that the system chooses, and is gone when the test ends.
 import { spawn, execFile } from 'node:child_process'
-import { mkdtempSync, writeFileSync, rmSync, readFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync, rmSync, readFileSync, renameSync } from 'node:fs'
 import http from 'node:http'
+import http2 from 'node:http2'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -115,7 +116,8 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} }
     if (!has('threads')) lines.push('threads: 2')
     if (!has('log')) lines.push('log: {access: {path: $DIR/access.log}}')
     const whole = `${lines.join('\n')}\n${text}`
-    writeFileSync(v.config, whole.replaceAll('$PORT', v.port).replaceAll('$DIR', dir))
+    writeFileSync(`${v.config}.new`, whole.replaceAll('$PORT', v.port).replaceAll('$DIR', dir))
+    renameSync(`${v.config}.new`, v.config) /* a worker may be reading it */
   }
   v.start = async () => {
     v.stopped = false
@@ -195,6 +197,29 @@ export function request(url, { method = 'GET', headers = {}, body, agent = false
     req.on('error', reject)
     req.end(body)
   })
+}
+
+/**
+ * One cleartext HTTP/2 connection. `get()` like request(), with many at a time; `settled()` comes back when varve has begun
+ * all that was asked before it: frames are taken in order, and so is a PING.
+ */
+export async function http2Client(t, v) {
+  const session = http2.connect(v.url)
+  session.on('error', () => {})
+  t.after(() => session.destroy())
+  await new Promise((resolve) => session.once('remoteSettings', resolve))
+  const get = (target, headers = {}) =>
+    new Promise((resolve) => {
+      const stream = session.request({ ':path': target, ...headers })
+      const res = { headers: {}, body: '', aborted: false, stream }
+      stream.on('response', (fields) => Object.assign(res, { status: fields[':status'], headers: fields }))
+      stream.on('data', (chunk) => (res.body += chunk))
+      stream.on('error', () => (res.aborted = true))
+      stream.on('close', () => resolve(res))
+      stream.end()
+    })
+  const settled = () => new Promise((resolve, reject) => session.ping((error) => (error ? reject(error) : resolve())))
+  return { get, settled, session }
 }
 
 /** The outcome of an answer as Cache-Status tells it: "hit" or what follows fwd=. */
