@@ -128,6 +128,7 @@ static bool make_parts(struct service *service, char *error)
     server->metrics = metrics_new(server->counters, server->policy);
     server->flights = flights_new();
     server->marks = marks_new();
+    server->admission = admission_new();
     server->learned = learned_new(server->policy->route_count);
     server->invalidations = marks_new();
     server->refreshes = mem_alloc(server->policy->origin_count * sizeof(*server->refreshes));

@@ -2,6 +2,7 @@
  * after they have ended. */
 #pragma once
 
+#include "cache/admission.h"
 #include "cache/cache.h"
 #include "cache/flight.h"
 #include "cache/learned.h"
@@ -27,8 +28,9 @@ struct server {
     struct purge_table *purges;
     struct cache *cache;
     struct flights *flights;
-    struct marks *marks;     /* keys that are not storable for now (semantics 3.1) */
-    struct learned *learned; /* what routes learned from Vary (semantics 2.3) */
+    struct marks *marks;         /* keys that are not storable for now (semantics 3.1) */
+    struct admission *admission; /* semantics 1.5, 1.6 */
+    struct learned *learned;     /* what routes learned from Vary (semantics 2.3) */
     struct marks
         *invalidations; /* URLs that were marked stale within the last 10 s (semantics 6.1) */
     struct origins *origins;

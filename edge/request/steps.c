@@ -11,13 +11,45 @@
  */
 #include "edge/request/steps.h"
 
+#include "base/log.h"
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 #include "edge/request/purge_method.h"
 
 enum progress { NEXT, WAIT, DONE };
 
+static enum progress pass_instead(struct exchange *ex, enum reason reason)
+{
+    ex->decision.action = ACTION_PASS;
+    ex->decision.reason = reason;
+    ex->step = STEP_FETCH;
+    return NEXT;
+}
+
 /* --- DECIDE --- */
+
+/* A host that gave way takes its objects along, or they would fill the store unseen
+ * (semantics 1.5). */
+static void purge_host(struct exchange *ex, const char *host)
+{
+    struct purge_order order = {.kind = PURGE_HOST, .host = slice_of_string(host)};
+    uint64_t stamp;
+    if (purge_add(ex->server->purges, &order, loop_now(ex->loop).wall, &stamp) != 0)
+        log_warn("purge of a host that gave way was not written", {"host", order.host, 0});
+}
+
+/* Without `hosts`, whoever can reach us can name any: only so many are stored at a time. */
+static bool is_host_admitted(struct exchange *ex)
+{
+    char gone[ADMITTED_HOST_BYTES];
+    if (ex->server->policy->hosts.count > 0)
+        return true;
+    enum host_admission admission =
+        admission_host(ex->server->admission, ex->request->host, loop_now(ex->loop).mono, gone);
+    if (admission == HOST_REPLACES)
+        purge_host(ex, gone);
+    return admission != HOST_REFUSED;
+}
 
 static enum progress step_decide(struct exchange *ex)
 {
@@ -44,6 +76,8 @@ static enum progress step_decide(struct exchange *ex)
         ex->decision.action = ACTION_PASS;
         break;
     case ACTION_LOOKUP:
+        if (!is_host_admitted(ex))
+            return pass_instead(ex, REASON_POLICY);
         ex->url_key = key_of(ex->decision.url_text);
         ex->step = STEP_LOOKUP;
         return NEXT;
@@ -142,14 +176,6 @@ static void judge_candidate(struct exchange *ex)
                                               : REASON_EXPIRED;
 }
 
-static enum progress pass_instead(struct exchange *ex, enum reason reason)
-{
-    ex->decision.action = ACTION_PASS;
-    ex->decision.reason = reason;
-    ex->step = STEP_FETCH;
-    return NEXT;
-}
-
 static struct purge_subject subject_of(const struct exchange *ex)
 {
     return (struct purge_subject){.host = ex->request->host,
@@ -245,9 +271,23 @@ static void start_private(struct exchange *ex, enum fetch_kind kind)
                 ex->found.object, ex->waiter.flight);
 }
 
+/* A cold URL with one query too many for its path (semantics 1.6). */
+static bool is_query_refused(struct exchange *ex)
+{
+    const struct route *route = ex->decision.route;
+    if (!route->max_queries || !ex->decision.has_query || ex->record->is_known)
+        return false;
+    slice path = arena_concat(&ex->arena, (slice[]){ex->request->host, ex->request->path}, 2);
+    struct key path_key = key_of(path);
+    return !admission_query(ex->server->admission, &path_key, &ex->url_key, route->max_queries,
+                            loop_now(ex->loop).mono);
+}
+
 static enum progress start_fill(struct exchange *ex)
 {
     struct server *server = ex->server;
+    if (is_query_refused(ex))
+        return pass_instead(ex, REASON_POLICY);
     enum reason why;
     if (marks_find(server->marks, &ex->mark_key, loop_now(ex->loop).mono, &why)) {
         if (ex->decision.is_sealed)

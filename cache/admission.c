@@ -1,0 +1,140 @@
+#include "cache/admission.h"
+
+#include "base/arena.h"
+#include "cache/marks.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    /* A place is given up only when its host was silent so long: random Host fields push out each
+       other, not a site. */
+    HOST_SILENT_MS = 60000,
+    QUERY_WINDOW_MS = 600000,
+    PATHS = 4096, /* one counter each; paths that meet in one share it, which refuses too much,
+                     never too little */
+};
+
+struct host_place {
+    _Atomic uint64_t hash; /* 0: free */
+    _Atomic int64_t last_ms;
+    char name[ADMITTED_HOST_BYTES]; /* hold lock */
+};
+
+struct path_count {
+    mono_time until;
+    unsigned queries;
+};
+
+struct admission {
+    pthread_mutex_t lock;
+    struct host_place hosts[ADMITTED_HOSTS];
+    struct path_count paths[PATHS]; /* hold lock */
+    struct marks *seen;             /* queries over the limit that came once */
+};
+
+struct admission *admission_new(void)
+{
+    struct admission *admission = mem_alloc(sizeof(*admission));
+    pthread_mutex_init(&admission->lock, NULL);
+    admission->seen = marks_new();
+    return admission;
+}
+
+void admission_free(struct admission *admission)
+{
+    if (!admission)
+        return;
+    marks_free(admission->seen);
+    pthread_mutex_destroy(&admission->lock);
+    free(admission);
+}
+
+/* --- hosts --- */
+
+static bool is_in(struct admission *admission, uint64_t hash, mono_time now)
+{
+    for (size_t i = 0; i < ADMITTED_HOSTS; i++) {
+        struct host_place *place = &admission->hosts[i];
+        if (atomic_load_explicit(&place->hash, memory_order_acquire) != hash)
+            continue;
+        if (atomic_load_explicit(&place->last_ms, memory_order_relaxed) != now.ms)
+            atomic_store_explicit(&place->last_ms, now.ms, memory_order_relaxed);
+        return true;
+    }
+    return false;
+}
+
+/* The place longest without a request; a free one at once. */
+static struct host_place *oldest_place(struct admission *admission)
+{
+    struct host_place *oldest = &admission->hosts[0];
+    for (size_t i = 0; i < ADMITTED_HOSTS; i++) {
+        struct host_place *place = &admission->hosts[i];
+        if (atomic_load(&place->hash) == 0)
+            return place;
+        if (atomic_load(&place->last_ms) < atomic_load(&oldest->last_ms))
+            oldest = place;
+    }
+    return oldest;
+}
+
+static enum host_admission admit(struct admission *admission, slice host, uint64_t hash,
+                                 mono_time now, char gone[ADMITTED_HOST_BYTES])
+{
+    struct host_place *place = oldest_place(admission);
+    bool was_taken = atomic_load(&place->hash) != 0;
+    if (was_taken && now.ms - atomic_load(&place->last_ms) < HOST_SILENT_MS)
+        return HOST_REFUSED;
+    if (was_taken)
+        memcpy(gone, place->name, ADMITTED_HOST_BYTES);
+    memcpy(place->name, host.ptr, host.len);
+    place->name[host.len] = '\0';
+    atomic_store(&place->last_ms, now.ms);
+    atomic_store_explicit(&place->hash, hash, memory_order_release);
+    return was_taken ? HOST_REPLACES : HOST_ADMITTED;
+}
+
+enum host_admission admission_host(struct admission *admission, slice host, mono_time now,
+                                   char gone[ADMITTED_HOST_BYTES])
+{
+    uint64_t hash = hash_of(host) | 1; /* 0 means free */
+    if (host.len >= ADMITTED_HOST_BYTES)
+        return HOST_REFUSED;
+    if (is_in(admission, hash, now))
+        return HOST_ADMITTED;
+    pthread_mutex_lock(&admission->lock);
+    enum host_admission result =
+        is_in(admission, hash, now) ? HOST_ADMITTED : admit(admission, host, hash, now, gone);
+    pthread_mutex_unlock(&admission->lock);
+    return result;
+}
+
+/* --- queries --- */
+
+static bool is_under_limit(struct admission *admission, const struct key *path,
+                           unsigned max_queries, mono_time now)
+{
+    uint64_t head;
+    memcpy(&head, path->bytes, sizeof(head));
+    pthread_mutex_lock(&admission->lock);
+    struct path_count *count = &admission->paths[head % PATHS];
+    if (count->until.ms <= now.ms)
+        *count = (struct path_count){mono_after(now, (duration){QUERY_WINDOW_MS}), 0};
+    bool is_under = count->queries < max_queries;
+    count->queries += is_under;
+    pthread_mutex_unlock(&admission->lock);
+    return is_under;
+}
+
+bool admission_query(struct admission *admission, const struct key *path, const struct key *url,
+                     unsigned max_queries, mono_time now)
+{
+    enum reason ignored;
+    if (marks_find(admission->seen, url, now, &ignored) ||
+        is_under_limit(admission, path, max_queries, now))
+        return true;
+    marks_set(admission->seen, url, mono_after(now, (duration){QUERY_WINDOW_MS}), REASON_POLICY);
+    return false;
+}
