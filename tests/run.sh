@@ -1,78 +1,156 @@
 #!/usr/bin/env bash
-# Runs the tests and counts them: tests/run.sh [unit|threads|fuzz|e2e|NAME]. Called by ./dev test, which installs and builds first.
+# Builds, runs the tests and counts them: tests/run.sh [unit|threads|fuzz|e2e|PART OF A NAME]... Called by ./dev test, which
+# installs first. Some tests run at a time (JOBS=2); each has a time limit, and fails when a process that it started outlives
+# it: every such process carries VARVE_TEST in its environment. The last line is "N passed, N failed".
 set -uo pipefail
 cd "$(dirname "$0")/.."
-passed=0 failed=0 failures=()
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export TSAN_OPTIONS=halt_on_error=1:exitcode=98:suppressions=$PWD/tests/tsan.supp
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
-what=${1:-all}
+results=$logs/results
+what=("${@:-all}")
+jobs_max=${JOBS:-2}
+: >"$results"
 
-wants() { [ "$what" = all ] || [ "$what" = "$1" ]; }
-
-# run NAME COMMAND...: one test; its output is shown only when it fails
-run() {
-  local name=$1 log="$logs/${1//\//_}" start=$SECONDS
-  shift
-  if "$@" >"$log" 2>&1; then
-    passed=$((passed + 1))
-    printf 'ok    %s (%ss)\n' "$name" $((SECONDS - start))
-  else
-    failed=$((failed + 1)) failures+=("$name")
-    printf 'FAIL  %s (%ss)\n' "$name" $((SECONDS - start))
-    tail -n 60 "$log" | sed 's/^/      /'
-  fi
+# The processes whose VARVE_TEST matches: PATTERN of grep, for the whole value.
+marked() {
+  local pid
+  for pid in $(grep -lzsx "VARVE_TEST=$1" /proc/[0-9]*/environ); do
+    pid=${pid#/proc/}
+    echo "${pid%/environ}"
+  done
 }
 
-compile() {
-  local dir=$1 options=$2
+# The same once those had a moment to leave that are just leaving.
+left_behind() {
+  local pids
+  for _ in $(seq 50); do
+    pids=$(marked "$1")
+    [ -n "$pids" ] || return 0
+    sleep 0.1
+  done
+  echo "$pids"
+}
+
+end_leftovers() {
+  local pid
+  for pid in $1; do
+    printf 'left behind: %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+    kill -KILL "$pid" 2>/dev/null
+  done
+}
+
+# Also behind Ctrl-C: what runs in the background does not hear of it.
+finish() {
+  trap '' INT TERM HUP
+  end_leftovers "$(marked "$logs .*")" >/dev/null
+  wait
+  rm -rf "$logs"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+
+# What a test that was not run says: reasons are the test's.
+skipped() { grep -hE '^\[  SKIPPED \]|﹣ .*#' "$1" | grep -v 'test(s)' | sort -u | sed 's,^,      ,'; }
+
+# In the background, where bash ignores INT and QUIT: a test shall not inherit that.
+run_one() {
+  local name=$1 limit=$2 log="$logs/${1//[\/ ]/_}.log" verdict=ok start=$SECONDS left
+  local mark="$logs $name"
   shift 2
-  # shellcheck disable=SC2086
-  [ -e "$dir/CMakeCache.txt" ] || cmake -S . -B "$dir" $options >/dev/null || exit 1
-  cmake --build "$dir" -j "$(nproc)" --target "$@" -- --no-print-directory -s || exit 1
+  env --default-signal=INT,QUIT VARVE_TEST="$mark" timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
+  case $? in
+  0) ;;
+  124 | 137) verdict=FAIL; echo "not done after $limit s" >>"$log" ;;
+  *) verdict=FAIL ;;
+  esac
+  left=$(left_behind "$mark")
+  [ -z "$left" ] || { verdict=FAIL; end_leftovers "$left" >>"$log"; }
+  if [ $verdict = ok ]; then left=$(skipped "$log"); else left=$(tail -n 80 "$log" | sed 's/^/      /'); fi
+  printf '%-5s %s (%ss)\n%s' "$verdict" "$name" $((SECONDS - start)) "${left:+$left$'\n'}"
+  echo "$verdict $name" >>"$results"
+}
+
+# run NAME SECONDS COMMAND...: one test, beside others
+run() {
+  while [ "$(jobs -pr | wc -l)" -ge "$jobs_max" ]; do wait -n; done
+  run_one "$@" &
+}
+
+# build KIND TARGET...: counts as a test; nothing else runs meanwhile.
+build() {
+  wait
+  run_one "build $*" 1200 ./dev build "$@"
+  ! grep -qxF "FAIL build $*" "$results"
+}
+
+# Is the test PHASE NAME asked for?
+wants() {
+  local word
+  for word in "${what[@]}"; do
+    [ "$word" = all ] || [ "$word" = "$1" ] || [[ $2 == *"$word"* ]] && return
+  done
+  return 1
+}
+
+# wanted PHASE NAMES ON STDIN → those asked for, in the array `names`
+wanted() {
+  local name
+  names=()
+  while read -r name; do
+    [ -n "$name" ] && [[ $name != \#* ]] && wants "$1" "$name" && names+=("$name")
+  done
+  [ ${#names[@]} -gt 0 ]
+}
+
+release() {
+  wanted release <<<release && build release varve
 }
 
 unit() {
-  compile build-asan "-DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address" unit_tests varve
-  run includes tests/unit/includes.sh
-  for test in build-asan/unit_*; do [ -x "$test" ] && run "$(basename "$test")" timeout 300 "$test"; done
+  wanted unit < <(printf '%s\n' includes.sh committed.sh) && for name in "${names[@]}"; do run "$name" 60 "tests/unit/$name"; done
+  wanted unit < <(for test in tests/unit/*/*_test.c; do test=${test#tests/unit/} && echo "unit_${test//\//_}"; done | sed 's/\.c$//') || return
+  if wants unit unit; then build asan unit_tests; else build asan "${names[@]}"; fi || return
+  for name in "${names[@]}"; do run "$name" 300 "build-asan/$name"; done
 }
 
 # What several threads share, once more under ThreadSanitizer.
 threads() {
-  compile build-tsan "-DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=thread" unit_tests
-  while read -r test; do
-    run "tsan $test" timeout 300 "build-tsan/$test"
-  done < <(grep -v '^#' tests/unit/threaded.txt)
+  wanted threads <tests/unit/threaded.txt || return
+  build tsan "${names[@]}" || return
+  for name in "${names[@]}"; do run "tsan $name" 300 "build-tsan/$name"; done
 }
 
-# Each fuzzer over its corpus, and 3 seconds beyond.
+# Each fuzzer over its corpus, and to 3 seconds. What it finds stays in tests/fuzz/findings.
 fuzz() {
-  CC=clang compile build-fuzz "-DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address -DVARVE_FUZZ=ON -DCMAKE_C_COMPILER=clang" fuzzers
-  for fuzzer in build-fuzz/*_fuzz; do
-    local name corpus
-    name=$(basename "$fuzzer")
-    corpus=tests/fuzz/corpus/${name%_fuzz}
+  wanted fuzz < <(for file in tests/fuzz/*/*_fuzz.c; do basename "$file" .c; done) || return
+  build fuzz "${names[@]}" || return
+  mkdir -p tests/fuzz/findings
+  for name in "${names[@]}"; do
     mkdir -p "$logs/$name.new"
-    run "$name" timeout 120 "$fuzzer" -max_total_time=3 -timeout=10 -rss_limit_mb=4096 \
-      -artifact_prefix="$logs/" "$logs/$name.new" "$corpus"
+    run "$name" 120 "build-fuzz/$name" -max_total_time=3 -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
+      -artifact_prefix="tests/fuzz/findings/${name%_fuzz}-" "$logs/$name.new" "tests/fuzz/corpus/${name%_fuzz}"
   done
 }
 
+# The longest first.
 e2e() {
-  compile build-asan "-DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address" varve
-  for test in tests/e2e/*.test.mjs; do
-    [ "$what" = all ] || [ "$what" = e2e ] || [[ $test == *"$what"* ]] || continue
-    run "e2e $(basename "$test" .test.mjs)" env VARVE=build-asan/varve timeout 300 node --test --test-reporter=spec "$test"
+  wanted e2e < <(cd tests/e2e && ls oracle.test.mjs 2>/dev/null; ls ./*.test.mjs | sed 's,^./,,' | grep -v '^oracle\.') || return
+  build asan varve || return
+  for name in "${names[@]}"; do
+    run "e2e ${name%.test.mjs}" 300 env VARVE=build-asan/varve node --test --test-reporter=spec "tests/e2e/$name"
   done
 }
 
-wants unit && unit
-wants threads && threads
-wants fuzz && fuzz
-case $what in unit | threads | fuzz) ;; *) e2e ;; esac
-[ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
+release
+unit
+threads
+fuzz
+e2e
+wait
+passed=$(grep -c '^ok ' "$results")
+failed=$(grep -c '^FAIL ' "$results")
+sed -n 's/^FAIL /failed: /p' "$results"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
