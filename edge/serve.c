@@ -7,10 +7,12 @@
 #include "base/must.h"
 #include "edge/admin/api.h"
 #include "edge/admin/metrics.h"
+#include "edge/admin/request_log.h"
 #include "edge/proc/worker.h"
 #include "edge/request/compress.h"
 #include "edge/request/error_pages.h"
 #include "edge/request/exchange.h"
+#include "edge/request/outdated.h"
 #include "edge/request/shell.h"
 
 #include <pthread.h>
@@ -60,6 +62,7 @@ static bool make_front(struct service *service, char *error)
                                 .listener_count = count,
                                 .on_request = exchange_begin,
                                 .on_admin_request = api_on_request,
+                                .on_refused = request_log_refused,
                                 .arg = &service->server,
                                 .ticket_key = setup->shared->ticket_key,
                                 .ticket_key_bytes = TICKET_KEY_BYTES};
@@ -129,6 +132,7 @@ static bool make_parts(struct service *service, char *error)
     server->flights = flights_new();
     server->marks = marks_new();
     server->admission = admission_new();
+    server->outdated = outdated_new(server->policy->origin_count);
     server->learned = learned_new(server->policy->route_count);
     server->invalidations = marks_new();
     server->refreshes = mem_alloc(server->policy->origin_count * sizeof(*server->refreshes));
@@ -250,6 +254,7 @@ static bool serve_until_drained(struct service *service)
 
 static void stop_loops(struct service *service)
 {
+    api_stop(service->server.api); /* it reads the store, and posts to loops */
     for (size_t i = 0; i < service->threads_running; i++)
         loop_stop(&service->server.loops[i]);
     for (size_t i = 0; i < service->threads_running; i++)

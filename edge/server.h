@@ -17,6 +17,7 @@ struct metrics;
 struct shell;
 struct compressor;
 struct error_pages;
+struct outdated;
 struct api;
 
 struct server {
@@ -34,6 +35,7 @@ struct server {
     struct marks
         *invalidations; /* URLs that were marked stale within the last 10 s (semantics 6.1) */
     struct origins *origins;
+    struct outdated *outdated; /* origins that came back (semantics 5.4) */
     struct shell *shell; /* NULL: none configured */
     struct error_pages *error_pages;
     struct compressor *compressor; /* NULL: `compress` is off */

@@ -12,6 +12,7 @@
 #include "edge/admin/metrics.h"
 #include "edge/request/codec.h"
 #include "edge/request/invalidate.h"
+#include "edge/request/outdated.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -512,6 +513,7 @@ static void on_head(struct call *call, void *owner, const struct response *respo
     (void)call;
     fetch->times.sent = call_timing(fetch->call).sent;
     fetch->times.received = loop_now(fetch->loop);
+    outdated_note_answer(fetch->server, fetch->decision.origin, fetch->times.received.wall);
     if (fetch->kind == FETCH_PASS) {
         if (is_unsafe_success(fetch, response->status))
             invalidate_after(fetch->server, fetch->loop, &fetch->request, &fetch->decision,
@@ -620,6 +622,7 @@ static void on_fail(struct call *call, void *owner, enum call_failure failure, s
     struct fetch *fetch = owner;
     metrics_upstream_error(fetch->server->metrics, &fetch->request, call_worker_name(call), failure,
                            detail);
+    outdated_note_failure(fetch->server, fetch->decision.origin);
     flight_fail(fetch->flight, failure);
     finish(fetch);
 }

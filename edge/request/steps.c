@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
+#include "edge/request/outdated.h"
 #include "edge/request/purge_method.h"
 
 enum progress { NEXT, WAIT, DONE };
@@ -162,18 +163,19 @@ static void judge_candidate(struct exchange *ex)
         object_unref(&found->object);
         return;
     }
-    bool is_other_build =
-        ex->build.len && object->build.len && !slice_equal(ex->build, object->build);
-    bool is_soft = purged == PURGE_SOFT || is_other_build;
     bool has_old_policy = object->policy_hash != route->policy_hash;
-    found->freshness =
-        facts_freshness(&object->facts, route, ex->decision.class_config->never_shell,
-                        object->content_type, is_soft, has_old_policy, loop_now(ex->loop));
+    found->freshness = facts_freshness(&object->facts, route,
+                                       ex->decision.class_config->never_shell, object->content_type,
+                                       purged == PURGE_SOFT, has_old_policy, loop_now(ex->loop));
     found->reason = found->freshness == FRESH ? REASON_FRESH
                     : purged == PURGE_SOFT    ? REASON_PURGED
-                    : is_other_build          ? REASON_BUILD_CHANGED
                     : has_old_policy          ? REASON_POLICY
                                               : REASON_EXPIRED;
+    enum reason outdated = outdated_why(ex->server, &ex->decision, object, loop_now(ex->loop).wall);
+    if (found->freshness == FRESH && outdated != REASON_NONE) {
+        found->freshness = STALE_WHILE_REVALIDATE;
+        found->reason = outdated;
+    }
 }
 
 static struct purge_subject subject_of(const struct exchange *ex)
@@ -312,10 +314,13 @@ static enum progress start_fill(struct exchange *ex)
 static void client_waited(struct loop_timer *timer)
 {
     struct exchange *ex = container_of(timer, struct exchange, client_wait);
-    if (!ex->is_gone && ex->step == STEP_FETCH && fallback_instead_of_waiting(ex)) {
+    if (ex->is_gone || ex->step != STEP_FETCH)
+        return;
+    ex->is_running = true; /* `gone` may come inside */
+    if (fallback_instead_of_waiting(ex))
         ex->step = STEP_DONE;
-        exchange_run(ex);
-    }
+    ex->is_running = false;
+    exchange_run(ex);
 }
 
 static enum progress start_fetch(struct exchange *ex)
@@ -361,12 +366,23 @@ static enum progress stream(struct exchange *ex, const struct flight_view *view)
     return NEXT; /* to STREAM, or DONE where there is no body */
 }
 
+/*
+ * Is the answer the one to what this waiter would have asked? Its own key decides, not the one that
+ * it joined under: on a cold URL that is the URL's, which is also the key of a request that sends
+ * nothing keyed. And it must not have come after a purge of one of the answer's tags
+ * (semantics 3.3).
+ */
+static bool is_for(const struct exchange *ex, const struct flight_view *view)
+{
+    bool came_after_purge = view->is_tag_purged && ex->arrival_stamp > ex->waiter.flight->stamp;
+    return !came_after_purge && key_equal(&ex->mark_key, &view->head.key);
+}
+
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
         return stream(ex, view);
-    bool came_after_purge = view->is_tag_purged && ex->arrival_stamp > ex->waiter.flight->stamp;
-    if (came_after_purge || !key_equal(&ex->waiter.key, &view->head.key))
+    if (!is_for(ex, view))
         return look_again(ex);
     if (can_read_coding(ex, view))
         return stream(ex, view);
@@ -385,7 +401,7 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
     case FLIGHT_SHARED:
         return serve_shared(ex, view);
     case FLIGHT_REFRESHED:
-        if (!ex->waiter.is_leader && !key_equal(&ex->waiter.key, &view->head.key))
+        if (!ex->waiter.is_leader && !is_for(ex, view))
             return look_again(ex);
         deliver_object(ex, view->head.object, OUTCOME_REVALIDATED, REASON_FRESH);
         return DONE;
@@ -478,5 +494,7 @@ bool steps_run(struct exchange *ex)
     do
         progress = steps[ex->step](ex);
     while (progress == NEXT);
+    if (progress == DONE)
+        ex->step = STEP_DONE; /* a flight may wake it once more before the client has it all */
     return progress == DONE;
 }
