@@ -1,0 +1,64 @@
+// What the documents say is so: the example policy is valid, every command, endpoint, metric and file that they name is there.
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { page, renderer, request, tempDir, varve, VARVE } from './lib.mjs'
+
+const ROOT = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..')
+const read = (name) => readFileSync(path.join(ROOT, name), 'utf8')
+const DOCUMENTS = ['README.md', ...readdirSync(path.join(ROOT, 'docs')).filter((f) => f.endsWith('.md')).map((f) => `docs/${f}`)]
+const sources = (folder) =>
+  readdirSync(path.join(ROOT, folder)).filter((f) => /\.[ch]$/.test(f)).map((f) => read(`${folder}/${f}`)).join('\n')
+
+test('the policy of the README is valid', (t) => {
+  const dir = tempDir(t)
+  const [, policy] = /```yaml\n(.*?)```/s.exec(read('README.md'))
+  mkdirSync(path.join(dir, 'dist'))
+  writeFileSync(path.join(dir, 'dist/index.html'), '<!doctype html>')
+  writeFileSync(path.join(dir, 'varve.yaml'), policy)
+  const { status, stderr } = spawnSync(VARVE, ['check', '--config', path.join(dir, 'varve.yaml')], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+})
+
+test('links lead to files, and the presets that are named are there', (t) => {
+  for (const name of DOCUMENTS)
+    for (const [, target] of read(name).matchAll(/\]\(([^)#:]+)\)/g)) assert.ok(existsSync(path.join(ROOT, path.dirname(name), target)), `${name}: ${target}`)
+  for (const preset of ['next', 'nuxt', 'sveltekit', 'react-router', 'angular', 'render-gateway']) {
+    assert.ok(read('README.md').includes(`\`${preset}\``) || read('README.md').includes(`--preset ${preset}`), preset)
+    const file = path.join(tempDir(t), 'varve.yaml')
+    execFileSync(VARVE, ['init', '--preset', preset, '--output', file])
+    assert.equal(spawnSync(VARVE, ['check', '--config', file]).status, 0, preset)
+  }
+})
+
+test('every command of the README is there, and every command is in the README', () => {
+  const help = execFileSync(VARVE, ['--help'], { encoding: 'utf8' })
+  const commands = [...help.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((m) => m[1]).filter((name) => name !== 'version')
+  const named = new Set([...read('README.md').matchAll(/\bvarve ([a-z]+)\b(?= |`|$)/gm)].map((m) => m[1]))
+  for (const command of commands) assert.ok(named.has(command), `README.md does not name varve ${command}`)
+  for (const [, block] of read('README.md').matchAll(/^```\n(.*?)^```/gms))
+    for (const [, command] of block.matchAll(/^(?:\$ )?(?:build\/)?varve ([a-z]+)/gm)) assert.ok(commands.includes(command), `varve ${command}`)
+})
+
+test('every metric is documented, and nothing else', () => {
+  const inSource = new Set([...sources('edge/admin').matchAll(/"(varve_[a-z0-9_]+)/g), ...sources('base').matchAll(/"(varve_[a-z0-9_]+)/g)].map((m) => m[1]))
+  const section = read('docs/operations.md').split('## Metrics')[1]
+  const documented = new Set([...section.matchAll(/`(varve_[a-z0-9_]+)/g)].map((m) => m[1]))
+  assert.deepEqual([...documented].sort(), [...inSource].sort())
+})
+
+test('every endpoint that is documented answers', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  const endpoints = [...read('docs/operations.md').matchAll(/^\| `(GET|POST) (\/[a-z0-9/]+)/gm)]
+  assert.ok(endpoints.length > 5)
+  for (const [, method, target] of endpoints) {
+    const body = target === '/v1/purge' ? { urls: [`${v.url}/`] } : method === 'POST' ? {} : undefined
+    const query = /explain|variants/.test(target) ? `?url=${encodeURIComponent(`${v.url}/`)}` : ''
+    assert.equal((await v.admin(method, target + query, body)).status, 200, `${method} ${target}`)
+  }
+  assert.equal((await request(`http://localhost/`, { socketPath: `${v.dir}/store/admin.sock` })).status, 404)
+  assert.deepEqual(readdirSync(`${v.dir}/store`).filter((f) => !read('docs/operations.md').includes(f)), [])
+})
