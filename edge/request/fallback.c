@@ -63,17 +63,29 @@ bool fallback_instead_of_waiting(struct exchange *ex)
     return walk_on_failure(ex, REASON_CLIENT_WAIT, REASON_CLIENT_WAIT);
 }
 
-static unsigned error_status(const struct exchange *ex, enum reason reason)
+/* The renderer answered, but what it said makes no sense: also a 304 that nobody asked for
+ * (semantics 4.6). */
+static bool is_nonsense(struct exchange *ex)
 {
-    bool must_revalidate = ex->found.object && ex->found.object->facts.flags & FACT_MUST_REVALIDATE;
-    if (must_revalidate || reason == REASON_UPSTREAM_TIMEOUT)
+    if (!ex->waiter.flight)
+        return false;
+    struct flight_view view;
+    waiter_look(&ex->waiter, ex->server->purges, &view);
+    return view.phase == FLIGHT_FAILED && view.failure == CALL_MALFORMED;
+}
+
+/* Semantics 5.2: 503 with Retry-After, whatever it was that failed; 504 where the origin forbade
+ * stale. */
+static unsigned error_status(struct exchange *ex)
+{
+    if (ex->found.object && ex->found.object->facts.flags & FACT_MUST_REVALIDATE)
         return 504;
-    return reason == REASON_UPSTREAM_ERROR ? 502 : 503;
+    return is_nonsense(ex) ? 502 : 503;
 }
 
 void fallback_error(struct exchange *ex, enum reason reason)
 {
+    unsigned status = error_status(ex);
     waiter_leave(&ex->waiter);
-    answer_error(ex, error_status(ex, reason), OUTCOME_ERROR, reason,
-                 SLICE("no renderer could answer"));
+    answer_error(ex, status, OUTCOME_ERROR, reason, SLICE("no renderer could answer"));
 }
