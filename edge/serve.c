@@ -271,8 +271,9 @@ static int close_store(struct service *service)
     return cache_close(service->server.cache) ? 0 : 1;
 }
 
-/* Kept reachable to the end of the process: libh2o has no call that frees its contexts. */
-static struct service *the_service;
+/* Kept reachable to the end of the process, for leak checkers: libh2o has no call that frees its
+ * contexts. */
+static struct service *volatile the_service;
 
 int edge_serve(const struct worker_setup *setup)
 {
