@@ -240,7 +240,6 @@ struct flight *flight_join(struct flights *flights, const struct key *key, bool 
     }
     if (flight) {
         waiter->is_leader = *is_leader;
-        waiter->key = *key;
         attach_locked(waiter, flight);
         if (*is_leader)
             atomic_fetch_sub(&flight->refs, 1); /* the maker's; the waiter has one of its own */

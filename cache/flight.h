@@ -23,12 +23,13 @@ enum flight_phase { FLIGHT_WAITING, FLIGHT_STREAMING, FLIGHT_DONE, FLIGHT_FAILED
 /* What the waiters (but the leader) do once the head is known. */
 enum flight_sharing {
     FLIGHT_UNDECIDED,
-    FLIGHT_SHARED,       /* storable: whoever has the same key streams along */
-    FLIGHT_LOOK_AGAIN,   /* not for others: they look up again; the leader gets it */
-    FLIGHT_REFRESHED,    /* a 304: everybody gets head.object */
-    FLIGHT_KEPT_OLD,     /* a 404 or 410 in place of an object that is kept (semantics 5.5) */
-    FLIGHT_PASS_INSTEAD, /* a sealed fill that may not be stored: the leader passes (semantics 2.9)
-                          */
+    FLIGHT_SHARED,        /* storable: whoever has the same key streams along */
+    FLIGHT_LOOK_AGAIN,    /* not for others: they look up again; the leader gets it */
+    FLIGHT_REFRESHED,     /* a 304: everybody gets head.object */
+    FLIGHT_REFRESHED_ONE, /* the same, but others ask for themselves: no-cache (semantics 3.1) */
+    FLIGHT_KEPT_OLD,      /* a 404 or 410 in place of an object that is kept (semantics 5.5) */
+    FLIGHT_PASS_INSTEAD,  /* a sealed fill that may not be stored: the leader passes (semantics 2.9)
+                           */
     FLIGHT_UPSTREAM_ERROR, /* 500, 502, 503, 504: fallback for all; the leader may show it */
 };
 
@@ -54,7 +55,6 @@ struct waiter {
     struct list node;                    /* flight->waiters */
     struct flight *flight;               /* a reference; NULL: waits for nothing */
     void (*wake)(struct waiter *waiter); /* any thread, under the flight's lock: only post */
-    struct key key;                      /* joined under */
     bool is_leader;
     uint64_t arrival_stamp; /* purge stamp when the request came (semantics 3.3) */
     struct chunk *chunk;    /* where it reads: under the flight's lock */

@@ -225,8 +225,9 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
     if (not_stored != REASON_NONE && fetch->kind != FETCH_PASS)
         metrics_not_stored(fetch->server->metrics, not_stored);
     fetch->has_head = true;
+    bool has_tags = fetch->is_storing || object;
     flight_publish_head(fetch->flight, &head, sharing, fetch->is_storing, fetch->tag_hashes,
-                        fetch->is_storing ? fetch->verdict.tags.count : 0);
+                        has_tags ? fetch->verdict.tags.count : 0);
 }
 
 /* An answer that flows on; unless it is stored, only as long as somebody waits for it
@@ -347,7 +348,10 @@ static void on_not_modified(struct fetch *fetch, const struct response *response
     }
     cache_update(fetch->server->cache, object);
     fetch->key = object->key;
-    publish_and_drop(fetch, FLIGHT_REFRESHED, REASON_NONE, object);
+    if (!fetch->verdict.is_shareable)
+        mark_uncacheable(fetch, REASON_NO_CACHE);
+    publish_and_drop(fetch, fetch->verdict.is_shareable ? FLIGHT_REFRESHED : FLIGHT_REFRESHED_ONE,
+                     REASON_NONE, object);
 }
 
 /* An asset of an earlier build that the new one no longer has (semantics 5.5). */

@@ -401,7 +401,8 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
     case FLIGHT_SHARED:
         return serve_shared(ex, view);
     case FLIGHT_REFRESHED:
-        if (!ex->waiter.is_leader && !is_for(ex, view))
+    case FLIGHT_REFRESHED_ONE:
+        if (!ex->waiter.is_leader && (view->sharing == FLIGHT_REFRESHED_ONE || !is_for(ex, view)))
             return look_again(ex);
         deliver_object(ex, view->head.object, OUTCOME_REVALIDATED, REASON_FRESH);
         return DONE;
