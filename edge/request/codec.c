@@ -1,3 +1,7 @@
+/*
+ * Bodies to and from gzip and br. Decoding is where strangers' bytes make memory: the output grows
+ * to one byte beyond the limit, which tells a body that just fits from one that does not.
+ */
 #include "edge/request/codec.h"
 
 #include "base/arena.h"
@@ -94,6 +98,8 @@ static bool decode_gzip(const struct blob *coded, struct output *output)
         output->used = output->size - stream.avail_out;
         if (result == Z_BUF_ERROR && stream.avail_out == 0)
             result = Z_OK;
+        if (result == Z_STREAM_END && stream.avail_in > 0) /* another member: RFC 1952 §2.2 */
+            result = inflateReset(&stream);
     }
     inflateEnd(&stream);
     return result == Z_STREAM_END && stream.avail_in == 0;
@@ -120,14 +126,14 @@ static bool decode_br(const struct blob *coded, struct output *output)
 
 struct blob *body_decode(enum coding coding, const struct blob *coded, size_t max_bytes)
 {
-    if (coded->len > UINT32_MAX || max_bytes > UINT32_MAX)
+    if (coded->len > UINT32_MAX)
         return NULL;
-    struct output output = {.max = max_bytes};
+    struct output output = {.max = max_bytes < UINT32_MAX ? max_bytes + 1 : UINT32_MAX};
     bool is_whole = coding == CODING_BR     ? decode_br(coded, &output)
                     : coding == CODING_GZIP ? decode_gzip(coded, &output)
                                             : false;
     struct blob *plain = NULL;
-    if (is_whole) {
+    if (is_whole && output.used <= max_bytes) {
         plain = blob_new(output.used);
         if (output.used)
             memcpy(plain->bytes, output.bytes, output.used);
