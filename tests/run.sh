@@ -67,7 +67,7 @@ run_one() {
   esac
   left=$(left_behind "$mark")
   [ -z "$left" ] || { verdict=FAIL; end_leftovers "$left" >>"$log"; }
-  if [ $verdict = ok ]; then left=$(skipped "$log"); else left=$(tail -n 80 "$log" | sed 's/^/      /'); fi
+  if [ $verdict = ok ]; then left=$(skipped "$log"); else left=$(grep -v '^\[ *[0-9]*%\]' "$log" | tail -n 80 | sed 's,^,      ,'); fi
   printf '%-5s %s (%ss)\n%s' "$verdict" "$name" $((SECONDS - start)) "${left:+$left$'\n'}"
   echo "$verdict $name" >>"$results"
 }
