@@ -272,7 +272,7 @@ static enum head_verdict check_transfer_encoding(slice value, struct seen *seen,
     if (seen->transfer_encodings++)
         return refuse(refusal, 400, "Transfer-Encoding is given twice");
     if (!slice_equal_nocase(value, SLICE("chunked")))
-        return refuse(refusal, 501, "only the transfer coding \"chunked\" is supported");
+        return refuse(refusal, 501, "only the transfer coding chunked is supported");
     return HEAD_OK;
 }
 

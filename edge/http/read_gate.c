@@ -195,7 +195,7 @@ static bool take_expect(struct client_connection *c, const struct head *head)
     if (!head->expect.ptr)
         return true;
     if (!slice_equal_nocase(head->expect, SLICE("100-continue"))) {
-        gate_refuse(c, 417, "only the expectation \"100-continue\" is understood");
+        gate_refuse(c, 417, "only the expectation 100-continue is understood");
         return false;
     }
     c->continue_is_wanted = head->minor > 0 && head->body != HEAD_BODY_NONE;
