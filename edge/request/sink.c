@@ -69,11 +69,24 @@ static void add_fields(h2o_req_t *req, const struct fields *fields)
     }
 }
 
-static bool needs_chunks(const struct sink *sink, const struct sink_head *head)
+static bool has_open_end(const struct sink *sink, const struct sink_head *head)
 {
     bool has_body =
         !sink->is_head && head->status >= 200 && head->status != 204 && head->status != 304;
-    return has_body && head->length == SIZE_MAX && sink->req->version == 0x101;
+    return has_body && head->length == SIZE_MAX;
+}
+
+static void choose_framing(struct sink *sink, const struct sink_head *head)
+{
+    h2o_req_t *req = sink->req;
+    if (!has_open_end(sink, head))
+        return;
+    if (req->version < 0x101)
+        req->http1_is_persistent = 0; /* HTTP/1.0: only closing shows the end */
+    sink->is_chunked = req->version == 0x101;
+    if (sink->is_chunked)
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_TRANSFER_ENCODING, NULL,
+                       H2O_STRLIT("chunked"));
 }
 
 void sink_start(struct sink *sink, const struct sink_head *head)
@@ -84,10 +97,7 @@ void sink_start(struct sink *sink, const struct sink_head *head)
     req->res.reason = h2o_strdup(&req->pool, head->reason.ptr, head->reason.len).base;
     req->res.content_length = head->length;
     add_fields(req, head->fields);
-    sink->is_chunked = needs_chunks(sink, head);
-    if (sink->is_chunked)
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_TRANSFER_ENCODING, NULL,
-                       H2O_STRLIT("chunked"));
+    choose_framing(sink, head);
     sink->date = head->date;
     sink->generator = (h2o_generator_t){on_proceed, on_stop};
     sink->is_started = true;
