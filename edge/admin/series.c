@@ -80,7 +80,7 @@ static void add_store(struct samples *samples, struct server *server)
 static void add_front(struct samples *samples, struct server *server)
 {
     struct front_stats stats = front_stats(server->front);
-    gauge(samples, "varve_connections", (double)front_connections(server->front));
+    gauge(samples, "varve_connections", (double)stats.clients);
     add(samples, SLICE("varve_connections_accepted_total"), (double)stats.accepted, true);
     add(samples, SLICE("varve_connections_refused_total"), (double)stats.refused_full, true);
     add(samples, SLICE("varve_bad_requests_total"), (double)stats.bad_requests, true);

@@ -21,7 +21,7 @@ void client_move(struct client_connection *c, enum phase phase)
     c->phase = phase;
     c->since = client_now(c);
     list_remove(&c->idle_link);
-    if (phase == PHASE_IDLE)
+    if (phase == PHASE_IDLE && !c->listener->is_admin)
         list_append(&c->owner->idle, &c->idle_link);
 }
 
@@ -61,8 +61,8 @@ static void on_socket_closed(void *data)
     free(c->surplus);
     free(c->answer);
     free(c->h2);
+    atomic_fetch_sub(&owner->front->connections[c->listener->is_admin], 1);
     free(c);
-    atomic_fetch_sub(&owner->front->connections, 1);
     listeners_resume(owner);
 }
 
@@ -221,7 +221,7 @@ void client_start(struct front_loop *owner, const struct listener *listener, h2o
     sock->on_close.cb = on_socket_closed;
     sock->on_close.data = c;
     list_append(&owner->connections, &c->link);
-    atomic_fetch_add(&owner->front->connections, 1);
+    atomic_fetch_add(&owner->front->connections[listener->is_admin], 1);
     count(&owner->front->accepted);
     client_move(c, PHASE_TLS);
     set_peer(c, peer_of(sock));

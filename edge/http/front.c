@@ -129,7 +129,7 @@ void front_drain(struct front *front, struct loop *loop)
 
 size_t front_connections(const struct front *front)
 {
-    return atomic_load(&front->connections);
+    return atomic_load(&front->connections[false]) + atomic_load(&front->connections[true]);
 }
 
 void front_free(struct front *front)
@@ -148,6 +148,7 @@ void front_free(struct front *front)
 struct front_stats front_stats(const struct front *front)
 {
     return (struct front_stats){
+        .clients = atomic_load(&front->connections[false]),
         .accepted = atomic_load(&front->accepted),
         .refused_full = atomic_load(&front->refused_full),
         .bad_requests = atomic_load(&front->bad_requests),

@@ -58,7 +58,7 @@ void front_attach(struct front *front, struct loop *loop);
 /* On each loop's thread: stops accepting, closes idle connections, says Connection: close / GOAWAY
  * on the others. */
 void front_drain(struct front *front, struct loop *loop);
-/* Any thread: connections open over all loops. 0 means drained. */
+/* Any thread: connections open over all loops, admin's too. 0 means drained. */
 size_t front_connections(const struct front *front);
 void front_free(struct front *front);
 
@@ -72,6 +72,7 @@ bool front_client_is_gone(h2o_req_t *h2o_req);
 void front_answer_error(h2o_req_t *h2o_req, unsigned status, slice detail, slice id);
 
 struct front_stats {
+    size_t clients; /* connections open, without those of the admin listener */
     uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
 };
 struct front_stats front_stats(const struct front *front);

@@ -36,7 +36,7 @@ enum phase {
 
 struct client_connection {
     struct list link;      /* in front_loop.connections */
-    struct list idle_link; /* in front_loop.idle while PHASE_IDLE */
+    struct list idle_link; /* a client's: in front_loop.idle while PHASE_IDLE */
     struct front_loop *owner;
     const struct listener *listener;
     h2o_socket_t *sock;
@@ -98,7 +98,8 @@ struct front_loop {
     size_t lingering_count;
     struct loop_timer sweep;
     h2o_socket_t **sockets; /* one per listener; NULL: closed */
-    bool is_paused, is_draining;
+    bool is_paused[2];      /* by is_admin */
+    bool is_draining;
     uint64_t id_seed;
 };
 
@@ -111,7 +112,7 @@ struct front {
     struct head_limits head_limits;
     struct front_loop *loops[LOOPS_MAX]; /* each written by its own loop */
     /* any thread */
-    atomic_size_t connections;
+    atomic_size_t connections[2];  /* by is_admin */
     _Atomic uint64_t bodies_bytes; /* request bodies in memory */
     _Atomic uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
 };

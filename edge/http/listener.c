@@ -2,7 +2,8 @@
  * Accepting. All loops of all worker processes wait on the same listening sockets (one queue per
  * address, so that a reload strands nobody), each through a descriptor of its own, because libh2o
  * closes what it is given. When limits.connections is reached, a loop gives up its longest idle
- * connection; if it has none it stops accepting and the kernel's queue waits.
+ * connection; if it has none it stops accepting and the kernel's queue waits. The admin listener
+ * has places of its own: who wants to know why everything is full must get in.
  */
 #include "edge/http/front_internal.h"
 
@@ -11,43 +12,51 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { ACCEPTS_PER_TURN = 8 };
+enum { ACCEPTS_PER_TURN = 8, ADMIN_CONNECTIONS_MAX = 128 };
 
 static void on_readable(h2o_socket_t *sock, const char *err);
 
-static void pause_accepting(struct front_loop *owner)
+static void pause_accepting(struct front_loop *owner, bool is_admin)
 {
     for (size_t i = 0; i < owner->front->listener_count; i++)
-        if (owner->sockets[i] && h2o_socket_is_reading(owner->sockets[i]))
+        if (owner->sockets[i] && owner->front->listeners[i].is_admin == is_admin &&
+            h2o_socket_is_reading(owner->sockets[i]))
             h2o_socket_read_stop(owner->sockets[i]);
-    owner->is_paused = true;
+    owner->is_paused[is_admin] = true;
 }
 
-static bool is_full(const struct front *front)
+static bool is_full(const struct front *front, bool is_admin)
 {
-    return atomic_load(&front->connections) >= front->policy->limits.connections;
+    return atomic_load(&front->connections[is_admin]) >=
+           (is_admin ? ADMIN_CONNECTIONS_MAX : front->policy->limits.connections);
+}
+
+static void resume(struct front_loop *owner, bool is_admin)
+{
+    if (!owner->is_paused[is_admin] || owner->is_draining || is_full(owner->front, is_admin))
+        return;
+    owner->is_paused[is_admin] = false;
+    for (size_t i = 0; i < owner->front->listener_count; i++)
+        if (owner->sockets[i] && owner->front->listeners[i].is_admin == is_admin)
+            h2o_socket_read_start(owner->sockets[i], on_readable);
 }
 
 void listeners_resume(struct front_loop *owner)
 {
-    if (!owner->is_paused || owner->is_draining || is_full(owner->front))
-        return;
-    owner->is_paused = false;
-    for (size_t i = 0; i < owner->front->listener_count; i++)
-        if (owner->sockets[i])
-            h2o_socket_read_start(owner->sockets[i], on_readable);
+    resume(owner, false);
+    resume(owner, true);
 }
 
 /* Room for one more, after giving up an idle one if need be. */
-static bool can_make_room(const struct front_loop *owner)
+static bool can_make_room(const struct front_loop *owner, bool is_admin)
 {
-    return !is_full(owner->front) || !list_is_empty(&owner->idle);
+    return !is_full(owner->front, is_admin) || (!is_admin && !list_is_empty(&owner->idle));
 }
 
 /* Only once somebody is really there: another loop may have taken who woke us. */
 static void make_room(struct front_loop *owner)
 {
-    if (!is_full(owner->front) || list_is_empty(&owner->idle))
+    if (!is_full(owner->front, false) || list_is_empty(&owner->idle))
         return; /* one too many, if another loop accepted at the same time */
     count(&owner->front->refused_full);
     client_close(list_first_entry(&owner->idle, struct client_connection, idle_link));
@@ -68,19 +77,20 @@ static void on_readable(h2o_socket_t *sock, const char *err)
     if (err)
         return;
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (!can_make_room(owner)) {
-            pause_accepting(owner);
+        if (!can_make_room(owner, listener->is_admin)) {
+            pause_accepting(owner, listener->is_admin);
             return;
         }
         h2o_socket_t *accepted = h2o_evloop_socket_accept(sock);
         if (accepted) {
-            make_room(owner);
+            if (!listener->is_admin)
+                make_room(owner);
             client_start(owner, listener, accepted);
             continue;
         }
         /* out of descriptors or memory: the sweep tries again, instead of a busy loop */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            pause_accepting(owner);
+            pause_accepting(owner, listener->is_admin);
         return;
     }
 }
