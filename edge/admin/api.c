@@ -48,9 +48,15 @@ static void job_answer(struct api_job *job)
     slice type = job->type.len ? job->type : SLICE("application/json");
     fields_add_id(&fields, FIELD_CONTENT_TYPE, type);
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    if (job->status == 401)
+        fields_add(&fields, SLICE("www-authenticate"), SLICE("Bearer"));
+    if (job->allow.len)
+        fields_add(&fields, SLICE("allow"), job->allow);
     slice body = slice_of_string(job->answer);
-    struct sink_head head = {
-        .status = job->status, .reason = SLICE("-"), .fields = &fields, .length = body.len};
+    struct sink_head head = {.status = job->status,
+                             .reason = job->status < 400 ? SLICE("OK") : SLICE("Error"),
+                             .fields = &fields,
+                             .length = body.len};
     sink_start(job->sink, &head);
     sink_send(job->sink, &body, body.len ? 1 : 0, true);
 }
@@ -161,6 +167,23 @@ bool api_may_debug(const struct api *api, const struct request *request)
     return given.len && api->token && has_token(api, given);
 }
 
+/*
+ * Its own name, `localhost` or an address: a page of another site can make a name of its own point
+ * here, but not an address (DNS rebinding).
+ */
+static bool is_own_host(const struct policy *policy, slice host)
+{
+    struct ip_address address;
+    size_t end = host.len;
+    if (slice_equal_nocase(host, policy->admin_listen))
+        return true;
+    if (!slice_ends_with(host, SLICE("]")))
+        while (end > 0 && host.ptr[end - 1] != ':')
+            end--;
+    slice name = end > 0 && end < host.len ? slice_until(host, end - 1) : host;
+    return slice_equal_nocase(name, SLICE("localhost")) || ip_parse(name, &address);
+}
+
 /* A page of another origin must not reach us through its reader's browser: nor by a name that it
  * made point here. */
 static const char *refusal(const struct api *api, const struct request *request)
@@ -170,9 +193,7 @@ static const char *refusal(const struct api *api, const struct request *request)
     bool is_tcp = !slice_starts_with(policy->admin_listen, SLICE("unix:"));
     if (fields_find_id(&request->fields, FIELD_ORIGIN))
         return "requests of other origins are refused";
-    if (is_tcp && !slice_equal_nocase(request->host_raw, policy->admin_listen) &&
-        !slice_equal_nocase(slice_until(request->host_raw, slice_find(request->host_raw, ':', 0)),
-                            SLICE("localhost")))
+    if (is_tcp && !is_own_host(policy, request->host_raw))
         return "the Host is not the admin listener's";
     if (is_tcp && (!slice_starts_with_nocase(bearer, SLICE("Bearer ")) ||
                    !has_token(api, slice_trim(slice_from(bearer, 7)))))
@@ -182,8 +203,9 @@ static const char *refusal(const struct api *api, const struct request *request)
 
 static bool is_json(const struct request *request)
 {
-    return slice_starts_with_nocase(fields_value(&request->fields, FIELD_CONTENT_TYPE),
-                                    SLICE("application/json"));
+    slice type = fields_value(&request->fields, FIELD_CONTENT_TYPE);
+    return slice_equal_nocase(slice_trim(slice_until(type, slice_find(type, ';', 0))),
+                              SLICE("application/json"));
 }
 
 static void refuse(struct api_job *job, unsigned status, const char *detail)
@@ -228,16 +250,15 @@ void api_on_request(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     struct api *api = server->api;
     struct api_job *job = job_new(server, loop, h2o_req, request);
     const char *refused = refusal(api, request);
-    bool is_known_path;
-    job->handler = api_handler(request->method, request->path, &is_known_path);
+    job->handler = api_handler(request->method, request->path, &job->allow);
     if (job->is_over_limit)
         refuse(job, 503, "too many admin requests at a time");
     else if (refused)
         refuse(job, slice_starts_with(slice_of_string(refused), SLICE("a bearer")) ? 401 : 403,
                refused);
     else if (!job->handler)
-        refuse(job, is_known_path ? 405 : 404,
-               is_known_path ? "this method is not for this path" : "no such path");
+        refuse(job, job->allow.len ? 405 : 404,
+               job->allow.len ? "this method is not for this path" : "no such path");
     else if (request->method == METHOD_POST && !is_json(request))
         refuse(job, 415, "Content-Type must be application/json");
     else

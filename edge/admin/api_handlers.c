@@ -1,3 +1,4 @@
+/* The endpoints that only show or ask, and the table of all of them. */
 #include "edge/admin/api_handlers.h"
 
 #include "edge/admin/metrics.h"
@@ -19,8 +20,16 @@ void api_answer_json(struct api_job *job, unsigned status, json_t *json)
 
 void api_error(struct api_job *job, unsigned status, const char *detail)
 {
+    char *copy = arena_alloc(&job->arena, strlen(detail) + 1);
+    memcpy(copy, detail, strlen(detail) + 1);
+    json_t *text = json_string(copy);
+    for (char *c = copy; !text && *c; c++) /* cut in the middle of a letter, or not UTF-8 at all */
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
     job->type = SLICE("application/problem+json");
-    api_answer_json(job, status, json_pack("{s:i, s:s}", "status", (int)status, "detail", detail));
+    api_answer_json(job, status,
+                    json_pack("{s:s, s:i, s:o}", "title",
+                              status == 507 ? "not written" : "the request was refused", "status",
+                              (int)status, "detail", text ? text : json_string(copy)));
 }
 
 static bool give_text(struct api_job *job, char *text, slice type)
@@ -104,8 +113,13 @@ static bool api_reload(struct api_job *job)
         job->ticket = worker_ask_reload(setup);
         job->is_waiting = true;
     }
-    if (!worker_reload_done(setup, job->ticket, &is_ok, text))
-        return false;
+    if (!worker_reload_done(setup, job->ticket, &is_ok, text)) {
+        if (!atomic_load(&job->server->is_draining))
+            return false;
+        /* the next reload waits until this worker has left, which would wait for this answer */
+        api_error(job, 503, "this worker is leaving: ask again, the next one answers");
+        return true;
+    }
     if (is_ok)
         api_answer_json(job, 200, json_pack("{s:s}", "result", "ok"));
     else
@@ -113,7 +127,7 @@ static bool api_reload(struct api_job *job)
     return true;
 }
 
-api_handler_fn api_handler(enum method method, slice path, bool *is_known_path)
+api_handler_fn api_handler(enum method method, slice path, slice *allow)
 {
     static const struct {
         enum method method;
@@ -130,13 +144,13 @@ api_handler_fn api_handler(enum method method, slice path, bool *is_known_path)
         {METHOD_GET, {"/healthz", 8}, api_healthz},
         {METHOD_GET, {"/readyz", 7}, api_readyz},
     };
-    *is_known_path = false;
+    *allow = SLICE_NONE;
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
         if (!slice_equal(endpoints[i].path, path))
             continue;
-        *is_known_path = true;
         if (endpoints[i].method == method)
             return endpoints[i].handler;
+        *allow = endpoints[i].method == METHOD_POST ? SLICE("POST") : SLICE("GET");
     }
     return NULL;
 }

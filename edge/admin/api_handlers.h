@@ -28,11 +28,12 @@ struct api_job {
     /* the answer */
     unsigned status;
     slice type;   /* empty: application/json */
+    slice allow;  /* not empty: the methods of this path (405) */
     char *answer; /* malloc'ed */
 };
 
-/* NULL: no such endpoint; *is_known_path: only the method is wrong. */
-api_handler_fn api_handler(enum method method, slice path, bool *is_known_path);
+/* NULL: no such endpoint or, when *allow is what the path has, only the method is wrong. */
+api_handler_fn api_handler(enum method method, slice path, slice *allow);
 /* An RFC 9457 problem document as the answer. */
 void api_error(struct api_job *job, unsigned status, const char *detail);
 /* Takes the reference of `json`. */

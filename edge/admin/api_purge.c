@@ -36,18 +36,27 @@ static void count_live(void *arg, const struct cache_variant *variant)
     counting->live += object_purge_state(counting->server->purges, variant->object) != PURGE_DEAD;
 }
 
-static uint64_t count_stored(struct server *server, struct arena *arena, slice url, slice host,
-                             slice scheme)
+/* The URL of an order, as a request for it would have it. */
+static bool request_of(struct server *server, struct arena *arena, const struct purge_order *order,
+                       slice scheme, struct request *request, struct decision *decision)
 {
+    slice query_mark = order->has_query ? SLICE("?") : SLICE_NONE;
+    slice url = arena_concat(
+        arena, (slice[]){scheme, SLICE("://"), order->host, order->path, query_mark, order->query},
+        6);
+    return url_request(server, arena, url, scheme, NULL, 0, request, decision);
+}
+
+static uint64_t count_stored(struct server *server, struct arena *arena,
+                             const struct purge_order *order)
+{
+    static const slice schemes[] = {{"http", 4}, {"https", 5}};
     struct counting counting = {.server = server};
-    struct request request;
-    struct decision decision;
-    bool is_absolute = slice_search(url, SLICE("://")) < url.len;
-    slice rest = is_absolute ? slice_from(url, slice_search(url, SLICE("://")) + 3) : url;
-    slice in_scheme = is_absolute
-                          ? arena_concat(arena, (slice[]){scheme, SLICE("://"), rest}, 3)
-                          : arena_concat(arena, (slice[]){scheme, SLICE("://"), host, url}, 4);
-    if (url_request(server, arena, in_scheme, scheme, NULL, 0, &request, &decision)) {
+    for (size_t i = 0; i < 2; i++) {
+        struct request request;
+        struct decision decision;
+        if (!request_of(server, arena, order, schemes[i], &request, &decision))
+            continue;
         struct key key = key_of(decision.url_text);
         cache_variants(server->cache, &key, count_live, &counting);
     }
@@ -90,8 +99,6 @@ static bool add_url(struct purging *p, slice text)
                  (int)(text.len < 200 ? text.len : 200), text.ptr);
         return false;
     }
-    p->purged += count_stored(server, arena, text, order.host, SLICE("http")) +
-                 count_stored(server, arena, text, order.host, SLICE("https"));
     return add_order(p, &order);
 }
 
@@ -126,7 +133,8 @@ static bool add_host(struct purging *p, slice text)
     slice url = arena_concat(arena, (slice[]){SLICE("http://"), text, SLICE("/")}, 3), path, query;
     bool has_query;
     if (!rules_purge_url(p->job->server->policy, arena, url, SLICE_NONE, &order.host, &path, &query,
-                         &has_query)) {
+                         &has_query) ||
+        has_query || !slice_equal(path, SLICE("/"))) {
         snprintf(p->error, sizeof(p->error), "\"%.*s\" is not a host",
                  (int)(text.len < 200 ? text.len : 200), text.ptr);
         return false;
@@ -214,18 +222,39 @@ static bool read_order(struct purging *p, json_t *body)
 
 /* --- doing it --- */
 
+static int compare_orders(const void *a, const void *b)
+{
+    const struct purge_order *x = a, *y = b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->has_query != y->has_query)
+        return x->has_query ? 1 : -1;
+    const slice pairs[][2] = {
+        {x->path, y->path}, {x->query, y->query}, {x->host, y->host}, {x->tag, y->tag}};
+    int order = 0;
+    for (size_t i = 0; i < 4 && order == 0; i++)
+        order = slice_compare(pairs[i][0], pairs[i][1]);
+    return order;
+}
+
+/* What is named twice is purged, and counted, once. */
+static void drop_doubles(struct purging *p)
+{
+    size_t kept = 0;
+    qsort(p->orders, p->count, sizeof(p->orders[0]), compare_orders);
+    for (size_t i = 0; i < p->count; i++)
+        if (kept == 0 || compare_orders(&p->orders[kept - 1], &p->orders[i]) != 0)
+            p->orders[kept++] = p->orders[i];
+    p->count = kept;
+}
+
 static void reset_union(struct server *server, struct arena *arena, const struct purge_order *order)
 {
     static const slice schemes[] = {{"http", 4}, {"https", 5}};
     for (size_t i = 0; i < 2; i++) {
         struct request request;
         struct decision decision;
-        slice query_mark = order->has_query ? SLICE("?") : SLICE_NONE;
-        slice url = arena_concat(
-            arena,
-            (slice[]){schemes[i], SLICE("://"), order->host, order->path, query_mark, order->query},
-            6);
-        if (!url_request(server, arena, url, schemes[i], NULL, 0, &request, &decision))
+        if (!request_of(server, arena, order, schemes[i], &request, &decision))
             continue;
         struct key key = key_of(decision.url_text);
         cache_reset_vary(server->cache, &key);
@@ -248,6 +277,9 @@ static void purge_all_orders(struct purging *p)
     struct api_job *job = p->job;
     uint64_t stamp = purge_stamp(job->server->purges);
     int error = 0;
+    drop_doubles(p);
+    for (size_t i = 0; i < p->count && p->counts_exactly; i++)
+        p->purged += count_stored(job->server, &job->arena, &p->orders[i]);
     for (size_t i = 0; i < p->count && !p->is_dry_run; i++) {
         int failed = execute(job->server, &job->arena, &p->orders[i], &stamp);
         error = failed ? failed : error;

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_BYTES = COUNTER_NAME_BYTES, UPSTREAM_LOG_INTERVAL_MS = 1000 };
+enum { SERIES_BYTES = COUNTER_NAME_BYTES + 1, UPSTREAM_LOG_INTERVAL_MS = 1000, STATUS_MAX = 599 };
 
 typedef _Atomic(counter *) lazy_counter;
 
@@ -21,7 +21,7 @@ struct metrics {
     lazy_counter *requests; /* [route][class][outcome]; the last route is "no route matched" */
     lazy_counter not_stored[REASON_COUNT], shell[REASON_COUNT];
     lazy_counter stored_dropped, capped, identified_cookie, identified_header;
-    lazy_counter shed;
+    lazy_counter shed, refused[STATUS_MAX + 1];
     lazy_counter purges[PURGE_KIND_COUNT];
     lazy_counter hits_ram, hits_disk;
     struct histogram duration[OUTCOME_COUNT];
@@ -75,7 +75,7 @@ struct metrics *metrics_new(struct counters *counters, const struct policy *poli
     metrics->queue_wait = mem_alloc(classes * sizeof(*metrics->queue_wait));
     metrics->noted = mem_alloc(routes * 2 * sizeof(*metrics->noted));
     metrics->noted_learned = mem_alloc(routes * sizeof(*metrics->noted_learned));
-    char labels[SERIES_BYTES];
+    char labels[SERIES_LABEL_BYTES];
     for (size_t i = 0; i < OUTCOME_COUNT; i++)
         histogram_init(
             &metrics->duration[i], counters, SLICE("varve_request_duration_seconds"),
@@ -111,7 +111,7 @@ static counter *request_counter(struct metrics *metrics, const struct decision *
     size_t route = route_index(metrics, decision->route),
            class = class_index(metrics, decision->class_config);
     size_t place = (route * metrics->policy->class_count + class) * OUTCOME_COUNT + outcome;
-    char match[SERIES_BYTES], name[SERIES_BYTES];
+    char match[SERIES_LABEL_BYTES], name[SERIES_LABEL_BYTES];
     if (atomic_load_explicit(&metrics->requests[place], memory_order_acquire))
         return metrics->requests[place];
     slice text = decision->route && decision->route != &metrics->policy->route_pass
@@ -149,6 +149,14 @@ void metrics_request(struct metrics *metrics, const struct exchange *ex, duratio
                     1);
     if (ex->outcome == OUTCOME_SHED)
         counter_add(find(metrics, &metrics->shed, "varve_shed_total"), 1);
+}
+
+void metrics_refused(struct metrics *metrics, unsigned status)
+{
+    status = status <= STATUS_MAX ? status : 0;
+    counter_add(find(metrics, &metrics->refused[status],
+                     "varve_refused_requests_total{status=\"%u\"}", status),
+                1);
 }
 
 void metrics_render(struct metrics *metrics, const struct decision *decision,
@@ -252,7 +260,7 @@ void metrics_note_learned(struct metrics *metrics, const struct request *request
 void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
                             enum call_failure failure, slice detail)
 {
-    char name[SERIES_BYTES], label[SERIES_BYTES];
+    char name[SERIES_BYTES], label[SERIES_LABEL_BYTES];
     slice kind = call_failure_name(failure);
     series_label(label, sizeof(label), "worker", worker.len ? worker : SLICE("-"));
     int length =

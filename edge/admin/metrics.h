@@ -13,6 +13,8 @@ void metrics_free(struct metrics *metrics);
 /* A request is over: varve_requests_total, _request_duration_seconds, _shell_total, _shed_total,
  * _identified_total. */
 void metrics_request(struct metrics *metrics, const struct exchange *ex, duration took);
+/* A request that the front refused before it became one: varve_refused_requests_total{status}. */
+void metrics_refused(struct metrics *metrics, unsigned status);
 /* The head of a render came: varve_queue_wait_seconds and varve_render_seconds, never one number.
  */
 void metrics_render(struct metrics *metrics, const struct decision *decision,

@@ -7,3 +7,8 @@
 /* Counts the request (metrics_request) and writes its line, when the log is on. The request is
  * still readable. */
 void request_log(struct exchange *ex);
+/*
+ * front_setup.on_refused; `server` is the struct server. Counts what was refused before it became a
+ * request (varve_refused_requests_total{status}) and writes its line.
+ */
+void request_log_refused(struct loop *loop, const struct front_refusal *refusal, void *server);

@@ -10,14 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Length of the UTF-8 sequence that begins with `c`; 1 for what begins none. */
+static size_t sequence_bytes(unsigned char c)
+{
+    return c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+}
+
 slice series_label(char *buffer, size_t size, const char *name, slice value)
 {
     size_t used = (size_t)snprintf(buffer, size, "%s=\"", name);
-    for (size_t i = 0; i < value.len && used + 4 < size; i++) {
+    for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
-        if (c == '"' || c == '\\')
+        bool is_escaped = c == '"' || c == '\\';
+        /* behind it: the quote, the end; a sequence comes whole or not at all */
+        if (used + is_escaped + sequence_bytes((unsigned char)c) + 2 > size)
+            break;
+        if (is_escaped)
             buffer[used++] = '\\';
-        buffer[used++] = c >= 0x20 && c < 0x7f ? c : '?';
+        buffer[used++] = (unsigned char)c >= 0x20 && c != 0x7f ? c : '?';
     }
     buffer[used++] = '"';
     buffer[used] = '\0';
@@ -92,7 +102,7 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
                        mono_time since)
 {
     struct samples *samples = arg;
-    char label[128], text[256];
+    char label[SERIES_LABEL_BYTES], text[256];
     (void)since;
     series_label(label, sizeof(label), "worker", name);
     unsigned free_slots = slots > busy ? slots - busy : 0;
@@ -101,7 +111,8 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
     length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"free\"}", label);
     add(samples, slice_of(text, (size_t)length), free_slots, false);
     length = snprintf(text, sizeof(text), "varve_worker_up{%s}", label);
-    add(samples, slice_of(text, (size_t)length), slice_equal(state, SLICE("live")), false);
+    bool is_up = slice_equal(state, SLICE("live")) || slice_equal(state, SLICE("quarantined"));
+    add(samples, slice_of(text, (size_t)length), is_up, false);
 }
 
 static void add_server(struct samples *samples, struct server *server)
@@ -117,7 +128,7 @@ static void add_server(struct samples *samples, struct server *server)
     gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
     for (size_t i = 0; i < server->policy->origin_count; i++) {
         struct origin_state state = origin_state(server->origins, &server->policy->origins[i]);
-        char label[128], text[256];
+        char label[SERIES_LABEL_BYTES], text[256];
         series_label(label, sizeof(label), "origin", server->policy->origins[i].name);
         int length = snprintf(text, sizeof(text), "varve_queue_depth{%s}", label);
         add(samples, slice_of(text, (size_t)length), state.waiting, false);
@@ -196,12 +207,18 @@ char *metrics_prometheus(struct server *server)
 
 /* --- JSON: the same samples by name --- */
 
+static bool is_bucket(const char *name)
+{
+    slice text = slice_of_string(name);
+    return slice_ends_with(slice_until(text, slice_find(text, '{', 0)), SLICE("_bucket"));
+}
+
 char *metrics_json(struct server *server)
 {
     struct samples samples = collect(server);
     json_t *stats = json_object();
     for (size_t i = 0; i < samples.count; i++)
-        if (!strstr(samples.at[i].name, "_bucket{"))
+        if (!is_bucket(samples.at[i].name))
             json_object_set_new(stats, samples.at[i].name, json_real(samples.at[i].value));
     char *text = json_dumps(stats, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     json_decref(stats);
