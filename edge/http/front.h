@@ -64,6 +64,12 @@ void front_free(struct front *front);
 
 /* Is the client of this request gone (HTTP/1: recv(MSG_PEEK) == 0, kept by the sweep)? */
 bool front_client_is_gone(h2o_req_t *h2o_req);
+/*
+ * `left` is called on the loop's thread, once a second, while the request is not over and its
+ * client has closed its side for a second or more. HTTP/1 only: libh2o does not read while it
+ * waits for an answer. A stream of HTTP/2 that is reset ends by itself.
+ */
+void front_watch_client(h2o_req_t *h2o_req, void (*left)(void *owner), void *owner);
 
 /*
  * Answers with application/problem+json (RFC 9457), `no-store` and X-Request-Id. For requests that

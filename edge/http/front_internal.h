@@ -68,8 +68,10 @@ struct client_connection {
     char *answer; /* PHASE_REFUSING */
     size_t requests;
     h2o_timeout_entry_t resume;
-    uint64_t bodies_bytes; /* our part of front.bodies_bytes */
-    h2o_req_t *h2o_req;    /* PHASE_BUSY and handed to the handler */
+    uint64_t bodies_bytes;     /* our part of front.bodies_bytes */
+    h2o_req_t *h2o_req;        /* PHASE_BUSY and handed to the handler */
+    void (*left)(void *owner); /* of h2o_req: see front_watch_client() */
+    void *left_owner;
 
     struct h2_gate *h2;     /* PHASE_H2 */
     bool h2_is_open;        /* libh2o has seen the connection preface */

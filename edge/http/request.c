@@ -39,6 +39,7 @@ static void on_dispose(void *data)
     h2o_timeout_unlink(&r->start);
     if (!is_h2(r->h2o_req)) {
         r->c->h2o_req = NULL;
+        r->c->left = NULL;
         gate_request_ended(r->c, !r->h2o_req->http1_is_persistent, r->h2o_req->res.status == 101);
     } else {
         h2_request_ends(r->c, r->entity_bytes);
@@ -344,4 +345,13 @@ void front_requests_register(h2o_hostconf_t *host)
 bool front_client_is_gone(h2o_req_t *req)
 {
     return client_of(req)->client_is_gone;
+}
+
+void front_watch_client(h2o_req_t *req, void (*left)(void *owner), void *owner)
+{
+    struct client_connection *c = client_of(req);
+    if (is_h2(req))
+        return;
+    c->left = left;
+    c->left_owner = owner;
 }

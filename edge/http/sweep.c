@@ -102,6 +102,10 @@ static void sweep_one(struct client_connection *c)
         h2_sweep(c);
         break;
     case PHASE_BUSY:
+        sweep_reader(c);
+        if (c->client_is_gone && c->left)
+            c->left(c->left_owner);
+        break;
     case PHASE_TUNNEL:
         sweep_reader(c);
         break;
@@ -155,12 +159,12 @@ static void sweep(struct loop_timer *timer)
 {
     struct front_loop *owner = container_of(timer, struct front_loop, sweep);
     loop_timer_set(owner->loop, timer, (duration){SWEEP_MS});
-    find_gone_clients(owner);
     struct list *next;
     for (struct list *node = owner->connections.next; node != &owner->connections; node = next) {
         next = node->next; /* sweep_one() may free this one, and no other */
         sweep_one(container_of(node, struct client_connection, link));
     }
+    find_gone_clients(owner); /* told at the next sweep: some only close their side early */
     front_linger_sweep(owner);
     listeners_resume(owner);
 }

@@ -79,6 +79,31 @@ static void on_want(void *owner)
         exchange_run(ex);
 }
 
+/* It never had an answer: what the log says of it (499 as in other proxies' logs). */
+static void note_unanswered(struct exchange *ex)
+{
+    if (ex->status)
+        return;
+    ex->status = 499;
+    ex->outcome = ex->decision.action == ACTION_PASS ? OUTCOME_PASS : OUTCOME_MISS;
+    ex->reason = ex->decision.action == ACTION_PASS ? ex->decision.reason : ex->found.reason;
+}
+
+/* Nobody waits for the answer any more: it ends now, and the flight hears of it by `gone`. While a
+ * send is under way the library sees for itself. */
+static void on_left(void *owner)
+{
+    struct exchange *ex = owner;
+    if (ex->is_sending || ex->step == STEP_DONE)
+        return;
+    ex->step = STEP_DONE;
+    note_unanswered(ex);
+    if (sink_is_started(ex->sink))
+        sink_break(ex->sink);
+    else
+        sink_dismiss(ex->sink);
+}
+
 /*
  * The request is over: its memory in libh2o's pool goes now, ours when nothing is on its way any
  * more. Log first: the line shows what the request said.
@@ -87,6 +112,7 @@ static void on_gone(void *owner)
 {
     struct exchange *ex = owner;
     ex->bytes = sink_bytes(ex->sink);
+    note_unanswered(ex);
     finish(ex);
     ex->is_gone = true;
     ex->sink = NULL;
@@ -108,5 +134,6 @@ void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     ex->read_done.deliver = on_read_done;
     ex->woken.deliver = on_woken;
     ex->sink = sink_new(h2o_req, &sink_events, ex);
+    front_watch_client(h2o_req, on_left, ex);
     exchange_run(ex);
 }

@@ -189,6 +189,16 @@ void sink_break(struct sink *sink)
     h2o_send(sink->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
+void sink_dismiss(struct sink *sink)
+{
+    struct fields none = {0};
+    struct sink_head head = {
+        .status = 499, .reason = SLICE("Client Closed Request"), .fields = &none, .length = 0};
+    sink->req->http1_is_persistent = 0;
+    sink_start(sink, &head);
+    sink_send(sink, NULL, 0, true);
+}
+
 uint64_t sink_bytes(const struct sink *sink)
 {
     return sink->bytes;

@@ -41,5 +41,8 @@ void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last
 /* Breaks a started answer off, visibly: RST_STREAM or a reset connection. `gone` may come inside.
  */
 void sink_break(struct sink *sink);
+/* Ends a request that nobody waits for any more, before its answer has started; `gone` may come
+ * inside. */
+void sink_dismiss(struct sink *sink);
 /* Response bytes handed to the library so far, body only. */
 uint64_t sink_bytes(const struct sink *sink);
