@@ -199,18 +199,28 @@ export function request(url, { method = 'GET', headers = {}, body, agent = false
   })
 }
 
+/** A TLS listener beside the plain one, as lines of a policy. */
+export async function tlsListener(dir) {
+  const [cert, key, port] = [`${dir}/h2.pem`, `${dir}/h2.key`, await freePort()]
+  const subject = ['-subj', '/CN=localhost', '-days', '2', '-keyout', key, '-out', cert]
+  await run('openssl', ['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', ...subject])
+  return { port, yaml: `listen: ["127.0.0.1:$PORT", {address: "127.0.0.1:${port}", tls: [{cert: ${cert}, key: ${key}}]}]\n` }
+}
+
 /**
- * One cleartext HTTP/2 connection. `get()` like request(), with many at a time; `settled()` comes back when varve has begun
- * all that was asked before it: frames are taken in order, and so is a PING.
+ * One HTTP/2 connection to that listener, whose requests have the keys of v.get()'s. `get()` is like request(), with many at a
+ * time; `settled()` comes back when varve has begun all that was asked before it: frames are taken in order, PING among them,
+ * and handlers run before the next turn's frames.
  */
-export async function http2Client(t, v) {
-  const session = http2.connect(v.url)
+export async function http2Client(t, v, port) {
+  const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
   session.on('error', () => {})
   t.after(() => session.destroy())
   await new Promise((resolve) => session.once('remoteSettings', resolve))
+  const always = { ':authority': `127.0.0.1:${v.port}`, 'x-forwarded-proto': 'http' }
   const get = (target, headers = {}) =>
     new Promise((resolve) => {
-      const stream = session.request({ ':path': target, ...headers })
+      const stream = session.request({ ...always, ':path': target, ...headers })
       const res = { headers: {}, body: '', aborted: false, stream }
       stream.on('response', (fields) => Object.assign(res, { status: fields[':status'], headers: fields }))
       stream.on('data', (chunk) => (res.body += chunk))
@@ -218,7 +228,8 @@ export async function http2Client(t, v) {
       stream.on('close', () => resolve(res))
       stream.end()
     })
-  const settled = () => new Promise((resolve, reject) => session.ping((error) => (error ? reject(error) : resolve())))
+  const ping = () => new Promise((resolve, reject) => session.ping((error) => (error ? reject(error) : resolve())))
+  const settled = () => ping().then(ping)
   return { get, settled, session }
 }
 
