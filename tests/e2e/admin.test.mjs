@@ -1,0 +1,406 @@
+// The admin API as an operator's tools meet it: who may ask, what is refused and how, purges and their counts, what is shown.
+import assert from 'node:assert/strict'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { test } from 'node:test'
+import { freePort, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+
+const MINUTE = { 'cache-control': 'max-age=60' }
+const pages = (t) => renderer(t, (req, res, n) => page(res, `render ${n}`, MINUTE))
+const plain = async (t, more = '') => varve(t, `renderer: ${(await pages(t)).url}\nroutes: [{match: "/**"}]\n${more}`)
+
+/** Sends raw bytes and gives what came until the connection was closed. */
+const raw = (port, bytes) =>
+  new Promise((resolve, reject) => {
+    let answer = ''
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes))
+    socket.on('data', (data) => (answer += data))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(answer))
+  })
+
+const problem = (res, status, words) => {
+  assert.equal(res.status, status, res.body)
+  assert.equal(res.headers['content-type'], 'application/problem+json')
+  assert.equal(res.headers['cache-control'], 'no-store')
+  const body = JSON.parse(res.body)
+  assert.equal(body.status, status)
+  assert.match(body.detail, words)
+}
+const ok = (res) => {
+  assert.equal(res.status, 200, res.body)
+  return JSON.parse(res.body)
+}
+const purge = async (v, order) => ok(await v.admin('POST', '/v1/purge', order))
+
+test('10.2 over TCP: a token, its own Host, no foreign Origin', async (t) => {
+  const origin = await pages(t)
+  const port = await freePort()
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/token`, 'secret-token\n')
+  await varve(t, `renderer: ${origin.url}\nadmin: {listen: "127.0.0.1:${port}", token_file: $DIR/token}\n`, { dir })
+  const ask = (headers, target = '/v1/stats') => request(`http://127.0.0.1:${port}${target}`, { headers })
+  const authorization = 'Bearer secret-token'
+  assert.equal((await ask({ authorization })).status, 200)
+  assert.equal((await ask({ authorization: 'bearer secret-token' })).status, 200)
+  for (const wrong of [{}, { authorization: 'Bearer secret-toke' }, { authorization: 'Bearer secret-token2' }, { authorization: 'Bearer ' }, { authorization: 'Basic secret-token' }]) {
+    const res = await ask(wrong)
+    problem(res, 401, /token/)
+    assert.equal(res.headers['www-authenticate'], 'Bearer')
+  }
+  problem(await ask({ authorization, origin: 'https://evil.example' }), 403, /origin/)
+  problem(await ask({ authorization, origin: 'null' }), 403, /origin/)
+  for (const host of ['evil.example', `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, `localhost.evil.example:${port}`])
+    problem(await ask({ authorization, host }), 403, /Host/)
+  for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`, 'localhost'])
+    assert.equal((await ask({ authorization, host })).status, 200, host)
+  assert.equal((await ask({ authorization }, '/healthz')).body, 'ok\n')
+})
+
+test('what is not there is 404, what is there otherwise 405 with Allow', async (t) => {
+  const v = await plain(t)
+  problem(await v.admin('GET', '/v2/stats'), 404, /path/)
+  problem(await v.admin('GET', '/'), 404, /path/)
+  for (const [method, target, allow] of [
+    ['GET', '/v1/purge', 'POST'],
+    ['GET', '/v1/reload', 'POST'],
+    ['POST', '/v1/stats', 'GET'],
+    ['DELETE', '/v1/slots', 'GET'],
+    ['PUT', '/metrics', 'GET'],
+  ]) {
+    const res = await v.admin(method, target)
+    problem(res, 405, /method/)
+    assert.equal(res.headers.allow, allow)
+  }
+})
+
+test('10.2 a POST is application/json and nothing else', async (t) => {
+  const v = await plain(t)
+  const post = (type) =>
+    request('http://localhost/v1/purge', {
+      method: 'POST',
+      socketPath: `${v.dir}/store/admin.sock`,
+      headers: type ? { 'content-type': type } : {},
+      body: '{"all": true, "dry_run": true}',
+    })
+  for (const type of [undefined, 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonp', 'text/plain, application/json'])
+    problem(await post(type), 415, /application\/json/)
+  for (const type of ['application/json', 'Application/JSON', 'application/json; charset=utf-8', 'application/json ;x=y']) ok(await post(type))
+})
+
+test('every wrong purge is refused with its reason, and purges nothing', async (t) => {
+  const v = await plain(t)
+  await v.get('/a')
+  const send = (body) =>
+    request('http://localhost/v1/purge', {
+      method: 'POST',
+      socketPath: `${v.dir}/store/admin.sock`,
+      headers: { 'content-type': 'application/json' },
+      body,
+    })
+  const long = 'é'.repeat(300)
+  const url = `${v.url}/a`
+  for (const [body, words] of [
+    ['', /JSON object/],
+    ['{', /JSON object/],
+    ['[]', /JSON object/],
+    ['"all"', /JSON object/],
+    ['{"all": true, "all": true}', /JSON object/],
+    [Buffer.from('{"urls": ["http://h/\xff"]}', 'latin1'), /JSON object/],
+    ['[' .repeat(5000), /JSON object/],
+    ['{}', /nothing to purge/],
+    ['{"urls": []}', /nothing to purge/],
+    ['{"all": false}', /nothing to purge/],
+    [`{"urls": ["${url}"], "url": "x"}`, /unknown key "url"/],
+    [`{"urls": ["${url}"], "${long}": 1}`, /unknown key/],
+    [`{"urls": "${url}"}`, /"urls" must be a list/],
+    [`{"urls": ["${url}", 5]}`, /"urls": item 1/],
+    [`{"urls": ["${url}", ""]}`, /"urls": item 1/],
+    [`{"urls": ["${url}", null]}`, /"urls": item 1/],
+    [`{"urls": ["${url}", "/a"]}`, /not a URL with a host/],
+    [`{"urls": ["${url}", "http://"]}`, /not a URL with a host/],
+    [`{"urls": ["${url}", "http://a b/"]}`, /not a URL with a host/],
+    [`{"urls": ["${url}", "${long}"]}`, /not a URL with a host/],
+    [`{"urls": ["${url}"], "tags": {"a": 1}}`, /"tags" must be a list/],
+    [`{"urls": ["${url}"], "prefixes": ["${url}?q"]}`, /not a prefix/],
+    [`{"urls": ["${url}"], "hosts": ["a/b"]}`, /not a host/],
+    [`{"urls": ["${url}"], "hosts": ["a b"]}`, /not a host/],
+    [`{"urls": ["${url}"], "all": 1}`, /"all" must be true or false/],
+    [`{"urls": ["${url}"], "soft": "yes"}`, /"soft" must be true or false/],
+    [`{"urls": ["${url}"], "dry_run": null}`, /"dry_run" must be true or false/],
+    [JSON.stringify({ urls: Array(10001).fill(url) }), /more than 10000/],
+  ])
+    problem(await send(body), 400, words)
+  assert.equal((await v.get('/a')).body, 'render 1')
+})
+
+test('6.4 purged is exact for URLs: variants, both schemes, each URL once; null for what cannot be counted', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...MINUTE, vary: 'x-device', 'surrogate-key': 'news' }))
+  const v = await varve(t, `renderer: ${origin.url}\npurge: {tag_headers: [Surrogate-Key]}\nroutes: [{match: "/**", query: {drop: [utm]}}]\n`)
+  for (const device of ['a', 'b', 'c']) await v.get('/p', { 'x-device': device })
+  await v.get('/p', { 'x-forwarded-proto': 'https' })
+  await v.get('/q')
+  const url = `${v.url}/p`
+  assert.equal((await purge(v, { urls: [url], dry_run: true })).purged, 4)
+  const dry = await purge(v, { urls: [url, url, `${url}?utm=1`, `${v.url}/q`, `${v.url}/none`], dry_run: true })
+  assert.deepEqual([dry.purged, dry.dry_run, dry.soft], [5, true, false])
+  assert.equal((await v.get('/p', { 'x-device': 'a' })).body, 'render 1') // nothing was purged
+
+  const done = await purge(v, { urls: [url, url] })
+  assert.equal(done.purged, 4)
+  assert.ok(done.stamp > dry.stamp)
+  assert.equal((await purge(v, { urls: [url] })).purged, 0) // they are gone
+  assert.equal((await v.get('/p', { 'x-device': 'a' })).body, 'render 6')
+  assert.equal((await v.get('/q')).body, 'render 5')
+  for (const order of [{ tags: ['news'] }, { prefixes: [`${v.url}/x`] }, { hosts: ['other.example'] }, { all: true }])
+    assert.equal((await purge(v, { ...order, dry_run: true })).purged, null)
+  assert.equal((await purge(v, { urls: [url], tags: ['none'] })).purged, null)
+})
+
+test('6.4 all and hosts are soft unless said otherwise; the rest is hard', async (t) => {
+  const v = await plain(t)
+  for (const [order, soft] of [
+    [{ all: true }, true],
+    [{ hosts: ['h'] }, true],
+    [{ all: true, soft: false }, false],
+    [{ urls: [`${v.url}/`] }, false],
+    [{ tags: ['t'] }, false],
+    [{ tags: ['t'], soft: true }, true],
+    [{ all: true, tags: ['t'] }, true],
+  ])
+    assert.equal((await purge(v, { ...order, dry_run: true })).soft, soft, JSON.stringify(order))
+})
+
+test('explain tells each outcome before it happens, and why', async (t) => {
+  const origin = await renderer(t, (req, res, n) => {
+    if (req.url.startsWith('/private')) page(res, 'p', { 'cache-control': 'private' })
+    else if (req.url.startsWith('/cookie')) page(res, 'c', { 'set-cookie': 'a=1' })
+    else page(res, `render ${n}`, MINUTE)
+  })
+  const v = await varve(
+    t,
+    `renderer: ${origin.url}\nhosts: [shop.example]\nroutes:\n  - {match: "/never/**", cache: never}\n  - {match: "/sealed/**", ttl: 60s}\n  - {match: "/**"}\n`,
+  )
+  const host = { host: 'shop.example', accept: 'text/html' }
+  const explain = async (path, ...headers) =>
+    ok(
+      await v.admin(
+        'GET',
+        `/v1/explain?url=${encodeURIComponent(`http://shop.example${path}`)}${headers.map((h) => `&header=${encodeURIComponent(h)}`).join('')}`,
+      ),
+    )
+  const before = origin.requests.length
+  let told = await explain('/a')
+  assert.deepEqual([told.would, told.action, told.known, told.object, told.route], ['render', 'lookup', false, null, '/**'])
+  await v.get('/a', host)
+  told = await explain('/a')
+  assert.deepEqual([told.would, told.object.state, told.object.status, told.variants_stored], ['hit', 'fresh', 200, 1])
+  assert.ok(told.object.ttl > 0 && told.object.ttl <= 60)
+
+  told = await explain('/a', 'Cookie: session=topsecret')
+  assert.deepEqual([told.would, told.reason, told.logged_in], ['pass', 'logged_in', true])
+  assert.ok(!JSON.stringify(told).includes('topsecret'))
+  told = await explain('/never/x')
+  assert.deepEqual([told.would, told.reason, told.route], ['pass', 'route', '/never/**'])
+  told = await explain('/x/..%2fnever/x')
+  assert.deepEqual([told.would, told.reason], ['pass', 'path'])
+
+  for (const [path, why] of [
+    ['/private', 'private'],
+    ['/cookie', 'set_cookie'],
+  ]) {
+    await v.get(path, host)
+    told = await explain(path)
+    assert.deepEqual([told.not_storable_for_now, told.not_storable_because, told.would], [true, why, 'render'])
+  }
+  assert.deepEqual([(await explain('/sealed/x')).sealed, (await explain('/a')).not_storable_for_now], [true, false])
+
+  await purge(v, { urls: ['http://shop.example/a'], soft: true })
+  told = await explain('/a')
+  assert.notEqual(told.would, 'hit')
+  assert.match(told.object.state, /stale|validators/)
+  await purge(v, { urls: ['http://shop.example/a'] })
+  assert.equal((await explain('/a')).would, 'render')
+  assert.equal(origin.requests.length - before, 3) // explaining asked for nothing
+})
+
+test('explain answers what is no request of ours with a problem, and is never taken down by it', async (t) => {
+  const v = await varve(t, `renderer: ${(await pages(t)).url}\nhosts: [shop.example, b.example]\n`)
+  for (const query of ['', '?url=', '?url=%2Fa', '?url=http%3A%2F%2F', '?url=http%3A%2F%2Fa%20b%2F', '?urll=http://h/', '?url=ftp'])
+    for (const path of ['explain', 'variants']) problem(await v.admin('GET', `/v1/${path}${query}`), 400, /url/)
+  for (const url of ['http://other.example/', 'http://shop.example/%00', 'http://shop.example/%0a%ff', 'http://shop.example/a b', 'http://shop.example?x', 'http://shop.example#f'])
+    for (const header of ['', '&header=', '&header=:', '&header=a%0ab:c', '&header=cookie:%ff%00']) {
+      const target = `?url=${encodeURIComponent(url)}${header}`
+      assert.equal((await v.admin('GET', `/v1/explain${target}`)).status, 200, target)
+      assert.equal((await v.admin('GET', `/v1/variants${target}`)).status, 200, target)
+    }
+  assert.equal(ok(await v.admin('GET', '/v1/explain?url=http%3A%2F%2Fother.example%2F')).would, 'reject')
+})
+
+test('variants, stats, slots, healthz, readyz', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, 'x'.repeat(100), { ...MINUTE, vary: 'x-device' }))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  for (const device of ['a', 'b']) await v.get('/p', { 'x-device': device })
+  await v.get('/p', { 'x-device': 'b' })
+  const { union, variants } = ok(await v.admin('GET', `/v1/variants?url=${encodeURIComponent(`${v.url}/p`)}`))
+  assert.deepEqual(union, ['x-device'])
+  assert.equal(variants.length, 2)
+  assert.deepEqual(variants.map((row) => row.bytes.identity), [100, 100])
+  assert.deepEqual(variants.map((row) => row.hits).sort(), [0, 1])
+  assert.ok(variants.every((row) => row.in_memory && row.state === 'fresh' && row.age >= 0 && row.variant.includes('x-device')))
+
+  const stats = ok(await v.admin('GET', '/v1/stats'))
+  assert.equal(stats['varve_hits_total{tier="memory"}'], 1)
+  assert.ok(!Object.keys(stats).some((name) => name.includes('_bucket')))
+  const slots = ok(await v.admin('GET', '/v1/slots'))
+  assert.deepEqual(slots.origins.map((o) => [o.origin, o.live_slots, o.busy]), [['renderer', 8, 0]])
+  assert.deepEqual(slots.workers.map((w) => [w.worker, w.state, w.slots]), [['renderer/0', 'live', 8]])
+  assert.equal((await v.admin('GET', '/healthz')).status, 200)
+  assert.equal((await v.admin('GET', '/readyz')).status, 200)
+  assert.equal((await v.admin('GET', '/readyz?renderers')).status, 200)
+  await origin.stop()
+  await until(async () => (await v.get('/cold')).status === 503, 'the renderer to be seen as down')
+  assert.equal((await v.admin('GET', '/readyz')).status, 200) // 10.3: it answers by any means
+  await until(async () => (await v.admin('GET', '/readyz?renderers')).status === 503, 'no live renderer')
+})
+
+test('9.2 a reload that fails names every error and changes nothing; one that succeeds is in force', async (t) => {
+  const origin = await pages(t)
+  const good = `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`
+  const v = await varve(t, good)
+  v.write(`${good}stael: 1\nhosts: 5x5: 3\n`)
+  let res = await v.admin('POST', '/v1/reload', {})
+  assert.equal(res.status, 409, res.body)
+  v.write(`renderer: ${origin.url}\nroutes: [{match: "/**", tll: 5s}]\nsael: standard\n`)
+  res = await v.admin('POST', '/v1/reload', {})
+  assert.equal(res.status, 409)
+  const { result, errors } = JSON.parse(res.body)
+  assert.equal(result, 'failed')
+  assert.match(errors, /varve\.yaml:\d+:\d+: unknown key "tll"/)
+  assert.match(errors, /unknown key "sael"/)
+  assert.equal((await v.get('/a')).status, 200)
+  v.write(`renderer: ${origin.url}\nroutes: [{match: "/now/**"}]\n`)
+  assert.equal(ok(await v.admin('POST', '/v1/reload', {})).result, 'ok')
+  await until(async () => ok(await v.admin('GET', `/v1/explain?url=${encodeURIComponent(`${v.url}/now/x`)}`)).route === '/now/**', 'the new policy')
+})
+
+/** Reads Prometheus text as a scraper does; throws at what it would not take. */
+function scrape(text) {
+  const families = new Map()
+  const samples = new Map()
+  let family
+  assert.ok(text.endsWith('\n'))
+  for (const line of text.slice(0, -1).split('\n')) {
+    const type = /^# TYPE ([a-z0-9_]+) (counter|gauge|histogram)$/.exec(line)
+    if (type) {
+      assert.ok(!families.has(type[1]), `two TYPE lines of ${type[1]}`)
+      families.set((family = type[1]), type[2])
+      continue
+    }
+    const sample = /^([a-z0-9_]+)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*"(?:,(?!\})|(?=\})))+\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?)$/.exec(line)
+    assert.ok(sample, `not a sample: ${line}`)
+    const [, name, labels = '', value] = sample
+    const belongs = families.get(family) === 'histogram' ? name.replace(/_(bucket|sum|count)$/, '') : name
+    assert.equal(belongs, family, `${name} stands below ${family}`)
+    assert.ok(!samples.has(name + labels), `twice: ${line}`)
+    samples.set(name + labels, Number(value))
+  }
+  return { families, samples }
+}
+
+test('metrics are what product.md names, and text that a scraper takes', async (t) => {
+  const origin = await renderer(t, (req, res, n) => {
+    if (req.url === '/cut') return res.destroy()
+    page(res, `render ${n}`, req.url === '/private' ? { 'cache-control': 'private' } : MINUTE)
+  })
+  const odd = 'q"uo\\te/é/'
+  const long = 'x'.repeat(300)
+  const v = await varve(t, `renderer: ${origin.url}\nclasses: [{name: people}]\nroutes: [{match: '/${odd}**'}, {match: '/${long}/**'}, {match: "/**"}]\n`)
+  for (const path of ['/a', '/a', '/private', '/cut', `/${encodeURIComponent('q"uo\\te')}/%C3%A9/x`, `/${long}/y`]) await v.get(path)
+  await v.get('/a', { cookie: 'session=1' })
+  await v.get('/a', { authorization: 'Bearer x' })
+  await purge(v, { tags: ['t'] })
+  await raw(v.port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
+  const res = await v.admin('GET', '/metrics')
+  assert.match(res.headers['content-type'], /^text\/plain; version=0\.0\.4/)
+  const { families, samples } = scrape(res.body)
+  for (const [name, type] of Object.entries({
+    varve_requests_total: 'counter',
+    varve_request_duration_seconds: 'histogram',
+    varve_render_seconds: 'histogram',
+    varve_queue_wait_seconds: 'histogram',
+    varve_queue_depth: 'gauge',
+    varve_slots: 'gauge',
+    varve_not_stored_total: 'counter',
+    varve_store_bytes: 'gauge',
+    varve_store_objects: 'gauge',
+    varve_evictions_total: 'counter',
+    varve_purges_total: 'counter',
+    varve_upstream_errors_total: 'counter',
+    varve_connections: 'gauge',
+    varve_loop_lag_seconds: 'gauge',
+    varve_store_dropped_total: 'counter',
+    varve_store_commit_seconds: 'gauge',
+    varve_store_state: 'gauge',
+    varve_memory_bytes: 'gauge',
+    varve_hits_total: 'counter',
+    varve_flights: 'gauge',
+    varve_identified_total: 'counter',
+    varve_build_info: 'gauge',
+    varve_refused_requests_total: 'counter',
+    varve_worker_up: 'gauge',
+  }))
+    assert.equal(families.get(name), type, name)
+  const value = (name) => samples.get(name)
+  assert.equal(value('varve_requests_total{route="/**",class="people",outcome="hit"}'), 1)
+  assert.equal(value('varve_requests_total{route="/**",class="people",outcome="pass"}'), 2)
+  assert.equal(value('varve_not_stored_total{reason="private"}'), 1)
+  assert.equal(value('varve_identified_total{why="cookie"}'), 1)
+  assert.equal(value('varve_identified_total{why="header"}'), 1)
+  assert.equal(value('varve_worker_up{worker="renderer/0"}'), 1)
+  assert.equal(value('varve_purges_total{kind="tag"}'), 1)
+  assert.equal(value('varve_refused_requests_total{status="400"}'), 1)
+  assert.equal(samples.get('varve_series_overflow_total'), undefined)
+  for (const name of [...samples.keys()].filter((n) => n.includes('_bucket{')))
+    if (name.includes('le="+Inf"')) {
+      const base = name.replace('_bucket{', '_count{').replace(/,?le="\+Inf"/, '')
+      assert.equal(samples.get(name), samples.get(base), name)
+    }
+  const bounds = [...samples.entries()].filter(([n]) => n.startsWith('varve_request_duration_seconds_bucket{outcome="miss"'))
+  assert.equal(bounds.length, 17)
+  const le = ([n]) => Number(/le="([^"]+)"/.exec(n)[1].replace('+Inf', 'Infinity'))
+  for (let i = 1; i < bounds.length; i++) assert.ok(le(bounds[i]) > le(bounds[i - 1]) && bounds[i][1] >= bounds[i - 1][1])
+})
+
+const FIELDS = 'time id client host method path status bytes outcome reason route class worker queue_ms render_ms total_ms age ua'.split(' ')
+
+test('9.7 the access log has one line per request, also for what is refused, and hides what it shall', async (t) => {
+  const origin = await pages(t)
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\nlog: {access: {path: $DIR/access.log}, redact_query: [token]}\n`)
+  await v.get('/a?token=secret&x=1', { 'user-agent': 'probe "1"' })
+  await v.get('/a?token=secret&x=1')
+  assert.match(await raw(v.port, 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'), /^HTTP\/1\.1 400 /)
+  const lines = await until(() => {
+    const log = v.accessLog()
+    return log.length >= 3 && log
+  }, 'three lines')
+  assert.equal(lines.length, 3)
+  for (const line of lines) assert.deepEqual(Object.keys(line), FIELDS)
+  assert.deepEqual(lines.map((l) => [l.status, l.outcome, l.client]), [[200, 'miss', '127.0.0.1'], [200, 'hit', '127.0.0.1'], [400, 'error', '127.0.0.1']])
+  assert.equal(lines[0].path, '/a?token=***&x=1')
+  assert.equal(lines[0].ua, 'probe "1"')
+  assert.equal(lines[0].worker, 'renderer/0')
+  assert.equal(lines[0].bytes, 'render 1'.length)
+  assert.ok(!readFileSync(`${v.dir}/access.log`, 'utf8').includes('secret'))
+
+  renameSync(`${v.dir}/access.log`, `${v.dir}/access.1`)
+  v.child.kill('SIGUSR1')
+  await until(async () => {
+    await v.get('/a')
+    try {
+      return v.accessLog().length > 0
+    } catch {
+      return false
+    }
+  }, 'the log to be opened anew')
+})
