@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     ERROR_BYTES = 2048,
@@ -28,7 +29,7 @@ enum {
 
 struct drain_order {
     struct loop_message message;
-    struct server *server;
+    struct service *service;
     struct loop *loop;
 };
 
@@ -39,6 +40,7 @@ struct service {
     pthread_t *threads;
     size_t threads_running;
     struct drain_order *drain_orders;
+    atomic_size_t loops_draining;
     pthread_mutex_t lock;
     pthread_cond_t wake;      /* the main thread */
     bool is_asked_to_drain;   /* hold lock */
@@ -147,15 +149,28 @@ static bool make_parts(struct service *service, char *error)
 static void *run_loop(void *arg)
 {
     struct drain_order *order = arg;
-    front_attach(order->server->front, order->loop);
+    front_attach(order->service->server.front, order->loop);
     loop_run(order->loop);
     return NULL;
+}
+
+/* The descriptors that each loop's own were made from: as long as one is open, the kernel goes on
+ * completing handshakes that nobody will answer. */
+static void close_listeners(const struct worker_setup *setup)
+{
+    for (size_t i = 0; i < setup->listener_count; i++)
+        close(setup->listeners[i]);
+    if (setup->admin >= 0)
+        close(setup->admin);
 }
 
 static void drain_loop(struct loop_message *message)
 {
     struct drain_order *order = container_of(message, struct drain_order, message);
-    front_drain(order->server->front, order->loop);
+    struct service *service = order->service;
+    front_drain(service->server.front, order->loop);
+    if (atomic_fetch_add(&service->loops_draining, 1) + 1 == service->server.loop_count)
+        close_listeners(service->setup);
 }
 
 static void start_loops(struct service *service)
@@ -165,7 +180,7 @@ static void start_loops(struct service *service)
     service->drain_orders = mem_alloc(server->loop_count * sizeof(*service->drain_orders));
     for (size_t i = 0; i < server->loop_count; i++) {
         service->drain_orders[i] =
-            (struct drain_order){{.deliver = drain_loop}, server, &server->loops[i]};
+            (struct drain_order){{.deliver = drain_loop}, service, &server->loops[i]};
         MUST(pthread_create(&service->threads[i], NULL, run_loop, &service->drain_orders[i]) == 0);
         service->threads_running++;
     }

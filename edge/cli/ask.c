@@ -7,7 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ONCE = OPTION_OWN, RELOAD_MS = 600000 /* it may wait for a draining worker */ };
+enum {
+    ONCE = OPTION_OWN,
+    RELOAD_MS = 600000, /* it may wait for a draining worker */
+    RELOAD_TRIES = 50,
+};
 
 static const struct option OPTIONS[] = {DAEMON_OPTIONS_ROWS, {NULL, 0, NULL, 0}};
 static const struct option STAT_OPTIONS[] = {
@@ -148,12 +152,29 @@ static int judge_reload(const struct admin_target *target, const struct admin_an
     return is_ok ? CLI_OK : CLI_FAILED;
 }
 
+/* A worker that is leaving says 503; the one that took over answers. */
+static int ask_reload(const struct admin_target *target, struct admin_answer *answer)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    int status = CLI_OK;
+    for (int i = 0; i < RELOAD_TRIES; i++) {
+        if (i > 0)
+            nanosleep(&pause, NULL);
+        admin_answer_fini(answer);
+        *answer = (struct admin_answer){0};
+        status = admin_request(target, "POST", SLICE("/v1/reload"), "{}", RELOAD_MS, answer);
+        if (status != CLI_OK || answer->status != 503)
+            break;
+    }
+    return status;
+}
+
 static int reload(struct admin_target *target)
 {
     struct admin_answer answer = {0};
     int status = admin_find(target);
     if (status == CLI_OK)
-        status = admin_request(target, "POST", SLICE("/v1/reload"), "{}", RELOAD_MS, &answer);
+        status = ask_reload(target, &answer);
     if (status == CLI_OK)
         status = judge_reload(target, &answer);
     admin_answer_fini(&answer);
