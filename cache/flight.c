@@ -24,6 +24,13 @@ struct flights {
     size_t count;
 };
 
+static _Atomic uint64_t buffered_bytes; /* of all chunks of the process */
+
+uint64_t flights_buffered_bytes(void)
+{
+    return atomic_load_explicit(&buffered_bytes, memory_order_relaxed);
+}
+
 /* --- the table --- */
 
 struct flights *flights_new(void)
@@ -160,6 +167,7 @@ struct flight *flight_ref(struct flight *flight)
 
 static void free_chunk(struct chunk *chunk)
 {
+    atomic_fetch_sub_explicit(&buffered_bytes, chunk->blob->len, memory_order_relaxed);
     blob_unref(&chunk->blob);
     free(chunk);
 }
@@ -324,6 +332,7 @@ static struct chunk *chunk_with_room(struct flight *flight)
         return last;
     struct chunk *chunk = mem_alloc(sizeof(*chunk));
     chunk->blob = blob_new(next_chunk_bytes(flight));
+    atomic_fetch_add_explicit(&buffered_bytes, chunk->blob->len, memory_order_relaxed);
     chunk->start = flight->received_bytes;
     if (last)
         last->next = chunk;

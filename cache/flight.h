@@ -121,6 +121,10 @@ struct flight *flight_start_refresh(struct flights *flights, const struct key *k
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight **flight);
 
+/* Bytes of bodies that all flights of this process hold now (limits.response_buffers). Any thread.
+ */
+uint64_t flights_buffered_bytes(void);
+
 /* --- waiters --- */
 
 void waiter_attach(struct waiter *waiter, struct flight *flight); /* takes a reference of its own */

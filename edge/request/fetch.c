@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { UNREAD_WINDOW_BYTES = 4 << 20 }; /* semantics 7.8 */
+enum { UNREAD_WINDOW_BYTES = 4 << 20, SHORT_WINDOW_BYTES = 64 << 10 }; /* semantics 7.8 */
 
 struct fetch {
     struct server *server;
@@ -549,7 +549,9 @@ static void on_body(struct call *call, void *owner, slice bytes)
         metrics_not_stored(fetch->server->metrics, REASON_TOO_LARGE);
         flight_forgo_storing(fetch->flight);
     }
-    if (!flight_append(fetch->flight, bytes, UNREAD_WINDOW_BYTES))
+    /* taken at the renderer's speed, as long as all answers together are within the limit */
+    bool is_tight = flights_buffered_bytes() > fetch->server->policy->limits.response_buffers_bytes;
+    if (!flight_append(fetch->flight, bytes, is_tight ? SHORT_WINDOW_BYTES : UNREAD_WINDOW_BYTES))
         call_pause(call);
 }
 

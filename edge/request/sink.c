@@ -2,10 +2,12 @@
 
 #include "base/arena.h"
 #include "base/must.h"
+#include "policy/date.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+_Static_assert(HTTP_DATE_BYTES == H2O_TIMESTR_RFC1123_LEN + 1, "one form of a date");
 
 enum { SEND_SLICES = 20, CHUNK_HEAD_BYTES = 20 };
 
@@ -121,9 +123,7 @@ static void send_with_date(h2o_req_t *req, h2o_iovec_t *buffers, size_t count,
     h2o_get_timestamp(context, NULL, NULL); /* fills the cache for this turn */
     h2o_timestamp_string_t *own = context->_timestamp_cache.value;
     h2o_timestamp_string_t *lent = h2o_mem_alloc_shared(NULL, sizeof(*lent), NULL);
-    time_t seconds = (time_t)(date.ms / 1000);
-    struct tm broken_down;
-    h2o_time2str_rfc1123(lent->rfc1123, gmtime_r(&seconds, &broken_down));
+    http_date_format(date, lent->rfc1123);
     memcpy(lent->log, own->log, sizeof(lent->log));
     context->_timestamp_cache.value = lent;
     h2o_send(req, buffers, count, state);
