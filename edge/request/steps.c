@@ -250,6 +250,9 @@ static enum progress step_lookup(struct exchange *ex)
         if (ex->found.object && use_candidate(ex) == DONE)
             return DONE;
     }
+    /* nobody who wants a part of a film should wait for all of it (semantics 4.1) */
+    if (!ex->found.object && fields_find_id(&ex->request->fields, FIELD_RANGE))
+        return pass_instead(ex, REASON_POLICY);
     ex->step = STEP_FETCH;
     return NEXT;
 }
