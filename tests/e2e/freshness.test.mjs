@@ -1,0 +1,307 @@
+// Freshness: how long an answer is good, what happens when it is old, and what clients are told of all that. Answers that are
+// old at once carry an Age from their origin: nothing here waits for time to pass.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import zlib from 'node:zlib'
+import { gate, http2Client, outcome, page, renderer, tempDir, tlsListener, until, varve } from './lib.mjs'
+
+const fresh = { 'cache-control': 'max-age=60' }
+const anyRoute = (origin, more = '') => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
+const inSeconds = (n) => new Date(Date.now() + n * 1000).toUTCString()
+const old = { age: '100' }
+
+/** For each path: is its second request a hit? The answers' fields are the table's. */
+async function secondIsHit(t, table, policy) {
+  const origin = await renderer(t, (req, res, n) => {
+    const { status = 200, ...fields } = table[req.url].send()
+    res.writeHead(status, { 'content-type': 'text/html', ...fields })
+    res.end(`render ${n}`)
+  })
+  const v = await varve(t, policy(origin))
+  for (const [target, { hit }] of Object.entries(table)) {
+    const first = await v.get(target)
+    const second = await v.get(target)
+    assert.equal(outcome(second) === 'hit', hit, `${target}: ${second.headers['cache-status']}`)
+    assert.equal(second.body === first.body, hit, target)
+  }
+}
+
+test('4.3 explicit freshness is honoured: s-maxage over max-age over Expires, less Age', async (t) => {
+  const cc = (value, more) => () => ({ 'cache-control': value, ...more })
+  await secondIsHit(t, {
+    '/max-age': { send: cc('max-age=60'), hit: true },
+    '/s-maxage': { send: cc('max-age=0, s-maxage=60'), hit: true },
+    '/s-maxage-zero': { send: cc('max-age=60, s-maxage=0'), hit: false },
+    '/expires': { send: () => ({ expires: inSeconds(60) }), hit: true },
+    '/expired': { send: () => ({ expires: inSeconds(-60) }), hit: false },
+    '/expires-zero': { send: () => ({ expires: '0' }), hit: false },
+    '/max-age-over-expires': { send: cc('max-age=60', { expires: inSeconds(-60) }), hit: true },
+    '/aged': { send: cc('max-age=60', { age: '30' }), hit: true },
+    '/aged-out': { send: cc('max-age=60', { age: '60' }), hit: false },
+    '/dated': { send: cc('max-age=60', { date: inSeconds(-90) }), hit: false },
+    '/no-cache': { send: cc('no-cache, max-age=60'), hit: false },
+    '/no-store': { send: cc('no-store, max-age=60'), hit: false },
+    '/private': { send: cc('private, max-age=60'), hit: false },
+    '/nothing': { send: () => ({}), hit: false },
+    '/redirect': { send: () => ({ status: 302, location: '/elsewhere' }), hit: false },
+    '/redirect-explicit': { send: () => ({ status: 302, location: '/elsewhere', ...fresh }), hit: true },
+    '/missing': { send: () => ({ status: 404, ...fresh }), hit: true },
+    '/teapot': { send: () => ({ status: 418, ...fresh }), hit: false },
+    '/error': { send: () => ({ status: 500, ...fresh }), hit: false },
+  }, (origin) => anyRoute(origin))
+})
+
+test('4.3 ttl and status_ttl give a lifetime where the answer has none, of its types and statuses only', async (t) => {
+  await secondIsHit(t, {
+    '/page': { send: () => ({}), hit: true },
+    '/binary': { send: () => ({ 'content-type': 'application/octet-stream' }), hit: false },
+    '/explicit': { send: () => ({ 'cache-control': 'max-age=0' }), hit: false },
+    '/no-store': { send: () => ({ 'cache-control': 'no-store' }), hit: false },
+    '/cookie': { send: () => ({ 'set-cookie': 'a=1' }), hit: false },
+    '/nonce': { send: () => ({ 'content-security-policy': "script-src 'nonce-abc'" }), hit: false },
+    '/moved': { send: () => ({ status: 301, location: '/other' }), hit: true },
+    '/missing': { send: () => ({ status: 404 }), hit: true },
+    '/gone': { send: () => ({ status: 410 }), hit: false },
+  }, (origin) => anyRoute(origin, ', ttl: 1m, status_ttl: {301: 1h, 404: 10s}'))
+})
+
+test('4.3 force overrides what the renderer says, but neither Set-Cookie, Vary: * nor 5xx', async (t) => {
+  await secondIsHit(t, {
+    '/no-store': { send: () => ({ 'cache-control': 'private, no-cache, no-store, max-age=0, must-revalidate' }), hit: true },
+    '/cookie': { send: () => ({ 'cache-control': 'no-store', 'set-cookie': 'a=1' }), hit: false },
+    '/star': { send: () => ({ vary: '*' }), hit: false },
+    '/error': { send: () => ({ status: 503 }), hit: false },
+    '/teapot': { send: () => ({ status: 418, 'cache-control': 'no-store' }), hit: true },
+  }, (origin) => anyRoute(origin, ', ttl: {force: 1m}, status_ttl: {418: {force: 1m}}'))
+})
+
+test('5.1 stale-while-revalidate: everybody is served at once, and one refresh runs behind them', async (t) => {
+  const second = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 2) await second.promise
+    page(res, `render ${n}`, { 'cache-control': 'max-age=60, stale-while-revalidate=300', ...(n === 1 && old) })
+  })
+  const v = await varve(t, anyRoute(origin))
+  await v.get('/')
+  for (let i = 0; i < 5; i++) {
+    const res = await v.get('/')
+    assert.equal(res.body, 'render 1')
+    assert.ok(Number(res.headers.age) >= 100)
+    assert.match(res.headers['cache-status'], /^varve; hit; ttl=-\d+/)
+  }
+  await until(() => origin.requests.length === 2, 'the refresh')
+  second.open()
+  await until(async () => (await v.get('/')).body === 'render 2', 'the new page')
+  assert.equal(origin.requests.length, 2)
+})
+
+test('5.1 must-revalidate and s-maxage are not served stale, also not in need', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...old, 'cache-control': req.url.slice(1) }))
+  const v = await varve(t, anyRoute(origin))
+  const cases = { 'max-age=60': 200, 'max-age=60,must-revalidate': 504, 's-maxage=60': 503, 's-maxage=60,stale-if-error=300': 200 }
+  for (const directives of Object.keys(cases)) await v.get(`/${directives}`)
+  await origin.stop()
+  for (const [directives, status] of Object.entries(cases)) assert.equal((await v.get(`/${directives}`)).status, status, directives)
+})
+
+test('4.6 towards the origin: what is old is asked for by its validators, and 304 keeps the body', async (t) => {
+  const etag = 'W/"odd one,  with spaces"'
+  const modified = inSeconds(-86400)
+  const origin = await renderer(t, (req, res, n) => {
+    const fields = { etag, 'last-modified': modified, ...old, ...fresh, 'x-turn': `${n}` }
+    return req.headers['if-none-match'] === etag ? res.writeHead(304, fields).end() : page(res, 'the page', fields)
+  })
+  const v = await varve(t, anyRoute(origin))
+  for (let n = 1; n <= 6; n++) {
+    const res = await v.get('/')
+    assert.equal(res.status, 200)
+    assert.equal(res.body, 'the page')
+    assert.equal(res.headers['x-turn'], `${n}`, 'the 304\'s fields count')
+    if (n === 1) continue
+    assert.equal(res.headers['content-length'], '8')
+    assert.match(res.headers['cache-status'], /fwd=stale; fwd-status=304/)
+  }
+  assert.equal(origin.requests.length, 6)
+  for (const { headers } of origin.requests.slice(1)) {
+    assert.equal(headers['if-none-match'], etag)
+    assert.equal(headers['if-modified-since'], modified)
+  }
+})
+
+test('4.6 a 304 makes the object fresh again; one that nobody asked for is 502', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    if (req.url === '/unasked') return res.writeHead(304).end()
+    req.headers['if-none-match'] ? res.writeHead(304, { etag: '"1"', ...fresh }).end() : page(res, 'x', { etag: '"1"', ...old, ...fresh })
+  })
+  const v = await varve(t, anyRoute(origin))
+  await v.get('/')
+  await v.get('/')
+  const hit = await v.get('/')
+  assert.equal(outcome(hit), 'hit')
+  assert.ok(Number(hit.headers.age) < 60)
+  assert.equal(origin.requests.length, 2)
+  assert.equal((await v.get('/unasked')).status, 502)
+})
+
+test('clients\' conditions: answered from the object, also on a miss, never forwarded by a fill', async (t) => {
+  const modified = inSeconds(-3600)
+  const origin = await renderer(t, (req, res) => page(res, 'body', { etag: '"v1"', 'last-modified': modified, ...fresh }))
+  const v = await varve(t, anyRoute(origin))
+  for (let turn = 0; turn < 2; turn++)
+    for (const [i, [name, value, status]] of [
+      ['if-none-match', '"v1"', 304],
+      ['if-none-match', '"v0", W/"v1"', 304],
+      ['if-none-match', '*', 304],
+      ['if-none-match', '"v2"', 200],
+      ['if-modified-since', modified, 304],
+      ['if-modified-since', inSeconds(-7200), 200],
+    ].entries()) {
+      const res = await v.get(`/${i}`, { [name]: value })
+      assert.equal(res.status, status, `${name}: ${value}`)
+      assert.equal(res.body, status === 304 ? '' : 'body')
+      assert.equal(res.headers.etag, '"v1"')
+      assert.equal(res.headers['cache-control'], 'max-age=60')
+    }
+  assert.equal(origin.requests.length, 6)
+  for (const { headers } of origin.requests) assert.ok(!headers['if-none-match'] && !headers['if-modified-since'])
+})
+
+test('4.1 HEAD: on a miss a GET fill, afterwards answered from the object', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'a page', fresh))
+  const v = await varve(t, anyRoute(origin))
+  const head = await v.get('/', {}, { method: 'HEAD' })
+  assert.equal(head.status, 200)
+  assert.equal(head.body, '')
+  assert.deepEqual(origin.requests.map((req) => req.method), ['GET'])
+  await until(async () => outcome(await v.get('/')) === 'hit', 'the page to be stored')
+  const again = await v.get('/', {}, { method: 'HEAD' })
+  assert.equal(outcome(again), 'hit')
+  assert.equal(again.headers['content-length'], '6')
+  assert.equal((await v.get('/')).body, 'a page')
+  assert.equal(origin.requests.length, 1)
+})
+
+test('a hit carries the stored Date and the Age since, over HTTP/1.1 and HTTP/2', async (t) => {
+  const dates = {}
+  const origin = await renderer(t, (req, res) => page(res, 'dated', { ...fresh, date: (dates[req.url] ??= inSeconds(-20)) }))
+  const dir = tempDir(t)
+  const tls = await tlsListener(dir)
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin)}`, { dir })
+  const client = await http2Client(t, v, tls.port)
+  assert.equal((await v.get('/')).headers.date, dates['/'])
+  for (const res of [await v.get('/'), await client.get('/'), await v.get('/'), await client.get('/')]) {
+    assert.equal(outcome(res), 'hit')
+    assert.equal(res.headers.date, dates['/'])
+    assert.ok(res.headers.age >= 20 && res.headers.age < 60, res.headers.age)
+  }
+})
+
+test('what is said of an answer: Cache-Status, Via, Server-Timing on renders only, no Server', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    if (req.method === 'POST') return res.writeHead(200).end('posted')
+    page(res, 'x', { ...fresh, vary: 'x-v', 'cache-status': 'inner; hit', via: '1.1 inner', 'server-timing': 'db;dur=5', ...(req.url === '/old' && old) })
+  })
+  const v = await varve(t, anyRoute(origin))
+  const steps = [
+    ['/', {}, /^inner; hit, varve; fwd=uri-miss; fwd-status=200; stored$/],
+    ['/', {}, /^inner; hit, varve; hit; ttl=\d+$/],
+    ['/', { 'x-v': '1' }, /varve; fwd=vary-miss; fwd-status=200; stored$/],
+    ['/', { cookie: 'sid=1' }, /varve; fwd=bypass; fwd-status=200$/],
+    ['/old', {}, /varve; fwd=uri-miss/],
+    ['/old', {}, /varve; fwd=stale; fwd-status=200/],
+  ]
+  for (const [target, headers, status] of steps) {
+    const res = await v.get(target, headers)
+    assert.match(res.headers['cache-status'], status)
+    const isRender = !/varve; hit/.test(res.headers['cache-status'])
+    assert.equal(/queue;dur=\d+, render;dur=\d+/.test(res.headers['server-timing']), isRender)
+    assert.equal(/db;dur=5/.test(res.headers['server-timing']), isRender)
+    assert.equal(res.headers.via, '1.1 inner, 1.1 varve')
+    assert.equal(res.headers.server, undefined)
+    assert.equal(res.headers['x-cache'], undefined)
+  }
+  assert.match((await v.get('/', {}, { method: 'POST', body: 'a=1' })).headers['cache-status'], /varve; fwd=method; fwd-status=200$/)
+})
+
+test('4.7 br and gzip are made when a hit wants them; ETag is weak then, and Vary names Accept-Encoding', async (t) => {
+  const text = 'a page of some length. '.repeat(200)
+  const origin = await renderer(t, (req, res) =>
+    page(res, req.url === '/short' ? 'short' : text, { etag: '"e"', 'cache-control': req.url === '/kept' ? 'max-age=60, no-transform' : 'max-age=60' }))
+  const v = await varve(t, anyRoute(origin))
+  const unpack = { gzip: zlib.gunzipSync, br: zlib.brotliDecompressSync }
+  await v.get('/', { 'accept-encoding': 'identity' })
+  for (const coding of ['gzip', 'br']) {
+    const first = await v.get('/', { 'accept-encoding': coding })
+    assert.ok(first.body === text || first.headers['content-encoding'] === coding, 'until it is made: as it is')
+    const coded = await until(async () => {
+      const res = await v.get('/', { 'accept-encoding': coding })
+      return res.headers['content-encoding'] === coding && res
+    }, `a body in ${coding}`)
+    assert.equal(unpack[coding](coded.bytes).toString(), text)
+    assert.equal(coded.headers['content-length'], String(coded.bytes.length))
+    assert.equal(coded.headers.etag, 'W/"e"')
+    assert.match(coded.headers.vary, /accept-encoding/i)
+    assert.equal((await v.get('/', { 'accept-encoding': coding, 'if-none-match': 'W/"e"' })).status, 304)
+  }
+  const both = await v.get('/', { 'accept-encoding': 'gzip, br' })
+  assert.equal(both.headers['content-encoding'], 'br')
+  const plain = await v.get('/')
+  assert.equal(plain.body, text)
+  assert.equal(plain.headers.etag, '"e"')
+  for (const target of ['/short', '/kept'])
+    for (let i = 0; i < 4; i++) assert.equal((await v.get(target, { 'accept-encoding': 'gzip' })).headers['content-encoding'], undefined)
+  assert.equal(origin.requests.length, 3)
+})
+
+test('4.7 an answer that came in gzip is decoded for clients that cannot read it', async (t) => {
+  const text = 'coded by the renderer. '.repeat(100)
+  const origin = await renderer(t, (req, res) => {
+    const coded = /gzip/.test(req.headers['accept-encoding'])
+    page(res, coded ? zlib.gzipSync(text) : text, { ...fresh, ...(coded && { 'content-encoding': 'gzip' }) })
+  })
+  const v = await varve(t, anyRoute(origin))
+  const coded = await v.get('/', { 'accept-encoding': 'gzip, zstd' })
+  assert.equal(coded.headers['content-encoding'], 'gzip')
+  assert.equal(zlib.gunzipSync(coded.bytes).toString(), text)
+  assert.equal(origin.requests[0].headers['accept-encoding'], 'gzip')
+  const plain = await v.get('/')
+  assert.equal(plain.headers['content-encoding'], undefined)
+  assert.equal(plain.body, text)
+  assert.equal(outcome(plain), 'hit')
+  assert.equal(outcome(await v.get('/', { 'accept-encoding': 'gzip' })), 'hit')
+  assert.equal(origin.requests.length, 1)
+})
+
+test('4.7 waiters that cannot read the coding of the flight wait for its end and get it decoded', async (t) => {
+  const text = 'coded by the renderer. '.repeat(100)
+  const rest = gate()
+  const origin = await renderer(t, async (req, res) => {
+    const coded = zlib.gzipSync(text)
+    res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip', ...fresh })
+    res.write(coded.subarray(0, 20))
+    await rest.promise
+    res.end(coded.subarray(20))
+  })
+  const v = await varve(t, anyRoute(origin))
+  const begun = gate()
+  const leader = v.get('/', { 'accept-encoding': 'gzip' }, { onData: begun.open })
+  await begun.promise
+  const plain = v.get('/')
+  await until(async () => (await v.metric('varve_connections')) >= 2)
+  rest.open()
+  assert.equal((await plain).body, text)
+  assert.equal(zlib.gunzipSync((await leader).bytes).toString(), text)
+  assert.equal(origin.requests.length, 1)
+})
+
+test('4.8 Vary to clients: the renderer\'s, always-fields, Cookie where kept cookies are keyed, Accept-Encoding', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'x', { ...fresh, ...(req.url === '/v' && { vary: 'X-One, x-two' }) }))
+  const v = await varve(t, `renderer: ${origin.url}\nvary: {accept-language: {choose: [en], default: en, always: true}, cookie: {keep: [ab]}}\n` +
+    'routes: [{match: "/private-cached/**", client_cache: "max-age=5"}, {match: "/**"}]\n')
+  const names = (res) => res.headers.vary.toLowerCase().split(/, */).sort()
+  for (let i = 0; i < 2; i++) {
+    assert.deepEqual(names(await v.get('/v')), ['accept-encoding', 'accept-language', 'cookie', 'x-one', 'x-two'])
+    assert.deepEqual(names(await v.get('/plain')), ['accept-encoding', 'accept-language', 'cookie'])
+    assert.equal((await v.get('/private-cached/x')).headers['cache-control'], 'max-age=5')
+  }
+})
