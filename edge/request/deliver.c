@@ -213,20 +213,20 @@ void deliver_object(struct exchange *ex, struct object *object, enum outcome out
 
 static slice forwarded_why(const struct exchange *ex)
 {
-    switch (ex->decision.action == ACTION_PASS ? ex->decision.reason : ex->found.reason) {
+    if (ex->decision.action == ACTION_PASS)
+        return ex->decision.reason == REASON_METHOD ? SLICE("; fwd=method") : SLICE("; fwd=bypass");
+    switch (ex->found.reason) {
     case REASON_COLD:
         return SLICE("; fwd=uri-miss");
     case REASON_VARY_MISMATCH:
         return SLICE("; fwd=vary-miss");
-    case REASON_METHOD:
-        return SLICE("; fwd=method");
     case REASON_EXPIRED:
     case REASON_PURGED:
     case REASON_BUILD_CHANGED:
     case REASON_POLICY:
         return SLICE("; fwd=stale");
     default:
-        return ex->decision.action == ACTION_PASS ? SLICE("; fwd=bypass") : SLICE("; fwd=miss");
+        return SLICE("; fwd=miss");
     }
 }
 
