@@ -82,6 +82,20 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer)
     heap_sink(loop, last->position);
 }
 
+void loop_timers_fire_early(struct loop *loop, void (*fire)(struct loop_timer *timer))
+{
+    struct loop_timer **early = mem_alloc((loop->timer_count + 1) * sizeof(*early));
+    size_t count = 0;
+    for (size_t i = 1; i <= loop->timer_count; i++)
+        if (loop->heap[i]->fire == fire)
+            early[count++] = loop->heap[i];
+    for (size_t i = 0; i < count; i++)
+        loop_timer_stop(loop, early[i]);
+    for (size_t i = 0; i < count; i++)
+        fire(early[i]);
+    free(early);
+}
+
 static bool is_due(struct loop *loop)
 {
     return loop->timer_count > 0 && loop->heap[1]->due.ms <= loop_now(loop).mono.ms;

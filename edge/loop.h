@@ -56,6 +56,9 @@ bool loop_post(struct loop *loop, struct loop_message *message);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, duration delay);
 /* Harmless on a timer that is not set. */
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+/* Fires all timers that have this function now, due or not: what must not be lost when the loop
+ * ends. */
+void loop_timers_fire_early(struct loop *loop, void (*fire)(struct loop_timer *timer));
 
 /* The time of this turn: libh2o reads the clock after each wake-up, and both of ours are read when
  * that has moved. */

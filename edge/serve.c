@@ -12,6 +12,7 @@
 #include "edge/request/compress.h"
 #include "edge/request/error_pages.h"
 #include "edge/request/exchange.h"
+#include "edge/request/invalidate.h"
 #include "edge/request/outdated.h"
 #include "edge/request/shell.h"
 
@@ -168,6 +169,7 @@ static void drain_loop(struct loop_message *message)
 {
     struct drain_order *order = container_of(message, struct drain_order, message);
     struct service *service = order->service;
+    invalidate_now(order->loop);
     front_drain(service->server.front, order->loop);
     if (atomic_fetch_add(&service->loops_draining, 1) + 1 == service->server.loop_count)
         close_listeners(service->setup);

@@ -1,3 +1,4 @@
+/* See file_blob.h. Opened without waiting: a pipe in the place of a file would stop the process. */
 #include "edge/request/file_blob.h"
 
 #include <errno.h>
@@ -31,11 +32,12 @@ static struct blob *read_whole(int fd)
 struct blob *file_blob(slice path, char *error, size_t error_bytes)
 {
     char name[PATH_BYTES];
-    snprintf(name, sizeof(name), "%" SLICE_FMT, SLICE_ARG(path));
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    int length = snprintf(name, sizeof(name), "%" SLICE_FMT, SLICE_ARG(path));
+    errno = ENAMETOOLONG;
+    int fd = length < PATH_BYTES ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     struct blob *blob = fd < 0 ? NULL : read_whole(fd);
     if (!blob)
-        snprintf(error, error_bytes, "cannot read \"%s\": %s", name,
+        snprintf(error, error_bytes, "cannot read \"%.80s\": %s", name,
                  errno == EFBIG ? "it must be a file of 1 byte to 4 MiB" : strerror(errno));
     if (fd >= 0)
         close(fd);

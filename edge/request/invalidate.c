@@ -1,3 +1,7 @@
+/*
+ * Marking URLs stale after unsafe requests. A URL's later markings wait for the end of its 10 s in
+ * timers of the loop; a drain makes them at once, so that a reload loses none.
+ */
 #include "edge/request/invalidate.h"
 
 #include "base/log.h"
@@ -32,11 +36,17 @@ static void purge_late(struct loop_timer *timer)
     free(late);
 }
 
+void invalidate_now(struct loop *loop)
+{
+    loop_timers_fire_early(loop, purge_late);
+}
+
 static void purge_later(struct server *server, struct loop *loop, const struct purge_order *order)
 {
     struct late_invalidation *late = mem_alloc(sizeof(*late));
     late->server = server;
     late->loop = loop;
+    arena_init(&late->arena);
     late->order = *order;
     late->order.host = arena_copy(&late->arena, order->host);
     late->order.path = arena_copy(&late->arena, order->path);
@@ -64,7 +74,9 @@ static void mark_stale(struct server *server, struct loop *loop, const struct pu
 {
     mono_time now = loop_now(loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
     struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
-    if (!marks_has(server->invalidations, &done, now)) {
+    if (atomic_load(&server->is_draining)) {
+        purge_url(server, loop, order);
+    } else if (!marks_has(server->invalidations, &done, now)) {
         marks_set(server->invalidations, &done, end, REASON_METHOD);
         purge_url(server, loop, order);
     } else if (!marks_has(server->invalidations, &due, now)) {
