@@ -1,0 +1,362 @@
+/*
+ * What a head leads to, in the order of semantics 3 and 4: failure, 304, kept old, learning under
+ * the seal, storable, not storable. Whatever it is, the flight's head is published, and with it
+ * what the waiters do.
+ */
+#include "edge/admin/metrics.h"
+#include "edge/request/fetch_parts.h"
+#include "edge/request/invalidate.h"
+#include "edge/request/outdated.h"
+
+#include <sys/random.h>
+
+/* --- publishing --- */
+
+void fetch_mark_uncacheable(struct fetch *fetch, enum reason why)
+{
+    struct key key = key_of(fetch->forward.key_text);
+    duration ttl = fetch->decision.route->uncacheable_ttl;
+    marks_set(fetch->server->marks, &key, mono_after(loop_now(fetch->loop).mono, ttl), why);
+}
+
+static void count_tags(struct fetch *fetch)
+{
+    size_t count = fetch->verdict.tags.count;
+    uint64_t *hashes = arena_array(&fetch->flight->arena, uint64_t, count);
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = purge_tag_hash(fetch->verdict.tags.at[i]);
+    fetch->tag_hashes = hashes;
+}
+
+/* The flight outlives the fetch: its waiters read the head long after. */
+static void *copy_into(struct arena *arena, const void *from, size_t bytes)
+{
+    return memcpy(arena_alloc(arena, bytes), from, bytes);
+}
+
+static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reason not_stored,
+                    size_t length, struct object *object)
+{
+    struct call_timing timing = call_timing(fetch->call);
+    struct flight_head head = {
+        .key = fetch->key,
+        .status = fetch->status,
+        .reason_phrase = fetch->reason_phrase,
+        .fields = copy_into(&fetch->flight->arena, &fetch->fields, sizeof(fetch->fields)),
+        .length = length,
+        .coding = fetch->coding,
+        .not_stored = not_stored,
+        .facts = fetch->kind == FETCH_PASS ? NULL
+                                           : copy_into(&fetch->flight->arena, &fetch->verdict.facts,
+                                                       sizeof(fetch->verdict.facts)),
+        .object = object,
+        .worker = arena_copy(&fetch->flight->arena, call_worker_name(fetch->call)),
+        .queued = mono_since(timing.sent.mono, timing.asked.mono),
+        .rendered = mono_since(timing.head.mono, timing.sent.mono)};
+    if (!fetch->is_storing)
+        flight_hide(fetch->flight);
+    metrics_render(fetch->server->metrics, &fetch->decision, &head);
+    if (not_stored != REASON_NONE && fetch->kind != FETCH_PASS)
+        metrics_not_stored(fetch->server->metrics, not_stored);
+    fetch->has_head = true;
+    bool has_tags = fetch->is_storing || object;
+    flight_publish_head(fetch->flight, &head, sharing, fetch->is_storing, fetch->tag_hashes,
+                        has_tags ? fetch->verdict.tags.count : 0);
+}
+
+/* An answer that flows on; unless it is stored, only as long as somebody waits for it
+ * (semantics 3.4). */
+static void publish_and_go_on(struct fetch *fetch, enum flight_sharing sharing,
+                              enum reason not_stored, size_t length)
+{
+    publish(fetch, sharing, not_stored, length, NULL);
+    if (fetch->is_storing || !flight_hide_if_deserted(fetch->flight))
+        return;
+    fetch_leave_call(fetch);
+    flight_fail(fetch->flight, CALL_CLOSED);
+    fetch_finish(fetch);
+}
+
+/* The answer is dropped: what the waiters do is all that remains of it. */
+static void publish_and_drop(struct fetch *fetch, enum flight_sharing sharing, enum reason reason,
+                             struct object *object)
+{
+    publish(fetch, sharing, reason, 0, object);
+    fetch_leave_call(fetch);
+    flight_end(fetch->flight, true);
+    fetch_finish(fetch);
+}
+
+static void fail(struct fetch *fetch, enum call_failure failure)
+{
+    fetch_leave_call(fetch);
+    flight_fail(fetch->flight, failure);
+    fetch_finish(fetch);
+}
+
+/* The same once more: after a field was learned, or without validators. */
+static void repeat(struct fetch *fetch)
+{
+    fetch_leave_call(fetch);
+    fetch_send(fetch);
+    flight_rekey(fetch->flight,
+                 &fetch->key); /* those who come now know the union, and join by it */
+}
+
+/* --- judging a head --- */
+
+static bool is_failure_status(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+static void take_fields(struct fetch *fetch, const struct response *response)
+{
+    struct arena *arena = &fetch->flight->arena;
+    fields_init(&fetch->fields, arena);
+    fields_copy(&fetch->fields, &response->fields);
+    fields_remove_hop_by_hop(&fetch->fields);
+    if (fetch->kind != FETCH_PASS)
+        fields_remove_held_set_cookies(&fetch->fields, fetch->forward.held_cookies);
+    if (fetch->kind != FETCH_PASS && fetch->verdict.may_store)
+        fields_remove_limited(&fetch->fields, fetch->decision.route);
+    fetch->status = response->status;
+    fetch->reason_phrase = arena_copy(arena, response->reason);
+    fetch->coding = coding_of_response(&fetch->fields);
+}
+
+/* Spreads invented lifetimes (semantics 4.3). */
+static uint32_t random_seed(const struct fetch *fetch)
+{
+    uint32_t seed;
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+        seed = (uint32_t)loop_now(fetch->loop).wall.ms;
+    return seed;
+}
+
+static struct object *renewed(struct fetch *fetch, const struct response *response)
+{
+    struct object *old = fetch->old;
+    struct fields stored = fetch_stored_fields(fetch), merged;
+    fields_init(&merged, &fetch->arena);
+    take_fields(fetch, response); /* without hop-by-hop fields and held-back cookies */
+    struct response not_modified = {
+        .status = 304, .reason = response->reason, .fields = fetch->fields};
+    if (!fields_merge_304(fetch->server->policy, fetch->decision.route, &stored, &not_modified,
+                          &fetch->record->names, &merged))
+        return NULL;
+    struct response as_if = {
+        .status = old->facts.status, .reason = old->reason_phrase, .fields = merged};
+    rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
+                   &as_if, fetch->times, random_seed(fetch), &fetch->verdict);
+    if (!fetch->verdict.may_store)
+        return NULL;
+    count_tags(fetch);
+    fetch->verdict.facts.flags |= old->facts.flags & (FACT_NAVIGATION | FACT_PAGE_TYPE);
+    return object_refreshed(old, &merged, &fetch->verdict.facts, fetch->flight->stamp,
+                            fetch->decision.route->policy_hash, fetch->tag_hashes,
+                            fetch->verdict.tags.count);
+}
+
+static void on_not_modified(struct fetch *fetch, const struct response *response)
+{
+    if (!fetch->has_validators) {
+        fail(fetch, CALL_MALFORMED); /* nobody asked (semantics 4.6) */
+        return;
+    }
+    struct object *object = renewed(fetch, response);
+    if (!object) {
+        fetch->is_unconditional = true;
+        repeat(fetch);
+        return;
+    }
+    cache_update(fetch->server->cache, object);
+    fetch->key = object->key;
+    if (!fetch->verdict.is_shareable)
+        fetch_mark_uncacheable(fetch, REASON_NO_CACHE);
+    publish_and_drop(fetch, fetch->verdict.is_shareable ? FLIGHT_REFRESHED : FLIGHT_REFRESHED_ONE,
+                     REASON_NONE, object);
+}
+
+/* An asset of an earlier build that the new one no longer has (semantics 5.5). */
+static bool is_kept_old(const struct fetch *fetch, unsigned status)
+{
+    const struct object *old = fetch->old;
+    duration keep = fetch->decision.route->keep_old;
+    return (status == 404 || status == 410) && old && old->facts.status == 200 && keep.ms > 0 &&
+           facts_age(&old->facts, loop_now(fetch->loop)).ms < keep.ms;
+}
+
+/* Does this Vary name what the seal held back: would the head differ with it in the union
+ * (semantics 2.3)? */
+static bool learns(const struct fetch *fetch)
+{
+    for (size_t i = 0; i < fetch->verdict.vary.count; i++)
+        if (forward_holds_back(fetch->server->policy, &fetch->request, &fetch->decision,
+                               &fetch->record->names, fetch->verdict.vary.at[i]))
+            return true;
+    return false;
+}
+
+/* Tells the route what a cold URL learned, once per URL. */
+static void note_learned(struct fetch *fetch)
+{
+    const struct route *route = fetch->decision.route;
+    struct field_names learned = {.count = 0}, none = {.count = 0};
+    if (fetch->record->is_known || route == &fetch->server->policy->route_pass)
+        return;
+    for (size_t i = 0; i < fetch->verdict.vary.count; i++)
+        if (forward_learns(fetch->server->policy, &fetch->request, &fetch->decision, &none,
+                           fetch->verdict.vary.at[i]))
+            (void)field_names_add(&learned, fetch->verdict.vary.at[i]);
+    learned_note(fetch->server->learned, route->index, &learned);
+}
+
+static bool grow_union(struct fetch *fetch)
+{
+    struct key url_key = key_of(fetch->decision.url_text);
+    struct vary_record *grown = NULL;
+    struct field_names *names = &fetch->verdict.vary;
+    bool fits = !fetch->verdict.vary_overflows;
+    for (size_t i = 0; i < fetch->record->names.count;
+         i++) /* what was sent from the start enters too */
+        fits = fits && field_names_add(names, fetch->record->names.at[i]);
+    if (!fits || !cache_grow_vary(fetch->server->cache, &url_key, names, &grown))
+        return false;
+    vary_record_unref(&fetch->record);
+    fetch->record = grown;
+    return true;
+}
+
+/* The key under the union as it is now. The head that was sent stays as it is: what the union added
+ * was sent or absent. */
+static bool take_final_key(struct fetch *fetch)
+{
+    struct forward rekeyed;
+    forward_fill(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->record->names,
+                 true, &rekeyed);
+    if (rekeyed.is_unkeyable)
+        return false;
+    fetch->forward.key_text = rekeyed.key_text;
+    fetch->key = key_of(rekeyed.key_text);
+    flight_rekey(fetch->flight, &fetch->key);
+    return true;
+}
+
+static struct purge_subject subject_of(const struct fetch *fetch)
+{
+    const struct flight *flight = fetch->flight;
+    return (struct purge_subject){.host = flight->host,
+                                  .path = flight->path,
+                                  .query = flight->query,
+                                  .has_query = flight->has_query,
+                                  .tag_hashes = fetch->tag_hashes,
+                                  .tag_count = fetch->verdict.tags.count,
+                                  .stamp = flight->stamp};
+}
+
+bool fetch_is_purged(const struct fetch *fetch)
+{
+    struct purge_subject subject = subject_of(fetch);
+    return purge_check(fetch->server->purges, &subject) == PURGE_DEAD;
+}
+
+/* Why a storable answer is not stored after all; REASON_NONE: it is. */
+static enum reason prepare_storing(struct fetch *fetch, size_t length)
+{
+    if (length != SIZE_MAX && length > fetch->server->policy->max_object_bytes)
+        return REASON_TOO_LARGE;
+    if (fetch->coding == CODING_UNKNOWN && fetch->decision.route->store_statuses != STATUSES_RFC)
+        return REASON_POLICY; /* unknown codings pass (semantics 4.7) */
+    if (!grow_union(fetch) || !take_final_key(fetch))
+        return REASON_VARY_DENIED;
+    count_tags(fetch);
+    if (fetch_is_purged(fetch))
+        return REASON_PURGED;
+    return REASON_NONE;
+}
+
+static void on_storable(struct fetch *fetch, size_t length)
+{
+    enum reason reason = prepare_storing(fetch, length);
+    fetch->is_storing = reason == REASON_NONE;
+    if (fetch->is_storing && fetch->verdict.is_shareable) {
+        struct key mark = key_of(fetch->forward.key_text);
+        marks_remove(fetch->server->marks, &mark);
+        publish_and_go_on(fetch, FLIGHT_SHARED, REASON_NONE, length);
+        return;
+    }
+    /* stored, but for nobody who waits; or too large, or purged while it was rendered */
+    if (reason != REASON_PURGED)
+        fetch_mark_uncacheable(fetch, reason == REASON_NONE ? REASON_NO_CACHE : reason);
+    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+}
+
+static void on_not_storable(struct fetch *fetch, size_t length)
+{
+    enum reason reason = fetch->verdict.reason;
+    fetch_mark_uncacheable(fetch, reason);
+    metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
+    if (fetch->old && reason != REASON_STATUS)
+        cache_remove(fetch->server->cache,
+                     &fetch->old->key); /* it has been replaced by something not for everybody */
+    if (fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL) {
+        publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL); /* semantics 2.9 */
+        return;
+    }
+    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+}
+
+static void on_fill_head(struct fetch *fetch, const struct response *response, size_t length)
+{
+    rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
+                   response, fetch->times, random_seed(fetch), &fetch->verdict);
+    if (fetch->decision.is_sealed && fetch->verdict.may_store)
+        note_learned(fetch);
+    if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch)) {
+        if (fetch->repeats++ == 0 && grow_union(fetch)) {
+            metrics_note_learned(fetch->server->metrics, &fetch->request, &fetch->decision,
+                                 &fetch->verdict.vary);
+            repeat(fetch);
+            return;
+        }
+        fetch->verdict.may_store = false;
+        fetch->verdict.reason = REASON_VARY_DENIED;
+    }
+    take_fields(fetch, response);
+    if (fetch->verdict.may_store)
+        on_storable(fetch, length);
+    else
+        on_not_storable(fetch, length);
+}
+
+static bool is_unsafe_success(const struct fetch *fetch, unsigned status)
+{
+    return !method_is_safe(fetch->request.method) && status >= 200 && status < 400;
+}
+
+void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length)
+{
+    struct fetch *fetch = owner;
+    (void)call;
+    fetch->times.sent = call_timing(fetch->call).sent;
+    fetch->times.received = loop_now(fetch->loop);
+    outdated_note_answer(fetch->server, fetch->decision.origin, fetch->times.received.wall);
+    if (fetch->kind == FETCH_PASS) {
+        if (is_unsafe_success(fetch, response->status))
+            invalidate_after(fetch->server, fetch->loop, &fetch->request, &fetch->decision,
+                             response);
+        take_fields(fetch, response);
+        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, fetch->decision.reason, length);
+    } else if (response->status == 304) {
+        on_not_modified(fetch, response);
+    } else if (is_kept_old(fetch, response->status)) {
+        take_fields(fetch, response);
+        publish_and_drop(fetch, FLIGHT_KEPT_OLD, REASON_KEPT_OLD, NULL);
+    } else if (is_failure_status(response->status)) {
+        take_fields(fetch, response);
+        publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
+    } else {
+        on_fill_head(fetch, response, length);
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * What the files of a fetch share: fetch.c (life, sending), fetch_head.c (judging the head),
+ * fetch_body.c (body, end, storing). For these three alone; others see fetch.h.
+ */
+#pragma once
+
+#include "edge/request/fetch.h"
+
+struct fetch {
+    struct server *server;
+    struct loop *loop;
+    struct arena arena; /* of the copies below */
+    enum fetch_kind kind;
+    struct request request;
+    struct decision decision;
+    slice build;
+    struct vary_record *record;
+    struct object *old;
+    struct flight *flight;
+
+    struct forward forward; /* head and key of the fill under way */
+    struct fields more;
+    struct call *call;
+    struct exchange_times times;
+    struct verdict verdict;
+    struct key key;
+    const uint64_t *tag_hashes;
+    struct fields fields; /* of the answer, as delivered and stored; in the flight's arena */
+    unsigned status;
+    slice reason_phrase;
+    enum coding coding;
+    unsigned repeats;      /* for a field learned under the seal (semantics 2.3) */
+    bool is_unconditional; /* a 304 was no use: no validators */
+    bool has_validators;
+    bool has_head; /* published */
+    bool is_storing;
+    bool is_over;
+    struct loop_message room, deserted;
+};
+
+/* fetch.c */
+void fetch_send(struct fetch *fetch);
+/* The flight has ended or failed before this: nobody posts to us any more. May free it. */
+void fetch_finish(struct fetch *fetch);
+/* Nobody wants the answer (any more): the call lives on without us until its slot is free. */
+void fetch_leave_call(struct fetch *fetch);
+/* Views of the stored object's fields; none without one. */
+struct fields fetch_stored_fields(struct fetch *fetch);
+
+/* fetch_head.c */
+void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
+/* Has a purge record come since the flight's stamp that kills what is being stored? */
+bool fetch_is_purged(const struct fetch *fetch);
+void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length);
+
+/* fetch_body.c */
+void fetch_on_body(struct call *call, void *owner, slice bytes);
+void fetch_on_end(struct call *call, void *owner, bool is_clean);
+void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail);
