@@ -227,7 +227,8 @@ static void start_drain(struct service *service)
 
 static bool is_drained(struct service *service)
 {
-    return front_connections(service->server.front) == 0 &&
+    return atomic_load(&service->loops_draining) == service->server.loop_count &&
+           front_connections(service->server.front) == 0 &&
            flights_count(service->server.flights) == 0;
 }
 

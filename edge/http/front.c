@@ -106,6 +106,12 @@ void front_attach(struct front *front, struct loop *loop)
     front_sweep_begin(owner);
 }
 
+/* Then it said keep-alive, and the client may send its next request at any moment. */
+static bool has_sent_head(const h2o_req_t *req)
+{
+    return req->timestamps.response_start_at.tv_sec != 0;
+}
+
 /*
  * Idle HTTP/1 connections are left to the sweep, which closes them after a second: under load each
  * of them has its next request by then, and gets its answer with Connection: close.
@@ -122,7 +128,7 @@ void front_drain(struct front *front, struct loop *loop)
     {
         struct client_connection *c = container_of(node, struct client_connection, link);
         c->keep_alive = false;
-        if (c->phase == PHASE_BUSY && c->h2o_req)
+        if (c->phase == PHASE_BUSY && c->h2o_req && !has_sent_head(c->h2o_req))
             c->h2o_req->http1_is_persistent = 0;
     }
 }
