@@ -206,11 +206,15 @@ void cache_read_start(struct cache *cache, struct cache_read *read)
     read->done(read);
 }
 
+static bool fits_store(struct cache *cache, const struct object *object)
+{
+    return cache->store && object_bytes(object) <= store_max_object(cache->store);
+}
+
 static enum stored to_store(struct cache *cache, struct object *object, bool is_pinned,
                             const struct key *replaced)
 {
-    if (object_bytes(object) <= store_max_object(cache->store) &&
-        writer_put(cache->writer, object, is_pinned, replaced))
+    if (fits_store(cache, object) && writer_put(cache->writer, object, is_pinned, replaced))
         return STORED;
     vary_table_settle(cache->vary, object, is_pinned, false);
     return STORED_RAM_ONLY;
@@ -227,7 +231,7 @@ enum stored cache_store(struct cache *cache, struct object *object)
     struct key replaced;
     bool has_replaced = false, into_ram = fits_ram(cache, object);
     size_t bytes = object_bytes(object);
-    if (bytes > cache->config.max_object_bytes || (!cache->store && !into_ram))
+    if (bytes > cache->config.max_object_bytes || (!fits_store(cache, object) && !into_ram))
         return STORED_NOT_TOO_LARGE;
     enum vary_admission admission =
         vary_table_admit(cache->vary, object, into_ram, &has_replaced, &replaced);
@@ -287,7 +291,7 @@ void cache_update(struct cache *cache, struct object *object)
     if (!joined)
         return;
     ram_shrink(cache->ram);
-    if (cache->store && object_bytes(joined) <= store_max_object(cache->store))
+    if (fits_store(cache, joined))
         writer_update(cache->writer, joined);
     object_unref(&joined);
 }
