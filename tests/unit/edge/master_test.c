@@ -716,7 +716,7 @@ static void test_9_2_what_no_reload_changes_is_refused_by_name(void **context)
 {
     struct fixture *f = *context;
     struct event first;
-    char text[512];
+    char text[1024];
     start_serving(f, &first);
     snprintf(text, sizeof(text), "store: {path: %s/elsewhere, size: 64MiB}\n", f->root);
     expect_refused(f, web(f), text, "store.path cannot be changed");
@@ -760,7 +760,7 @@ static void test_listeners_come_and_go_with_a_reload(void **context)
 {
     struct fixture *f = *context;
     struct event first;
-    char both[256], second_only[128];
+    char both[512], second_only[128];
     snprintf(second_only, sizeof(second_only), "\"unix:%s/two.sock\"", f->root);
     snprintf(both, sizeof(both), "%s, %s", web(f), second_only);
     start_serving(f, &first);
