@@ -1,3 +1,7 @@
+/*
+ * The helper thread and its queue. What did not get smaller is remembered for a while: each hit
+ * would ask for it again.
+ */
 #include "edge/request/compress.h"
 
 #include "base/must.h"
@@ -6,12 +10,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { QUEUE_MAX = 256 };
+enum { QUEUE_MAX = 256, GIVEN_UP_MAX = 64 };
 
 struct job {
     struct list node;
     struct object *object;
     enum coding coding;
+};
+
+struct given_up {
+    struct key key;
+    enum coding coding;
+    size_t length; /* of the body; 0: no entry */
 };
 
 struct compressor {
@@ -22,7 +32,9 @@ struct compressor {
     struct list queue; /* hold lock */
     size_t queued;
     bool is_stopping;
-    struct job *running; /* so that it is not queued again meanwhile */
+    struct job *running;                    /* so that it is not queued again meanwhile */
+    struct given_up given_up[GIVEN_UP_MAX]; /* a ring: hold lock */
+    size_t next_given_up;
 };
 
 bool compressor_wants(const struct policy *policy, const struct object *object)
@@ -51,10 +63,31 @@ static bool is_queued(const struct compressor *compressor, const struct object *
     return false;
 }
 
+static bool is_given_up(const struct compressor *compressor, const struct object *object,
+                        enum coding coding)
+{
+    for (size_t i = 0; i < GIVEN_UP_MAX; i++) {
+        const struct given_up *entry = &compressor->given_up[i];
+        if (entry->length == object->bodies[CODING_IDENTITY]->len && entry->coding == coding &&
+            key_equal(&entry->key, &object->key))
+            return true;
+    }
+    return false;
+}
+
+static void give_up(struct compressor *compressor, const struct job *job)
+{
+    pthread_mutex_lock(&compressor->lock);
+    compressor->given_up[compressor->next_given_up++ % GIVEN_UP_MAX] =
+        (struct given_up){job->object->key, job->coding, job->object->bodies[CODING_IDENTITY]->len};
+    pthread_mutex_unlock(&compressor->lock);
+}
+
 void compressor_ask(struct compressor *compressor, struct object *object, enum coding coding)
 {
     pthread_mutex_lock(&compressor->lock);
-    if (compressor->queued < QUEUE_MAX && !is_queued(compressor, object, coding)) {
+    if (compressor->queued < QUEUE_MAX && !is_queued(compressor, object, coding) &&
+        !is_given_up(compressor, object, coding)) {
         struct job *job = mem_alloc(sizeof(*job));
         job->object = object_ref(object);
         job->coding = coding;
@@ -72,8 +105,10 @@ void compressor_ask(struct compressor *compressor, struct object *object, enum c
 static void add_coding(struct compressor *compressor, const struct job *job)
 {
     struct blob *coded = body_encode(job->coding, job->object->bodies[CODING_IDENTITY]);
-    if (!coded)
+    if (!coded) {
+        give_up(compressor, job);
         return;
+    }
     struct object *present = NULL;
     if (cache_find_object(compressor->cache, &job->object->key, job->object->key_text, &present) ==
             FOUND_YES &&
