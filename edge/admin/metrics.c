@@ -20,8 +20,10 @@ struct metrics {
     const struct policy *policy;
     lazy_counter *requests; /* [route][class][outcome]; the last route is "no route matched" */
     lazy_counter not_stored[REASON_COUNT], shell[REASON_COUNT];
-    lazy_counter stored_dropped, capped, identified_cookie, identified_header;
-    lazy_counter shed, refused[STATUS_MAX + 1];
+    lazy_counter identified_cookie, identified_header;
+    lazy_counter *capped; /* [route] */
+    lazy_counter *shed;   /* [class] */
+    lazy_counter refused[STATUS_MAX + 1];
     lazy_counter purges[PURGE_KIND_COUNT];
     lazy_counter hits_ram, hits_disk;
     struct histogram duration[OUTCOME_COUNT];
@@ -73,6 +75,8 @@ struct metrics *metrics_new(struct counters *counters, const struct policy *poli
     metrics->requests = mem_alloc(routes * classes * OUTCOME_COUNT * sizeof(*metrics->requests));
     metrics->render = mem_alloc(routes * sizeof(*metrics->render));
     metrics->queue_wait = mem_alloc(classes * sizeof(*metrics->queue_wait));
+    metrics->capped = mem_alloc(routes * sizeof(*metrics->capped));
+    metrics->shed = mem_alloc(classes * sizeof(*metrics->shed));
     metrics->noted = mem_alloc(routes * 2 * sizeof(*metrics->noted));
     metrics->noted_learned = mem_alloc(routes * sizeof(*metrics->noted_learned));
     char labels[SERIES_LABEL_BYTES];
@@ -98,12 +102,36 @@ void metrics_free(struct metrics *metrics)
     free(metrics->requests);
     free(metrics->render);
     free(metrics->queue_wait);
+    free(metrics->capped);
+    free(metrics->shed);
     free(metrics->noted);
     free(metrics->noted_learned);
     free(metrics);
 }
 
 /* --- requests --- */
+
+/* "-" where no route matched. */
+static slice route_text(const struct metrics *metrics, const struct route *route)
+{
+    return route && route != &metrics->policy->route_pass ? route->match : SLICE("-");
+}
+
+static counter *capped_counter(struct metrics *metrics, const struct route *route)
+{
+    char label[SERIES_LABEL_BYTES];
+    series_label(label, sizeof(label), "route", route_text(metrics, route));
+    return find(metrics, &metrics->capped[route_index(metrics, route)],
+                "varve_variants_capped_total{%s}", label);
+}
+
+static counter *shed_counter(struct metrics *metrics, const struct class_config *class_config)
+{
+    char label[SERIES_LABEL_BYTES];
+    size_t class = class_index(metrics, class_config);
+    series_label(label, sizeof(label), "class", metrics->policy->classes[class].name);
+    return find(metrics, &metrics->shed[class], "varve_shed_total{%s}", label);
+}
 
 static counter *request_counter(struct metrics *metrics, const struct decision *decision,
                                 enum outcome outcome)
@@ -114,10 +142,7 @@ static counter *request_counter(struct metrics *metrics, const struct decision *
     char match[SERIES_LABEL_BYTES], name[SERIES_LABEL_BYTES];
     if (atomic_load_explicit(&metrics->requests[place], memory_order_acquire))
         return metrics->requests[place];
-    slice text = decision->route && decision->route != &metrics->policy->route_pass
-                     ? decision->route->match
-                     : SLICE("-");
-    series_label(match, sizeof(match), "route", text);
+    series_label(match, sizeof(match), "route", route_text(metrics, decision->route));
     series_label(name, sizeof(name), "class", metrics->policy->classes[class].name);
     return find(metrics, &metrics->requests[place], "varve_requests_total{%s,%s,outcome=\"%.*s\"}",
                 match, name, SLICE_ARG(outcome_name(outcome)));
@@ -148,7 +173,7 @@ void metrics_request(struct metrics *metrics, const struct exchange *ex, duratio
                          SLICE_ARG(reason_name(ex->reason))),
                     1);
     if (ex->outcome == OUTCOME_SHED)
-        counter_add(find(metrics, &metrics->shed, "varve_shed_total"), 1);
+        counter_add(shed_counter(metrics, ex->decision.class_config), 1);
 }
 
 void metrics_refused(struct metrics *metrics, unsigned status)
@@ -177,9 +202,8 @@ void metrics_not_stored(struct metrics *metrics, enum reason reason)
 
 void metrics_stored(struct metrics *metrics, const struct decision *decision, enum stored stored)
 {
-    (void)decision;
     if (stored == STORED_NOT_CAPPED) {
-        counter_add(find(metrics, &metrics->capped, "varve_variants_capped_total"), 1);
+        counter_add(capped_counter(metrics, decision->route), 1);
         metrics_not_stored(metrics, REASON_VARIANT_CAP);
     } else if (stored == STORED_NOT_TOO_LARGE) {
         metrics_not_stored(metrics, REASON_TOO_LARGE);

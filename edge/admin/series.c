@@ -96,6 +96,9 @@ static void add_front(struct samples *samples, struct server *server)
     add(samples, SLICE("varve_bad_requests_total"), (double)stats.bad_requests, true);
     add(samples, SLICE("varve_client_timeouts_total"), (double)stats.timeouts, true);
     add(samples, SLICE("varve_http2_floods_total"), (double)stats.h2_floods, true);
+    int64_t expiry = front_first_expiry(server->front);
+    if (expiry != INT64_MAX) /* seconds left; below 0: it has ended */
+        gauge(samples, "varve_tls_expiry_seconds", (double)(expiry - clock_now().wall.ms / 1000));
 }
 
 static void add_worker(void *arg, slice name, slice state, unsigned busy, unsigned slots,
@@ -115,6 +118,13 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
     add(samples, slice_of(text, (size_t)length), is_up, false);
 }
 
+static void add_retries(void *arg, slice worker, const struct worker_counters *counters)
+{
+    uint64_t *sum = arg;
+    (void)worker;
+    *sum += atomic_load(&counters->retries);
+}
+
 static void add_server(struct samples *samples, struct server *server)
 {
     duration lag = {0};
@@ -125,6 +135,9 @@ static void add_server(struct samples *samples, struct server *server)
     gauge(samples, "varve_loop_lag_seconds", (double)lag.ms / 1000);
     gauge(samples, "varve_flights", (double)flights_count(server->flights));
     gauge(samples, "varve_purge_records", (double)purge_stats(server->purges).records);
+    uint64_t retries = 0;
+    origins_each_counters(server->origins, add_retries, &retries);
+    add(samples, SLICE("varve_retries_total"), (double)retries, true);
     gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
     for (size_t i = 0; i < server->policy->origin_count; i++) {
         struct origin_state state = origin_state(server->origins, &server->policy->origins[i]);

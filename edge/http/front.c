@@ -162,3 +162,14 @@ struct front_stats front_stats(const struct front *front)
         .h2_floods = atomic_load(&front->h2_floods),
     };
 }
+
+int64_t front_first_expiry(const struct front *front)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < front->listener_count; i++) {
+        const struct tls *tls = front->listeners[i].tls;
+        int64_t expiry = tls ? tls_first_expiry(tls) : INT64_MAX;
+        first = expiry < first ? expiry : first;
+    }
+    return first;
+}

@@ -82,3 +82,6 @@ struct front_stats {
     uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
 };
 struct front_stats front_stats(const struct front *front);
+/* When the first certificate of all listeners ends: seconds since 1970; INT64_MAX without TLS. Any
+ * thread. */
+int64_t front_first_expiry(const struct front *front);

@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { NAMES_MAX = 1024, NAME_MAX_BYTES = 255, KEY_NAME_BYTES = 16, KEY_BYTES = 32, IV_BYTES = 16 };
 
@@ -230,6 +231,20 @@ struct tls *tls_new(const struct listen_config *config, const void *ticket_key,
         return NULL;
     }
     return tls;
+}
+
+int64_t tls_first_expiry(const struct tls *tls)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < tls->context_count; i++) {
+        struct tm end = {0};
+        const X509 *certificate = SSL_CTX_get0_certificate(tls->contexts[i]);
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+            continue;
+        int64_t seconds = timegm(&end);
+        first = seconds < first ? seconds : first;
+    }
+    return first;
 }
 
 void tls_free(struct tls *tls)

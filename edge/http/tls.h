@@ -23,5 +23,7 @@ struct tls *tls_new(const struct listen_config *config, const void *ticket_key,
 void tls_free(struct tls *tls);
 /* What a handshake starts with; the server name changes it for another. */
 SSL_CTX *tls_default_context(const struct tls *tls);
+/* When the first of its certificates ends: seconds since 1970. Any thread. */
+int64_t tls_first_expiry(const struct tls *tls);
 /* The context for this server name: exact, then the wildcard of its parent, else the default. */
 SSL_CTX *tls_context_for(const struct tls *tls, slice server_name);

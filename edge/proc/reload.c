@@ -12,11 +12,22 @@
 
 /* --- the answer --- */
 
+/* Counted where it outlives the worker that was asked. */
+static void count(struct master *master, bool is_ok)
+{
+    struct counters *counters = counters_attach(shared_counters(master->shared));
+    counter_add(
+        counters_series(counters, is_ok ? SLICE("varve_config_reloads_total{result=\"ok\"}")
+                                        : SLICE("varve_config_reloads_total{result=\"failed\"}")),
+        1);
+}
+
 static void answer(struct master *master, slice text)
 {
     struct shared *shared = master->shared;
     while (text.len && text.ptr[text.len - 1] == '\n')
         text.len--;
+    count(master, text.len == 0);
     size_t length = text.len < RELOAD_TEXT_BYTES ? text.len : RELOAD_TEXT_BYTES - 1;
     if (length)
         memcpy(shared->reload_text, text.ptr, length);

@@ -274,6 +274,7 @@ test('9.2 a reload that fails names every error and changes nothing; one that su
   v.write(`renderer: ${origin.url}\nroutes: [{match: "/**", tll: 5s}]\nsael: standard\n`)
   res = await v.admin('POST', '/v1/reload', {})
   assert.equal(res.status, 409)
+  assert.equal(await v.metric('varve_config_reloads_total{result="failed"}'), 2)
   const { result, errors } = JSON.parse(res.body)
   assert.equal(result, 'failed')
   assert.match(errors, /varve\.yaml:\d+:\d+: unknown key "tll"/)
@@ -282,6 +283,7 @@ test('9.2 a reload that fails names every error and changes nothing; one that su
   v.write(`renderer: ${origin.url}\nroutes: [{match: "/now/**"}]\n`)
   assert.equal(ok(await v.admin('POST', '/v1/reload', {})).result, 'ok')
   await until(async () => ok(await v.admin('GET', `/v1/explain?url=${encodeURIComponent(`${v.url}/now/x`)}`)).route === '/now/**', 'the new policy')
+  await until(async () => (await v.metric('varve_config_reloads_total{result="ok"}')) === 1, 'the reload to be counted')
 })
 
 /** Reads Prometheus text as a scraper does; throws at what it would not take. */
@@ -349,6 +351,7 @@ test('metrics are what product.md names, and text that a scraper takes', async (
     varve_build_info: 'gauge',
     varve_refused_requests_total: 'counter',
     varve_worker_up: 'gauge',
+    varve_retries_total: 'counter',
   }))
     assert.equal(families.get(name), type, name)
   const value = (name) => samples.get(name)
@@ -403,4 +406,31 @@ test('9.7 the access log has one line per request, also for what is refused, and
       return false
     }
   }, 'the log to be opened anew')
+})
+
+test('6.5 PURGE on the public listener: from whom it is allowed, for a URL with all its variants', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...MINUTE, vary: 'x-device' }))
+  const policy = (purge) => `renderer: ${origin.url}\nroutes: [{match: "/**", query: {drop: [utm]}}]\n${purge}`
+  const v = await varve(t, policy('purge: {methods: [PURGE], allow: [127.0.0.1]}\n'))
+  const send = (target, headers) => request(v.url + target, { method: 'PURGE', headers })
+  for (const device of ['a', 'b']) await v.get('/p?x', { 'x-device': device })
+  await v.get('/q')
+  const done = await send('/p?utm=1&x')
+  assert.equal(done.status, 200)
+  assert.ok(JSON.parse(done.body).stamp > 0)
+  for (const device of ['a', 'b']) assert.match((await v.get('/p?x', { 'x-device': device })).body, /render [45]/)
+  assert.equal((await v.get('/q')).body, 'render 3')
+
+  // loopback is a trusted proxy: the client that it names counts
+  assert.equal((await send('/q', { 'x-forwarded-for': '192.0.2.1' })).status, 405)
+  assert.equal((await send('/q', { 'x-forwarded-for': '127.0.0.1' })).status, 200)
+  const rows = await until(() => v.accessLog().filter((l) => l.method === 'PURGE').length === 3 && v.accessLog(), 'the log')
+  assert.deepEqual(rows.filter((l) => l.method === 'PURGE').map((l) => l.status), [200, 405, 200])
+
+  for (const purge of ['', 'purge: {allow: [127.0.0.1]}\n', 'purge: {methods: [PURGE], allow: [192.0.2.0/24]}\n']) {
+    v.write(policy(purge))
+    await until(async () => (await v.admin('POST', '/v1/reload', {})).status === 200, 'a reload') // the worker may be leaving
+    await until(async () => (await send('/q')).status === 405, 'PURGE to be refused')
+  }
+  assert.equal(origin.requests.filter((r) => r.method === 'PURGE').length, 0)
 })
