@@ -480,6 +480,7 @@ void waiter_look(struct waiter *waiter, const struct purge_table *purges, struct
                                  .sharing = flight->sharing,
                                  .failure = flight->failure,
                                  .is_clean = flight->is_clean,
+                                 .is_kept = flight->is_kept,
                                  .head = flight->head,
                                  .available_bytes = flight->received_bytes - waiter->position};
     struct purge_subject tags = {

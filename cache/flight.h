@@ -137,6 +137,7 @@ struct flight_view { /* what a waiter sees: a consistent copy */
     enum flight_sharing sharing;
     unsigned failure;
     bool is_clean;
+    bool is_kept;       /* it may still be stored: the whole body will be there at the end */
     bool is_tag_purged; /* a newer purge record matches the head's tags */
     struct flight_head head;
     uint64_t available_bytes; /* behind the waiter's position */

@@ -59,7 +59,7 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
     if (not_stored != REASON_NONE && fetch->kind != FETCH_PASS)
         metrics_not_stored(fetch->server->metrics, not_stored);
     fetch->has_head = true;
-    bool has_tags = fetch->is_storing || object;
+    bool has_tags = fetch->is_storing || object || sharing == FLIGHT_SHARED;
     flight_publish_head(fetch->flight, &head, sharing, fetch->is_storing, fetch->tag_hashes,
                         has_tags ? fetch->verdict.tags.count : 0);
 }
@@ -276,6 +276,17 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
     return REASON_NONE;
 }
 
+/* Its own client's alone; on a sealed route not even that: nothing of the client was in the request
+ * (semantics 2.9). */
+static void go_on_unstored(struct fetch *fetch, enum reason reason, size_t length)
+{
+    fetch_mark_uncacheable(fetch, reason);
+    if (fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL)
+        publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL);
+    else
+        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+}
+
 static void on_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = prepare_storing(fetch, length);
@@ -284,27 +295,25 @@ static void on_storable(struct fetch *fetch, size_t length)
         struct key mark = key_of(fetch->forward.key_text);
         marks_remove(fetch->server->marks, &mark);
         publish_and_go_on(fetch, FLIGHT_SHARED, REASON_NONE, length);
-        return;
+    } else if (fetch->is_storing) { /* for bad times, but for nobody who waits */
+        fetch_mark_uncacheable(fetch, REASON_NO_CACHE);
+        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, REASON_NONE, length);
+    } else if (reason == REASON_PURGED) { /* for those who came before the purge (semantics 3.3) */
+        publish_and_go_on(fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN,
+                          reason, length);
+    } else {
+        go_on_unstored(fetch, reason, length);
     }
-    /* stored, but for nobody who waits; or too large, or purged while it was rendered */
-    if (reason != REASON_PURGED)
-        fetch_mark_uncacheable(fetch, reason == REASON_NONE ? REASON_NO_CACHE : reason);
-    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
 }
 
 static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
-    fetch_mark_uncacheable(fetch, reason);
     metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
     if (fetch->old && reason != REASON_STATUS)
         cache_remove(fetch->server->cache,
                      &fetch->old->key); /* it has been replaced by something not for everybody */
-    if (fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL) {
-        publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL); /* semantics 2.9 */
-        return;
-    }
-    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+    go_on_unstored(fetch, reason, length);
 }
 
 static void on_fill_head(struct fetch *fetch, const struct response *response, size_t length)

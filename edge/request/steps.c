@@ -389,7 +389,8 @@ static enum progress serve_shared(struct exchange *ex, const struct flight_view 
         return look_again(ex);
     if (can_read_coding(ex, view))
         return stream(ex, view);
-    return view->phase == FLIGHT_DONE ? look_again(ex) : WAIT;
+    /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */
+    return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : WAIT;
 }
 
 static enum progress leader_or_look_again(struct exchange *ex, const struct flight_view *view)
@@ -433,6 +434,13 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
     return leader_or_look_again(ex, view);
 }
 
+static void fail_over(struct exchange *ex, unsigned failure)
+{
+    enum reason reason = fallback_reason(failure);
+    if (!fallback_after_failure(ex, reason))
+        fallback_error(ex, reason);
+}
+
 static enum progress step_fetch(struct exchange *ex)
 {
     if (!ex->waiter.flight)
@@ -442,15 +450,27 @@ static enum progress step_fetch(struct exchange *ex)
     if (view.phase == FLIGHT_WAITING)
         return WAIT;
     if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED) {
-        enum reason reason = fallback_reason(view.failure);
-        if (!fallback_after_failure(ex, reason))
-            fallback_error(ex, reason);
+        fail_over(ex, view.failure);
         return DONE;
     }
     return use_head(ex, &view);
 }
 
 /* --- STREAM --- */
+
+/* The flight failed. Who has not seen a byte of it is none the worse for it (semantics 3.2); the
+ * others must see that theirs breaks off. */
+static enum progress break_off(struct exchange *ex, unsigned failure)
+{
+    ex->step = STEP_DONE; /* before the calls: `gone` may come inside */
+    if (sink_is_started(ex->sink)) {
+        ex->reason = REASON_TRUNCATED;
+        sink_break(ex->sink);
+    } else {
+        fail_over(ex, failure);
+    }
+    return DONE;
+}
 
 static enum progress step_stream(struct exchange *ex)
 {
@@ -462,12 +482,7 @@ static enum progress step_stream(struct exchange *ex)
     if (count == 0 && !is_end) {
         struct flight_view view;
         waiter_look(&ex->waiter, ex->server->purges, &view);
-        if (view.phase != FLIGHT_FAILED)
-            return WAIT;
-        ex->reason = REASON_TRUNCATED;
-        ex->step = STEP_DONE; /* before the call: `gone` may come inside */
-        sink_break(ex->sink);
-        return DONE;
+        return view.phase == FLIGHT_FAILED ? break_off(ex, view.failure) : WAIT;
     }
     ex->is_sending = true;
     ex->sent_bytes = 0;
@@ -475,6 +490,8 @@ static enum progress step_stream(struct exchange *ex)
         ex->sent_bytes += views[i].len;
     if (is_end)
         ex->step = STEP_DONE;
+    if (!sink_is_started(ex->sink))
+        sink_start(ex->sink, &ex->head);
     sink_send(ex->sink, views, count, is_end);
     return is_end ? DONE : WAIT;
 }
