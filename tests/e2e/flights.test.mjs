@@ -74,6 +74,30 @@ test('3.1 an answer that may not be stored is its own client\'s alone', async (t
   }
 })
 
+test('3.1, 2.9 on a sealed route nobody gets the answer of the flight that may not be stored: all pass', async (t) => {
+  const first = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) await first.promise
+    page(res, `for ${req.headers['x-client'] ?? 'nobody'}`, { 'cache-control': 'private' })
+  })
+  const v = await varve(t, anyRoute(origin, ', ttl: 1m'))
+  const answers = all(20, (i) => v.get('/mine', { 'x-client': `client ${i}` }))
+  await gathered(v, origin, 20)
+  first.open()
+  for (const [i, res] of (await answers).entries()) assert.equal(res.body, `for client ${i}`)
+  assert.equal(origin.requests.length, 21)
+})
+
+test('2.9 a sealed answer that is too large to store is passed as well', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    const body = (req.headers['x-client'] ?? '-').repeat(2 << 20)
+    page(res, body, { 'content-length': body.length })
+  })
+  const v = await varve(t, `store: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 1MiB}\n${anyRoute(origin, ', ttl: 1m')}`)
+  for (const client of ['a', 'b']) assert.equal((await v.get('/', { 'x-client': client })).body.slice(-1), client)
+  assert.equal(origin.requests.length, 3)
+})
+
 test('3.1 a key marked uncacheable is rendered for each, and stored again as soon as it may be', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `${n}`, { 'cache-control': n < 3 ? 'no-store' : 'max-age=60' }))
   const v = await varve(t, anyRoute(origin))
@@ -195,6 +219,23 @@ test('3.4 the client leaves: an event stream is closed at once', async (t) => {
   await closed.promise
 })
 
+test('3.4 the client leaves a body that is not stored: the renderer is not kept busy with it', async (t) => {
+  const closed = gate()
+  const origin = await renderer(t, (req, res) => {
+    res.on('close', closed.open)
+    res.writeHead(200, { 'content-type': 'application/pdf', 'cache-control': 'no-store' })
+    const more = () => {
+      while (!res.closed && res.write(Buffer.alloc(65536)));
+    }
+    res.on('drain', more)
+    more()
+  })
+  const v = await varve(t, anyRoute(origin))
+  const leaving = new AbortController()
+  await v.get('/endless', {}, { signal: leaving.signal, onData: () => leaving.abort() }).catch(() => {})
+  await closed.promise
+})
+
 test('3.3 a purge during a slow fill: later arrivals render anew, the old answer is not stored', async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {
@@ -236,6 +277,24 @@ test('6.2 a purge between head and end: what was rendered before it is not store
   }
 })
 
+test('3.3 a soft purge during a slow fill: stored stale', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) await slow.promise
+    page(res, `render ${n}`, fresh)
+  })
+  const v = await varve(t, anyRoute(origin))
+  const first = v.get('/p')
+  await until(() => origin.requests.length === 1)
+  assert.equal((await v.admin('POST', '/v1/purge', { urls: [`${v.url}/p`], soft: true })).status, 200)
+  slow.open()
+  assert.equal((await first).body, 'render 1')
+  await origin.stop()
+  const stale = await v.get('/p')
+  assert.equal(stale.body, 'render 1')
+  assert.equal(stale.status, 200)
+})
+
 test('3.3 a tag purge while the head is awaited: earlier arrivals get the answer, later ones a new one', async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {
@@ -243,15 +302,17 @@ test('3.3 a tag purge while the head is awaited: earlier arrivals get the answer
     page(res, `render ${n}`, { ...fresh, 'surrogate-key': 'product-7' })
   })
   const { v, client } = await oneThread(t, origin)
-  const before = client.get('/p')
+  const before = [client.get('/p'), client.get('/p')]
   await until(() => origin.requests.length === 1)
+  await client.settled()
   assert.equal((await v.admin('POST', '/v1/purge', { tags: ['product-7'] })).status, 200)
   const after = client.get('/p')
   await client.settled()
   slow.open()
-  assert.equal((await before).body, 'render 1')
+  for (const res of await Promise.all(before)) assert.equal(res.body, 'render 1')
   assert.equal((await after).body, 'render 2')
   assert.equal((await v.get('/p')).body, 'render 2')
+  assert.equal(origin.requests.length, 2)
 })
 
 /** Reads nothing before `begin`; resolves to the body's hash. */
