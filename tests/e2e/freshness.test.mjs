@@ -95,6 +95,23 @@ test('5.1 stale-while-revalidate: everybody is served at once, and one refresh r
   assert.equal(origin.requests.length, 2)
 })
 
+test('5.1 a refresh that fails changes nothing; one that is no longer for everybody takes the page away', async (t) => {
+  const origin = await renderer(t, (req, res, n) => {
+    if (n === 1) return page(res, 'the page', { ...old, 'cache-control': 'max-age=60, stale-while-revalidate=300' })
+    n === 2 ? res.writeHead(500).end() : page(res, `private ${n}`, { 'cache-control': 'private' })
+  })
+  const v = await varve(t, anyRoute(origin))
+  await v.get('/')
+  assert.equal((await v.get('/')).body, 'the page')
+  await until(() => origin.requests.length === 2, 'the refresh that fails')
+  await until(async () => {
+    const res = await v.get('/')
+    if (/^private/.test(res.body)) return true
+    assert.equal(res.body, 'the page')
+  }, 'the page to be gone')
+  assert.notEqual((await v.get('/')).body, 'the page')
+})
+
 test('5.1 must-revalidate and s-maxage are not served stale, also not in need', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...old, 'cache-control': req.url.slice(1) }))
   const v = await varve(t, anyRoute(origin))
@@ -164,6 +181,23 @@ test('clients\' conditions: answered from the object, also on a miss, never forw
     }
   assert.equal(origin.requests.length, 6)
   for (const { headers } of origin.requests) assert.ok(!headers['if-none-match'] && !headers['if-modified-since'])
+})
+
+test('4.1 a Range on a miss is a pass with its Range; on a hit the whole answer is right too', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    if (!req.headers.range) return page(res, '0123456789', fresh)
+    res.writeHead(206, { 'content-range': 'bytes 2-4/10', ...fresh }).end('234')
+  })
+  const v = await varve(t, anyRoute(origin))
+  for (let i = 0; i < 2; i++) {
+    const part = await v.get('/', { range: 'bytes=2-4' })
+    assert.equal(part.status, 206)
+    assert.equal(part.body, '234')
+  }
+  assert.equal((await v.get('/')).body, '0123456789', 'the part was not stored')
+  const hit = await v.get('/', { range: 'bytes=2-4' })
+  assert.ok(hit.status === 200 ? hit.body === '0123456789' : hit.status === 206 && hit.body === '234')
+  assert.equal(origin.requests.length, 3)
 })
 
 test('4.1 HEAD: on a miss a GET fill, afterwards answered from the object', async (t) => {
