@@ -434,3 +434,29 @@ test('6.5 PURGE on the public listener: from whom it is allowed, for a URL with 
   }
   assert.equal(origin.requests.filter((r) => r.method === 'PURGE').length, 0)
 })
+
+test('10.2 values of cookies and Authorization are not shown, and detail only to who has the token', async (t) => {
+  const origin = await pages(t)
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/token`, 'secret-token')
+  const v = await varve(t, `renderer: ${origin.url}\nadmin: {token_file: $DIR/token}\nvary: {cookie: {keep: [bucket]}}\nroutes: [{match: "/**"}]\n`, { dir })
+  const headers = { cookie: 'bucket=verysecretvalue', accept: 'text/html' }
+  await v.get('/a', headers)
+  assert.equal((await v.get('/a', headers)).body, 'render 1')
+  const url = encodeURIComponent(`${v.url}/a`)
+  const shown = [
+    (await v.admin('GET', `/v1/variants?url=${url}`)).body,
+    (await v.admin('GET', `/v1/explain?url=${url}&header=${encodeURIComponent('Cookie: bucket=verysecretvalue')}`)).body,
+    (await v.admin('GET', `/v1/explain?url=${url}&header=${encodeURIComponent('Authorization: Bearer verysecretvalue')}`)).body,
+  ]
+  assert.equal(JSON.parse(shown[0]).variants.length, 1)
+  assert.match(shown[0], /cookie/)
+  assert.equal(JSON.parse(shown[1]).would, 'hit')
+  for (const text of [...shown, v.log, readFileSync(`${dir}/access.log`, 'utf8')]) assert.ok(!text.includes('verysecretvalue'))
+
+  for (const debug of [{}, { 'x-varve-debug': 'secret' }, { 'x-varve-debug': '' }])
+    assert.doesNotMatch((await v.get('/b', { ...debug, authorization: 'x' })).headers['cache-status'], /detail|key=/)
+  const debugged = await v.get('/b', { authorization: 'x', 'x-varve-debug': 'secret-token' })
+  assert.match(debugged.headers['cache-status'], /detail=logged_in/)
+  assert.ok(origin.requests.every((r) => r.headers['x-varve-debug'] === undefined || r.headers['x-varve-debug'] !== 'secret-token'))
+})

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <time.h>
 
 static struct certificate plain, wide;
 static struct tls_certificate files[2];
@@ -194,9 +195,19 @@ static void test_bad_files_are_named(void **state)
     assert_non_null(strstr(error, "/nonexistent/cert.pem"));
 }
 
+static void test_the_first_certificate_that_ends_is_told(void **state)
+{
+    (void)state;
+    struct tls *tls = make_tls(NULL);
+    int64_t left = tls_first_expiry(tls) - time(NULL); /* they are made for an hour */
+    assert_true(left > 3000 && left <= 3600);
+    tls_free(tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_first_certificate_that_ends_is_told),
         cmocka_unit_test(test_a_certificate_is_chosen_by_exact_name_then_wildcard_then_first),
         cmocka_unit_test(test_a_handshake_picks_h2_and_the_certificate_of_the_name),
         cmocka_unit_test(test_tls_1_1_is_refused_and_1_2_is_not),
