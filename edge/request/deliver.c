@@ -290,15 +290,16 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
     ex->reason = ex->decision.action == ACTION_PASS ? ex->decision.reason
                  : from->not_stored != REASON_NONE  ? from->not_stored
                                                     : ex->found.reason;
-    ex->worker = from->worker;
+    ex->worker =
+        arena_copy(&ex->arena, from->worker); /* the flight may be left before the log line */
     ex->queued = from->queued;
     ex->rendered = from->rendered;
-    struct fields fields;
-    fields_init(&fields, &ex->arena);
-    build_forwarded_fields(ex, from, &fields);
+    struct fields *fields = arena_array(&ex->arena, struct fields, 1);
+    fields_init(fields, &ex->arena);
+    build_forwarded_fields(ex, from, fields);
     struct sink_head head = {.status = from->status,
                              .reason = from->reason_phrase,
-                             .fields = &fields,
+                             .fields = fields,
                              .length = from->length,
                              .date = date_of(from)};
     bool is_unchanged = from->facts && from->status == 200 &&
@@ -306,7 +307,7 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
     if (is_unchanged) {
         head.status = 304;
         head.reason = SLICE("Not Modified");
-        fields_keep_for_304(&fields);
+        fields_keep_for_304(fields);
     }
     if (has_no_body(ex, head.status)) {
         if (head.status == 204 || head.status == 304)
@@ -317,5 +318,5 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
     }
     ex->status = head.status;
     ex->step = STEP_STREAM;
-    sink_start(ex->sink, &head);
+    ex->head = head;
 }

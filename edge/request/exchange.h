@@ -52,6 +52,7 @@ struct exchange {
     struct loop_timer client_wait;
 
     /* deliver */
+    struct sink_head head;    /* of a stream: goes out with its first bytes */
     bool is_sending;          /* a sink_send() is not taken yet */
     size_t sent_bytes;        /* of that send, to advance the waiter by */
     struct object *delivered; /* keeps the bytes that are being sent */
@@ -74,7 +75,7 @@ void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
 /* Runs steps until one waits or the exchange is done. May free it. */
 void exchange_run(struct exchange *ex);
 
-/* deliver.c: each starts and, but for streams, completes the answer. */
+/* deliver.c: each completes the answer, but for streams: there it is up to STEP_STREAM. */
 void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
                     enum reason reason);
 void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome);
