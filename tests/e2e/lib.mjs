@@ -193,8 +193,10 @@ export function request(url, { method = 'GET', headers = {}, body, agent = false
         })
       res.on('end', () => done(!res.complete))
       res.on('error', () => done(true))
+      broken = () => done(true)
     })
-    req.on('error', reject)
+    let broken = reject /* a reset before the head; behind it, the answer broke off */
+    req.on('error', (error) => broken(error))
     req.end(body)
   })
 }

@@ -69,9 +69,14 @@ export class Site {
   }
   /** What could not be judged before the end. */
   settle() {
-    for (const cut of this.aborted)
-      if (!this.isNearKill(cut) && !this.isBroken(cut)) this.violation('an answer broke off without a cause', cut)
-    for (const lost of this.unanswered)
-      if (!this.isNearKill(lost) && !this.isBroken(lost)) this.violation('a request was not answered', lost)
+    this.judgeCuts('an answer broke off without a cause', this.aborted)
+    this.judgeCuts('a request was not answered', this.unanswered)
+  }
+  judgeCuts(what, cuts) {
+    for (const cut of cuts) {
+      if (this.isNearKill(cut)) this.count('cut by a kill')
+      else if (this.isBroken(cut)) this.count('cut by the renderer')
+      else this.violation(what, cut)
+    }
   }
 }

@@ -1,0 +1,48 @@
+// A renderer that breaks off: who has seen nothing of the answer gets something else, who has seen some of it sees the break.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gate, page, rawOrigin, renderer, request, until, varve } from './lib.mjs'
+
+const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: max-age=60\r\n'
+
+test('3.2 a cut between head and body: stale for who has it, an error for who has not', async (t) => {
+  let isCut = false
+  const origin = await renderer(t, (req, res, n) => {
+    if (!isCut) return page(res, `render ${n}`, { 'cache-control': 'max-age=0, stale-if-error=60' })
+    res.writeHead(200, { 'content-type': 'text/html' })
+    res.flushHeaders()
+    setImmediate(() => req.socket.destroy())
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  await v.get('/known')
+  isCut = true
+  const known = await v.get('/known')
+  assert.equal(known.status, 200)
+  assert.equal(known.body, 'render 1')
+  const unknown = await v.get('/unknown')
+  assert.ok([502, 503].includes(unknown.status), `${unknown.status}`)
+  const posted = await v.get('/unknown', {}, { method: 'POST', body: 'a=b' })
+  assert.ok([502, 503].includes(posted.status), `${posted.status}`)
+})
+
+for (const [framing, head, tail] of [
+  ['Content-Length', `${HEAD}Content-Length: 100\r\n\r\n`, ''],
+  ['chunks', `${HEAD}Transfer-Encoding: chunked\r\n\r\n`, '\r\n'],
+])
+  test(`a cut inside the body (${framing}) is seen by everybody who streams along, and nothing is stored`, async (t) => {
+    const cut = gate()
+    const origin = await rawOrigin(t, async (socket) => {
+      socket.write(head + (tail ? 'a\r\n0123456789\r\n' : '0123456789'))
+      await cut.promise
+      socket.destroy()
+    })
+    const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+    const seen = [gate(), gate()]
+    const answers = seen.map((begun) => request(`${v.url}/page`, { onData: begun.open }))
+    await Promise.all(seen.map((begun) => begun.promise))
+    cut.open()
+    for (const res of await Promise.all(answers)) assert.deepEqual([res.aborted, res.body], [true, '0123456789'])
+    assert.equal(origin.requests, 1)
+    await v.get('/page').catch(() => {})
+    await until(() => origin.requests === 2, 'a second render')
+  })
