@@ -21,8 +21,10 @@ void client_move(struct client_connection *c, enum phase phase)
     c->phase = phase;
     c->since = client_now(c);
     list_remove(&c->idle_link);
-    if (phase == PHASE_IDLE && !c->listener->is_admin)
-        list_append(&c->owner->idle, &c->idle_link);
+    if (phase != PHASE_IDLE || c->listener->is_admin)
+        return;
+    list_append(&c->owner->idle, &c->idle_link);
+    listeners_resume(c->owner); /* it can give way to those who wait to be accepted */
 }
 
 struct client_connection *client_of(const h2o_req_t *req)

@@ -31,9 +31,15 @@ static bool is_full(const struct front *front, bool is_admin)
            (is_admin ? ADMIN_CONNECTIONS_MAX : front->policy->limits.connections);
 }
 
+/* Room for one more, after giving up an idle one if need be. */
+static bool can_make_room(const struct front_loop *owner, bool is_admin)
+{
+    return !is_full(owner->front, is_admin) || (!is_admin && !list_is_empty(&owner->idle));
+}
+
 static void resume(struct front_loop *owner, bool is_admin)
 {
-    if (!owner->is_paused[is_admin] || owner->is_draining || is_full(owner->front, is_admin))
+    if (!owner->is_paused[is_admin] || owner->is_draining || !can_make_room(owner, is_admin))
         return;
     owner->is_paused[is_admin] = false;
     for (size_t i = 0; i < owner->front->listener_count; i++)
@@ -45,12 +51,6 @@ void listeners_resume(struct front_loop *owner)
 {
     resume(owner, false);
     resume(owner, true);
-}
-
-/* Room for one more, after giving up an idle one if need be. */
-static bool can_make_room(const struct front_loop *owner, bool is_admin)
-{
-    return !is_full(owner->front, is_admin) || (!is_admin && !list_is_empty(&owner->idle));
 }
 
 /* Only once somebody is really there: another loop may have taken who woke us. */
