@@ -4,6 +4,7 @@
  * body itself shows is judged at its end.
  */
 #include "policy/facts.h"
+#include "policy/media_type.h"
 #include "policy/redirect.h"
 #include "policy/tags.h"
 #include "policy/vary.h"
@@ -188,6 +189,14 @@ static enum reason check_coding(const struct judging *j)
                : REASON_NONE;
 }
 
+/* It has no end: nobody who asks later could be given it, and nobody who asks now its middle. */
+static enum reason check_stream(const struct judging *j)
+{
+    return slice_equal_nocase(media_type_of(j->content_type), SLICE("text/event-stream"))
+               ? REASON_POLICY
+               : REASON_NONE;
+}
+
 static enum reason check_freshness(const struct judging *j)
 {
     if (j->lifetime.ms > 0)
@@ -230,9 +239,9 @@ static enum reason check_tags(const struct judging *j)
 }
 
 static enum reason (*const checks[])(const struct judging *) = {
-    check_request,       check_status,     check_vary,          check_set_cookie,
-    check_authorization, check_directives, check_self_redirect, check_cors,
-    check_coding,        check_freshness,  check_nonce,         check_tags,
+    check_request,    check_status,        check_vary, check_set_cookie, check_authorization,
+    check_directives, check_self_redirect, check_cors, check_coding,     check_stream,
+    check_freshness,  check_nonce,         check_tags,
 };
 
 static enum reason first_objection(const struct judging *j)
