@@ -132,3 +132,11 @@ bool slice_to_u64(slice s, uint64_t *value)
     *value = sum;
     return true;
 }
+
+int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

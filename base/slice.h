@@ -45,6 +45,9 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* Value of a hexadecimal digit, or -1. */
+int hex_value(char c);
+
 bool slice_equal_nocase(slice a, slice b); /* ASCII only */
 bool slice_starts_with(slice s, slice prefix);
 bool slice_ends_with(slice s, slice suffix);

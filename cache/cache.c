@@ -156,19 +156,6 @@ enum found cache_find_object(struct cache *cache, const struct key *key, slice k
     return FOUND_YES;
 }
 
-static struct purge_subject subject_of(const struct object *object, uint64_t checked)
-{
-    return (struct purge_subject){
-        .host = object->host,
-        .path = object->path,
-        .query = object->query,
-        .has_query = object->has_query,
-        .tag_hashes = object->tag_hashes,
-        .tag_count = object->tag_count,
-        .stamp = checked > object->stamp ? checked : object->stamp,
-    };
-}
-
 enum purge_state cache_check_purge(struct cache *cache, struct object *object)
 {
     if (!cache->config.purges)
@@ -177,7 +164,8 @@ enum purge_state cache_check_purge(struct cache *cache, struct object *object)
     uint64_t checked = atomic_load_explicit(&object->checked_stamp, memory_order_relaxed);
     if (checked == now)
         return PURGE_ALIVE;
-    struct purge_subject subject = subject_of(object, checked);
+    struct purge_subject subject =
+        object_subject(object, checked > object->stamp ? checked : object->stamp);
     enum purge_state state = purge_check(cache->config.purges, &subject);
     if (state ==
         PURGE_ALIVE) /* `now` was read first: a record added since is looked at next time */
@@ -187,7 +175,7 @@ enum purge_state cache_check_purge(struct cache *cache, struct object *object)
 
 enum purge_state object_purge_state(const struct purge_table *purges, const struct object *object)
 {
-    struct purge_subject subject = subject_of(object, object->stamp);
+    struct purge_subject subject = object_subject(object, object->stamp);
     return purge_check(purges, &subject);
 }
 

@@ -394,3 +394,16 @@ struct object *object_refreshed(const struct object *object, const struct fields
     inherit(refreshed, object);
     return refreshed;
 }
+
+struct purge_subject object_subject(const struct object *object, uint64_t since)
+{
+    return (struct purge_subject){
+        .host = object->host,
+        .path = object->path,
+        .query = object->query,
+        .has_query = object->has_query,
+        .tag_hashes = object->tag_hashes,
+        .tag_count = object->tag_count,
+        .stamp = since,
+    };
+}

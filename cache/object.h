@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cache/key.h"
+#include "cache/purge.h"
 #include "policy/response.h"
 
 #include <stdatomic.h>
@@ -95,3 +96,5 @@ struct object *object_refreshed(const struct object *object, const struct fields
 struct object *object_decode(slice head);
 /* The same without a copy: takes the reference of `head`, also when it fails. */
 struct object *object_decode_blob(struct blob *head);
+/* What purge records are matched against, from `since` on. Views of the object. */
+struct purge_subject object_subject(const struct object *object, uint64_t since);

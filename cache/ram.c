@@ -1,5 +1,5 @@
 /*
- * A shard is a chained hash table, two queues and a table of prints of keys that left the small
+ * A shard is a hash map, two queues and a table of prints of keys that left the small
  * queue (a newer one overwrites: losing one costs an object its head start, no more). What is
  * replaced, removed or evicted is unreferenced outside the lock, because freeing megabytes takes
  * long.
@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/must.h"
+#include "cache/key_map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,13 +24,13 @@ enum {
     SHARD_BYTES_MIN = 4 << 20,
     GHOSTS = 1024,
     FREQUENCY_MAX = 3,
-    BUCKETS_MIN = 64,
+
     SMALL_SHARE = 10
 };
 
 struct entry {
+    struct key_node in_map;
     struct list node; /* in small or main */
-    struct entry *next;
     struct object *object;
     size_t bytes;
     uint8_t frequency;
@@ -39,9 +40,8 @@ struct entry {
 struct shard {
     pthread_mutex_t mtx;
     /* hold mtx */
-    struct entry **buckets;
-    size_t bucket_count, count; /* bucket_count: a power of two */
-    struct list small, main;    /* oldest first */
+    struct key_map map;
+    struct list small, main; /* oldest first */
     size_t small_bytes, main_bytes;
     uint64_t changes;        /* puts and removals; not evictions, not loads */
     uint32_t ghosts[GHOSTS]; /* prints of keys that left `small`; a newer one overwrites */
@@ -56,43 +56,16 @@ struct ram {
     atomic_uint turn; /* the shard that gives way next */
 };
 
-/* The key is a good hash already: different parts of it choose shard, bucket and ghost. */
-static uint64_t key_word(const struct key *key, size_t at)
-{
-    uint32_t word;
-    memcpy(&word, key->bytes + at, sizeof(word));
-    return word;
-}
-
+/* Different parts of a key choose shard, bucket (key_map.c) and ghost. */
 static struct shard *shard_of(struct ram *ram, const struct key *key)
 {
     return &ram->shards[key_word(key, 0) % ram->shard_count];
 }
 
-static struct entry **slot_of(struct shard *shard, const struct key *key)
+static struct entry *find(const struct shard *shard, const struct key *key)
 {
-    struct entry **slot = &shard->buckets[key_word(key, 4) & (shard->bucket_count - 1)];
-    while (*slot && !key_equal(&(*slot)->object->key, key))
-        slot = &(*slot)->next;
-    return slot;
-}
-
-static void shard_rehash(struct shard *shard, size_t bucket_count)
-{
-    struct entry **old = shard->buckets;
-    size_t old_count = shard->bucket_count;
-    shard->buckets = mem_alloc(bucket_count * sizeof(*shard->buckets));
-    shard->bucket_count = bucket_count;
-    for (size_t i = 0; i < old_count; i++) {
-        while (old[i]) {
-            struct entry *entry = old[i];
-            old[i] = entry->next;
-            struct entry **slot = slot_of(shard, &entry->object->key);
-            entry->next = NULL;
-            *slot = entry;
-        }
-    }
-    free(old);
+    struct key_node *node = key_map_find(&shard->map, key);
+    return node ? container_of(node, struct entry, in_map) : NULL;
 }
 
 struct ram *ram_new(size_t max_bytes)
@@ -106,7 +79,7 @@ struct ram *ram_new(size_t max_bytes)
         MUST(pthread_mutex_init(&shard->mtx, NULL) == 0);
         list_init(&shard->small);
         list_init(&shard->main);
-        shard_rehash(shard, BUCKETS_MIN);
+        key_map_init(&shard->map);
     }
     return ram;
 }
@@ -127,13 +100,11 @@ static void entry_unlink(struct shard *shard, struct entry *entry)
 }
 
 /* Takes it out; the object's reference goes to the caller, who drops it without the lock. */
-static struct object *entry_drop(struct ram *ram, struct shard *shard, struct entry **slot)
+static struct object *entry_drop(struct ram *ram, struct shard *shard, struct entry *entry)
 {
-    struct entry *entry = *slot;
     struct object *object = entry->object;
-    *slot = entry->next;
+    key_map_remove(&shard->map, &entry->in_map);
     entry_unlink(shard, entry);
-    shard->count--;
     atomic_fetch_sub_explicit(&ram->bytes, entry->bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(&ram->objects, 1, memory_order_relaxed);
     free(entry);
@@ -152,8 +123,7 @@ static uint32_t print_of(const struct key *key)
 
 static struct entry *entry_add(struct ram *ram, struct shard *shard, struct object *object)
 {
-    if (shard->count >= shard->bucket_count)
-        shard_rehash(shard, shard->bucket_count * 2);
+
     struct entry *entry = mem_alloc(sizeof(*entry));
     entry->object = object_ref(object);
     entry->bytes = object_bytes(object);
@@ -161,9 +131,8 @@ static struct entry *entry_add(struct ram *ram, struct shard *shard, struct obje
     bool was_here = *ghost == print_of(&object->key);
     if (was_here)
         *ghost = 0;
-    *slot_of(shard, &object->key) = entry;
+    key_map_add(&shard->map, &entry->in_map, &object->key);
     entry_link(shard, entry, was_here);
-    shard->count++;
     atomic_fetch_add_explicit(&ram->bytes, entry->bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&ram->objects, 1, memory_order_relaxed);
     return entry;
@@ -213,7 +182,7 @@ static struct object *shard_evict(struct ram *ram, struct shard *shard)
     if (!entry->is_main)
         *ghost_of(shard, key) = print_of(key);
     atomic_fetch_add_explicit(&ram->evictions, 1, memory_order_relaxed);
-    return entry_drop(ram, shard, slot_of(shard, key));
+    return entry_drop(ram, shard, entry);
 }
 
 /* --- the door --- */
@@ -223,7 +192,7 @@ struct object *ram_find(struct ram *ram, const struct key *key, slice key_text)
     struct shard *shard = shard_of(ram, key);
     struct object *object = NULL;
     pthread_mutex_lock(&shard->mtx);
-    struct entry *entry = *slot_of(shard, key);
+    struct entry *entry = find(shard, key);
     if (entry && slice_equal(entry->object->key_text, key_text)) {
         object = object_ref(entry->object);
         entry->was_hit = true;
@@ -240,7 +209,7 @@ struct object *ram_peek(struct ram *ram, const struct key *key)
 {
     struct shard *shard = shard_of(ram, key);
     pthread_mutex_lock(&shard->mtx);
-    struct entry *entry = *slot_of(shard, key);
+    struct entry *entry = find(shard, key);
     struct object *object = entry ? object_ref(entry->object) : NULL;
     pthread_mutex_unlock(&shard->mtx);
     return object;
@@ -250,7 +219,7 @@ bool ram_was_hit(struct ram *ram, const struct key *key)
 {
     struct shard *shard = shard_of(ram, key);
     pthread_mutex_lock(&shard->mtx);
-    struct entry *entry = *slot_of(shard, key);
+    struct entry *entry = find(shard, key);
     bool was_hit = entry && entry->was_hit;
     pthread_mutex_unlock(&shard->mtx);
     return was_hit;
@@ -262,7 +231,7 @@ void ram_put(struct ram *ram, struct object *object)
     struct object *old = NULL;
     pthread_mutex_lock(&shard->mtx);
     shard->changes++;
-    struct entry *entry = *slot_of(shard, &object->key);
+    struct entry *entry = find(shard, &object->key);
     if (entry)
         old = entry_replace(ram, shard, entry, object);
     else
@@ -276,7 +245,7 @@ bool ram_swap(struct ram *ram, const struct object *old, struct object *object)
     struct shard *shard = shard_of(ram, &object->key);
     struct object *gone = NULL;
     pthread_mutex_lock(&shard->mtx);
-    struct entry *entry = *slot_of(shard, &object->key);
+    struct entry *entry = find(shard, &object->key);
     if (entry && entry->object == old) {
         shard->changes++;
         gone = entry_replace(ram, shard, entry, object);
@@ -293,9 +262,9 @@ bool ram_remove(struct ram *ram, const struct key *key)
     struct object *gone = NULL;
     pthread_mutex_lock(&shard->mtx);
     shard->changes++;
-    struct entry **slot = slot_of(shard, key);
-    if (*slot)
-        gone = entry_drop(ram, shard, slot);
+    struct entry *entry = find(shard, key);
+    if (entry)
+        gone = entry_drop(ram, shard, entry);
     pthread_mutex_unlock(&shard->mtx);
     bool was_there = gone != NULL;
     object_unref(&gone);
@@ -337,7 +306,7 @@ bool ram_learn(struct ram *ram, struct object *object, uint64_t changes)
 {
     struct shard *shard = shard_of(ram, &object->key);
     pthread_mutex_lock(&shard->mtx);
-    bool may = shard->changes == changes && !*slot_of(shard, &object->key);
+    bool may = shard->changes == changes && !find(shard, &object->key);
     if (may)
         entry_add(ram, shard, object)->was_hit = true; /* it was loaded because it was asked for */
     pthread_mutex_unlock(&shard->mtx);
@@ -398,9 +367,8 @@ void ram_free(struct ram *ram)
         return;
     shrink_to(ram, 0);
     for (size_t i = 0; i < ram->shard_count; i++) {
-        MUST(ram->shards[i].count == 0);
+        key_map_fini(&ram->shards[i].map);
         pthread_mutex_destroy(&ram->shards[i].mtx);
-        free(ram->shards[i].buckets);
     }
     free(ram);
 }

@@ -36,15 +36,7 @@ static bool is_alive(struct store *store, const struct index_row *row, slice hea
     struct object *object = object_decode(head);
     if (!object)
         return false;
-    const struct purge_subject subject = {
-        .host = object->host,
-        .path = object->path,
-        .query = object->query,
-        .has_query = object->has_query,
-        .tag_hashes = object->tag_hashes,
-        .tag_count = object->tag_count,
-        .stamp = row->alive_stamp,
-    };
+    const struct purge_subject subject = object_subject(object, row->alive_stamp);
     bool alive = purge_check(store->purges, &subject) == PURGE_ALIVE;
     object_unref(&object);
     return alive;

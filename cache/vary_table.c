@@ -7,17 +7,18 @@
 
 #include "base/arena.h"
 #include "base/must.h"
+#include "cache/key_map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 /* DIRTY_MAX bounds what a dead disk can make pile up. */
-enum { SHARDS = 64, BUCKETS_MIN = 64, DIRTY_MAX = 16384, CLOCK_STEPS = 64 };
+enum { SHARDS = 64, DIRTY_MAX = 16384, CLOCK_STEPS = 64 };
 
 struct entry {
+    struct key_node in_map;
     struct list node;       /* in the shard's clock */
     struct list dirty_node; /* in the shard's dirty list, while is_dirty */
-    struct entry *next;
     struct vary_record *record;
     unsigned queued;  /* objects of this URL on their way to the store */
     bool was_used;    /* CLOCK */
@@ -30,8 +31,7 @@ struct entry {
 struct shard {
     pthread_mutex_t mtx;
     /* hold mtx */
-    struct entry **buckets;
-    size_t bucket_count, count; /* bucket_count: a power of two */
+    struct key_map map;
     struct list clock, dirty;
     uint64_t changes;
 };
@@ -51,13 +51,6 @@ struct vary_table {
 
 /* --- the map; hold the shard's lock --- */
 
-static size_t key_word(const struct key *key, size_t at)
-{
-    uint32_t word;
-    memcpy(&word, key->bytes + at, sizeof(word));
-    return word;
-}
-
 static struct shard *shard_of(struct vary_table *table, const struct key *url_key)
 {
     return &table->shards[key_word(url_key, 0) % SHARDS];
@@ -70,29 +63,10 @@ static struct shard *shard_lock(struct vary_table *table, const struct key *url_
     return shard;
 }
 
-static struct entry **slot_of(struct shard *shard, const struct key *url_key)
+static struct entry *find(const struct shard *shard, const struct key *url_key)
 {
-    struct entry **slot = &shard->buckets[key_word(url_key, 4) & (shard->bucket_count - 1)];
-    while (*slot && !key_equal(&(*slot)->record->url_key, url_key))
-        slot = &(*slot)->next;
-    return slot;
-}
-
-static void shard_rehash(struct shard *shard, size_t bucket_count)
-{
-    struct entry **old = shard->buckets;
-    size_t old_count = shard->bucket_count;
-    shard->buckets = mem_alloc(bucket_count * sizeof(*shard->buckets));
-    shard->bucket_count = bucket_count;
-    for (size_t i = 0; i < old_count; i++) {
-        while (old[i]) {
-            struct entry *entry = old[i];
-            old[i] = entry->next;
-            entry->next = NULL;
-            *slot_of(shard, &entry->record->url_key) = entry;
-        }
-    }
-    free(old);
+    struct key_node *node = key_map_find(&shard->map, url_key);
+    return node ? container_of(node, struct entry, in_map) : NULL;
 }
 
 static void drop_variants(struct vary_table *table, const struct vary_record *record)
@@ -112,10 +86,8 @@ static void entry_set(struct vary_table *table, struct entry *entry, struct vary
 
 static void entry_free(struct vary_table *table, struct shard *shard, struct entry *entry)
 {
-    struct entry **slot = slot_of(shard, &entry->record->url_key);
-    *slot = entry->next;
+    key_map_remove(&shard->map, &entry->in_map);
     list_remove(&entry->node);
-    shard->count--;
     atomic_fetch_sub(&table->bytes, vary_record_bytes(entry->record));
     vary_record_unref(&entry->record);
     free(entry);
@@ -157,13 +129,11 @@ static struct entry *entry_add(struct vary_table *table, struct shard *shard,
                                struct vary_record *record)
 {
     shard_shrink(table, shard);
-    if (shard->count >= shard->bucket_count)
-        shard_rehash(shard, shard->bucket_count * 2);
+
     struct entry *entry = mem_alloc(sizeof(*entry));
-    *slot_of(shard, &record->url_key) = entry;
+    key_map_add(&shard->map, &entry->in_map, &record->url_key);
     entry->record = record;
     list_append(&shard->clock, &entry->node);
-    shard->count++;
     atomic_fetch_add(&table->bytes, vary_record_bytes(record));
     return entry;
 }
@@ -218,7 +188,7 @@ struct vary_table *vary_table_new(size_t max_bytes, bool has_store, unsigned max
         MUST(pthread_mutex_init(&shard->mtx, NULL) == 0);
         list_init(&shard->clock);
         list_init(&shard->dirty);
-        shard_rehash(shard, BUCKETS_MIN);
+        key_map_init(&shard->map);
     }
     return table;
 }
@@ -232,7 +202,7 @@ void vary_table_free(struct vary_table *table)
         while (!list_is_empty(&shard->clock))
             entry_free(table, shard, list_first_entry(&shard->clock, struct entry, node));
         pthread_mutex_destroy(&shard->mtx);
-        free(shard->buckets);
+        key_map_fini(&shard->map);
     }
     free(table);
 }
@@ -241,7 +211,7 @@ struct vary_record *vary_table_find(struct vary_table *table, const struct key *
 {
     struct vary_record *record = NULL;
     struct shard *shard = shard_lock(table, url_key);
-    struct entry *entry = *slot_of(shard, url_key);
+    struct entry *entry = find(shard, url_key);
     if (entry && !entry->is_part) {
         entry->was_used = true;
         record = vary_record_ref(entry->record);
@@ -254,7 +224,7 @@ static struct entry *grow(struct vary_table *table, struct shard *shard, const s
                           const struct field_names *more)
 {
     struct field_names names;
-    struct entry *entry = *slot_of(shard, url_key);
+    struct entry *entry = find(shard, url_key);
     if (!entry) {
         if (!may_get_dirty(table, NULL))
             return NULL;
@@ -293,7 +263,7 @@ bool vary_table_grow(struct vary_table *table, const struct key *url_key,
 void vary_table_reset(struct vary_table *table, const struct key *url_key)
 {
     struct shard *shard = shard_lock(table, url_key);
-    struct entry *entry = *slot_of(shard, url_key);
+    struct entry *entry = find(shard, url_key);
     if (may_get_dirty(table, entry)) {
         if (entry) {
             drop_variants(table, entry->record);
@@ -338,7 +308,7 @@ static void entry_list(struct vary_table *table, struct shard *shard, struct ent
 static enum vary_admission admit(struct vary_table *table, struct shard *shard,
                                  struct object *object, bool *has_replaced, struct key *replaced)
 {
-    struct entry *entry = *slot_of(shard, &object->url_key);
+    struct entry *entry = find(shard, &object->url_key);
     if (!entry)
         return table->has_store ? VARY_DISK_ONLY : VARY_OUTGROWN;
     if (entry->is_part)
@@ -379,7 +349,7 @@ void vary_table_settle(struct vary_table *table, const struct object *object, bo
                        bool is_stored)
 {
     struct shard *shard = shard_lock(table, &object->url_key);
-    struct entry *entry = *slot_of(shard, &object->url_key);
+    struct entry *entry = find(shard, &object->url_key);
     if (was_pinned) {
         MUST(entry && entry->queued > 0);
         entry->queued--;
@@ -393,7 +363,7 @@ void vary_table_settle(struct vary_table *table, const struct object *object, bo
 bool vary_table_is_current(struct vary_table *table, const struct object *object)
 {
     struct shard *shard = shard_lock(table, &object->url_key);
-    struct entry *entry = *slot_of(shard, &object->url_key);
+    struct entry *entry = find(shard, &object->url_key);
     bool is_current = !entry || entry->is_part || is_under_union(entry->record, object);
     pthread_mutex_unlock(&shard->mtx);
     return is_current;
@@ -424,7 +394,7 @@ void vary_table_learn(struct vary_table *table, struct vary_record *record, uint
                       struct vary_record **now)
 {
     struct shard *shard = shard_lock(table, &record->url_key);
-    struct entry *entry = *slot_of(shard, &record->url_key);
+    struct entry *entry = find(shard, &record->url_key);
     bool may = shard->changes == changes;
     if (!entry && may)
         entry = entry_add(table, shard, vary_record_ref(record));
@@ -438,7 +408,7 @@ bool vary_table_learn_object(struct vary_table *table, struct object *object, bo
                              uint64_t ram_changes_before)
 {
     struct shard *shard = shard_lock(table, &object->url_key);
-    struct entry *entry = *slot_of(shard, &object->url_key);
+    struct entry *entry = find(shard, &object->url_key);
     bool may = !entry || (!entry->is_part && is_under_union(entry->record, object));
     bool is_in_ram = may && into_ram && ram_learn(table->ram, object, ram_changes_before);
     if (is_in_ram && entry && !vary_record_lists(entry->record, &object->key))
@@ -488,7 +458,7 @@ void vary_table_written(struct vary_table *table, struct vary_change *change,
                         struct vary_record *disk)
 {
     struct shard *shard = shard_lock(table, &change->record->url_key);
-    struct entry *entry = *slot_of(shard, &change->record->url_key);
+    struct entry *entry = find(shard, &change->record->url_key);
     MUST(entry && entry->is_writing); /* it was pinned */
     entry->is_writing = false;
     if (disk && entry->record->is_known && !entry->needs_reset) {
@@ -504,7 +474,7 @@ void vary_table_written(struct vary_table *table, struct vary_change *change,
 void vary_table_not_written(struct vary_table *table, struct vary_change *change)
 {
     struct shard *shard = shard_lock(table, &change->record->url_key);
-    struct entry *entry = *slot_of(shard, &change->record->url_key);
+    struct entry *entry = find(shard, &change->record->url_key);
     MUST(entry && entry->is_writing);
     entry->is_writing = false;
     entry->needs_reset |= change->is_reset;
@@ -516,7 +486,7 @@ void vary_table_not_written(struct vary_table *table, struct vary_change *change
 void vary_table_rewrite(struct vary_table *table, const struct key *url_key)
 {
     struct shard *shard = shard_lock(table, url_key);
-    struct entry *entry = *slot_of(shard, url_key);
+    struct entry *entry = find(shard, url_key);
     if (entry && entry->record->is_known && may_get_dirty(table, entry))
         entry_mark_dirty(table, shard, entry);
     pthread_mutex_unlock(&shard->mtx);
@@ -526,7 +496,7 @@ void vary_table_widen(struct vary_table *table, const struct key *url_key,
                       const struct field_names *wider)
 {
     struct shard *shard = shard_lock(table, url_key);
-    struct entry *entry = *slot_of(shard, url_key);
+    struct entry *entry = find(shard, url_key);
     if (entry && entry->record->is_known && !entry->needs_reset)
         entry_widen(table, shard, entry, wider);
     pthread_mutex_unlock(&shard->mtx);

@@ -180,7 +180,7 @@ static bool utf8_accepts(struct utf8 *u, unsigned char byte)
     return true;
 }
 
-static int hex_digit(char c)
+static int lower_hex_digit(char c)
 {
     return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -198,8 +198,8 @@ static bool parse_display_string(slice *in, struct sf_member *item)
         if (byte < 0x20 || byte > 0x7e)
             return false;
         if (byte == '%') {
-            int high = in->len > 2 ? hex_digit(in->ptr[1]) : -1;
-            int low = in->len > 2 ? hex_digit(in->ptr[2]) : -1;
+            int high = in->len > 2 ? lower_hex_digit(in->ptr[1]) : -1;
+            int low = in->len > 2 ? lower_hex_digit(in->ptr[2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             byte = (unsigned char)(high * 16 + low);

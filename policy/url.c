@@ -20,17 +20,9 @@ bool url_has_control_byte(slice text)
     return false;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_escape(const char *at, size_t left)
 {
-    return left >= 3 && at[0] == '%' && hex_digit(at[1]) >= 0 && hex_digit(at[2]) >= 0;
+    return left >= 3 && at[0] == '%' && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0;
 }
 
 /* Decodes once, in place; the new length. */
@@ -39,7 +31,7 @@ static size_t decode_once(char *text, size_t len)
     size_t out = 0;
     for (size_t in = 0; in < len; out++) {
         if (is_escape(text + in, len - in)) {
-            text[out] = (char)(hex_digit(text[in + 1]) * 16 + hex_digit(text[in + 2]));
+            text[out] = (char)(hex_value(text[in + 1]) * 16 + hex_value(text[in + 2]));
             in += 3;
         } else {
             text[out] = text[in++];

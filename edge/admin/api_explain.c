@@ -13,21 +13,13 @@ enum { HEADERS_MAX = 64 };
 
 /* --- the query string of the API call --- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static slice percent_decoded(struct arena *arena, slice text)
 {
     char *out = arena_alloc(arena, text.len + 1);
     size_t used = 0;
     for (size_t i = 0; i < text.len; i++) {
-        int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1,
-            low = high >= 0 ? hex_digit(text.ptr[i + 2]) : -1;
+        int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1,
+            low = high >= 0 ? hex_value(text.ptr[i + 2]) : -1;
         if (text.ptr[i] == '%' && high >= 0 && low >= 0) {
             out[used++] = (char)(high * 16 + low);
             i += 2;

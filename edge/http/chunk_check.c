@@ -8,14 +8,6 @@
 
 enum { DIGITS_MAX = 15, SIDE_MAX_BYTES = 4096 };
 
-static int hex_value(char c)
-{
-    c = ascii_lower(c);
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_text(char c)
 {
     return c == '\t' || ((uint8_t)c >= 0x20 && c != 0x7f);

@@ -104,19 +104,10 @@ enum head_verdict head_scan(struct head_scan *scan, slice input, const struct he
 /* The byte that the hex digits at s.ptr[at] stand for, or -1. */
 static int hex_byte(slice s, size_t at)
 {
-    int value = 0;
-    for (size_t i = at; i < at + 2; i++) {
-        if (i >= s.len)
-            return -1;
-        char c = ascii_lower(s.ptr[i]);
-        if (c >= '0' && c <= '9')
-            value = value * 16 + (c - '0');
-        else if (c >= 'a' && c <= 'f')
-            value = value * 16 + (c - 'a' + 10);
-        else
-            return -1;
-    }
-    return value;
+    if (at + 2 > s.len)
+        return -1;
+    int high = hex_value(s.ptr[at]), low = hex_value(s.ptr[at + 1]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 /* "%00", "%2500", "%252500" …: does a control byte come out, however often one decodes? */

@@ -26,14 +26,6 @@ void chunked_init(struct chunked *chunked)
     *chunked = (struct chunked){.state = SIZE};
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_line_byte(char c)
 {
     return c == '\t' || ((unsigned char)c >= 0x20 && c != 0x7f);
@@ -41,7 +33,7 @@ static bool is_line_byte(char c)
 
 static bool take_size_byte(struct chunked *chunked, char c)
 {
-    int digit = hex_digit(c);
+    int digit = hex_value(c);
     if (digit >= 0) {
         if (++chunked->digits > 16 || chunked->left > CHUNK_MAX_BYTES / 16)
             return false;
