@@ -185,9 +185,15 @@ class Trial {
   }
 }
 
+/** The log about the first crash. */
+function report(log) {
+  const at = log.search(/ERROR: \w+Sanitizer|runtime error:|broken invariant|worker died pid=\d+ (?!signal=9)/)
+  return log.slice(Math.max(0, at - 1000), at + 5000)
+}
+
 /** A run in which nothing happened proves nothing. */
 function assertMixed(counts) {
-  const needed = ['hit', 'stale', 'collapsed', 'fwd uri-miss', 'fwd stale', 'fwd bypass', 'status 304', 'reloads', 'worker killed', 'varve killed', 'renderer killed']
+  const needed = ['hit', 'stale', 'collapsed', 'fwd uri-miss', 'fwd stale', 'fwd bypass', 'status 304', 'reloads', 'worker killed', 'varve killed', 'renderer killed', 'left early']
   for (const kind of ['url', 'prefix', 'tag', 'host', 'all', 'PURGE']) needed.push(`hard ${kind}`)
   for (const what of needed) assert.ok(counts[what] > 0, `no "${what}" in ${JSON.stringify(counts)}`)
   const errors = ['status 500', 'status 502', 'status 503', 'status 504'].reduce((sum, name) => sum + (counts[name] ?? 0), 0)
@@ -203,8 +209,8 @@ test(`oracle: never a wrong page, over ${SECONDS} s of publishing, faults, reloa
   await Promise.all([...actors, ...trial.visitors(random).map((visitor) => visitor.visitUntil(trial.isOver))])
   site.settle()
   t.diagnostic(`ORACLE_SEED=${SEED}: ${JSON.stringify(site.counts)}`)
-  const crashes = trial.v.log.split('\n').filter((line) => line.includes('worker died') && !line.includes('signal=9'))
-  assert.deepEqual(crashes, [], trial.v.log.slice(-6000))
+  const crashes = trial.v.log.split('\n').filter((line) => /worker died pid=\d+ (?!signal=9)/.test(line))
+  assert.deepEqual(crashes, [], report(trial.v.log))
   if (site.violations.length) writeFileSync(process.env.ORACLE_DUMP ?? '/dev/null', JSON.stringify({ violations: site.violations, breaks: site.breaks, windows: site.windows, access: trial.v.accessLog(), log: trial.v.log }, null, 1))
   if (site.violations.length) assert.fail(`seed ${SEED}: ${JSON.stringify(site.violations.slice(0, 4), null, 1)}`)
   assertMixed(site.counts)

@@ -95,6 +95,8 @@ export class Visitor {
       target: page.target,
       newest: () => site.versions.get(page.name),
     }
+    if (random.chance(0.03)) sent.leavesAfter = random.int(40)
+    if (random.chance(0.03)) sent.isSlow = true
     if (random.chance(0.1)) sent.target += `${page.target.includes('?') ? '&' : '?'}utm_source=${this.who}`
     if (random.chance(0.15) && site.etags.size && !isPost)
       sent.fields['if-none-match'] = `"${random.pick([...site.etags.entries()].filter(([, made]) => made.page === page.name).map(([etag]) => etag)) ?? 'v0.none'}"`
@@ -108,7 +110,9 @@ export class Visitor {
     const span = { page: sent.page.name, from: Date.now(), method: sent.method, who: this.who, n }
     const res = await this.ask(sent)
     span.to = Date.now()
-    if (res.error) {
+    if (res.hasLeft) {
+      this.site.count('left early')
+    } else if (res.error) {
       this.site.unanswered.push({ ...span, error: res.error, sent: { target: sent.target, fields: sent.fields, agent: !!this.agent } })
       this.site.count('unanswered')
     } else if (res.aborted) {
@@ -137,10 +141,21 @@ export class Visitor {
           clearTimeout(timer)
           resolve({ status: res.statusCode, headers: res.headers, bytes: Buffer.concat(chunks), aborted })
         }
-        res.on('data', (chunk) => chunks.push(chunk))
+        res.on('data', (chunk) => {
+          chunks.push(chunk)
+          if (!sent.isSlow) return
+          res.pause()
+          setTimeout(() => res.resume(), 20)
+        })
         res.on('end', () => done(!res.complete))
         res.on('error', () => done(true))
       })
+      if (sent.leavesAfter !== undefined)
+        setTimeout(() => {
+          clearTimeout(timer)
+          req.destroy()
+          resolve({ hasLeft: true })
+        }, sent.leavesAfter)
       const timer = setTimeout(() => req.destroy(new Error('no answer in 40 s')), 40000)
       req.on('error', (error) => {
         clearTimeout(timer)
