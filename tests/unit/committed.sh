@@ -1,5 +1,5 @@
 #!/bin/sh
-# What is committed: lock files name no registry (npm takes the configured one), and no file is larger than 1 MB.
+# What is committed (build and package folders are not): lock files name no registry (npm takes the configured one), and no file is larger than 1 MB.
 # Prints what is wrong and exits 1. Usage: committed.sh [ROOT], the repository by default.
 
 set -eu
@@ -7,6 +7,6 @@ cd "${1:-$(dirname "$0")/../..}"
 
 {
     find . -name package-lock.json -not -path '*/node_modules/*' -exec grep -Hn '"resolved"' {} + | head -n 5
-    if git rev-parse --git-dir >/dev/null 2>&1; then git ls-files -z; else find . -type f -print0; fi |
-        xargs -0 -r sh -c 'find "$@" -maxdepth 0 -size +1024k 2>/dev/null' sh | sed 's/$/: larger than 1 MB/'
+    find . \( -name node_modules -o -name .git -o -name .cache -o -path './build*' -o -path ./tests/fuzz/findings \) -prune \
+        -o -type f -size +1024k -print | sed 's/$/: larger than 1 MB/'
 } | awk '{ print; bad = 1 } END { exit bad }'
