@@ -233,6 +233,8 @@ static enum progress use_candidate(struct exchange *ex)
 static enum progress step_lookup(struct exchange *ex)
 {
     struct server *server = ex->server;
+    if (ex->is_reading) /* woken by the flight that it has left for this */
+        return WAIT;
     if (find_key(ex) == WAIT)
         return WAIT;
     if (ex->forward.is_unkeyable)
