@@ -171,9 +171,9 @@ static void make_head(struct fetch *fetch)
         forward_pass(policy, &fetch->request, &fetch->decision, &fetch->forward);
         return;
     }
-    bool wants_identity = duration_is_given(route->ttl.value) || fetch->record->is_known;
-    forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names, wants_identity,
-                 &fetch->forward);
+    fetch->wants_identity = duration_is_given(route->ttl.value) || fetch->record->is_known;
+    forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names,
+                 fetch->wants_identity, &fetch->forward);
     fetch->key = key_of(fetch->forward.key_text);
     struct fields stored = fetch_stored_fields(fetch);
     bool may_ask = fetch->old && !fetch->is_unconditional &&

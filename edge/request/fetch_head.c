@@ -228,14 +228,29 @@ static bool grow_union(struct fetch *fetch)
     return true;
 }
 
-/* The key under the union as it is now. The head that was sent stays as it is: what the union added
- * was sent or absent. */
+static bool is_same_head(const struct forward *a, const struct forward *b)
+{
+    if (a->fields.count != b->fields.count)
+        return false;
+    for (size_t i = 0; i < a->fields.count; i++)
+        if (!slice_equal(a->fields.at[i].name, b->fields.at[i].name) ||
+            !slice_equal(a->fields.at[i].value, b->fields.at[i].value))
+            return false;
+    return true;
+}
+
+/*
+ * The key under the union as it is now. On a sealed route the head that was sent must be the one
+ * that this key stands for (semantics 1.2): another flight may have taught the URL a field that
+ * this one has held back.
+ */
 static bool take_final_key(struct fetch *fetch)
 {
     struct forward rekeyed;
     forward_fill(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->record->names,
-                 true, &rekeyed);
-    if (rekeyed.is_unkeyable)
+                 fetch->wants_identity, &rekeyed);
+    if (rekeyed.is_unkeyable ||
+        (fetch->decision.is_sealed && !is_same_head(&rekeyed, &fetch->forward)))
         return false;
     fetch->forward.key_text = rekeyed.key_text;
     fetch->key = key_of(rekeyed.key_text);

@@ -32,7 +32,8 @@ struct fetch {
     unsigned repeats;      /* for a field learned under the seal (semantics 2.3) */
     bool is_unconditional; /* a 304 was no use: no validators */
     bool has_validators;
-    bool has_head; /* published */
+    bool wants_identity; /* of the fill that was sent (semantics 4.7) */
+    bool has_head;       /* published */
     bool is_storing;
     bool is_over;
     struct loop_message room, deserted;
