@@ -316,7 +316,6 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
         send_whole(ex, &head, SLICE_NONE);
         return;
     }
-    ex->status = head.status;
     ex->step = STEP_STREAM;
     ex->head = head;
 }

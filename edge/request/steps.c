@@ -492,8 +492,10 @@ static enum progress step_stream(struct exchange *ex)
         ex->sent_bytes += views[i].len;
     if (is_end)
         ex->step = STEP_DONE;
-    if (!sink_is_started(ex->sink))
+    if (!sink_is_started(ex->sink)) {
+        ex->status = ex->head.status;
         sink_start(ex->sink, &ex->head);
+    }
     sink_send(ex->sink, views, count, is_end);
     return is_end ? DONE : WAIT;
 }
