@@ -100,7 +100,8 @@ static void read_is_done(struct cache_read *read)
 static enum progress ask_disk(struct exchange *ex, enum cache_read_kind kind, const struct key *key)
 {
     ex->read = (struct cache_read){.kind = kind, .key = *key, .done = read_is_done, .owner = ex};
-    ex->read.key_text = ex->forward.key_text;
+    /* the request may be over before the reader is: its arena goes with it */
+    ex->read.key_text = arena_copy(&ex->arena, ex->forward.key_text);
     ex->is_reading = true;
     cache_read_start(ex->server->cache, &ex->read);
     return WAIT;
