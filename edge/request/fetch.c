@@ -50,6 +50,7 @@ static void fetch_free(struct fetch *fetch)
     if (fetch->kind == FETCH_REFRESH)
         atomic_fetch_sub(&fetch->server->refreshes[fetch->decision.origin->index], 1);
     vary_record_unref(&fetch->record);
+    vary_record_unref(&fetch->sent_under);
     object_unref(&fetch->old);
     flight_unref(&fetch->flight);
     arena_fini(&fetch->arena);
@@ -171,6 +172,8 @@ static void make_head(struct fetch *fetch)
         forward_pass(policy, &fetch->request, &fetch->decision, &fetch->forward);
         return;
     }
+    vary_record_unref(&fetch->sent_under);
+    fetch->sent_under = vary_record_ref(fetch->record);
     fetch->wants_identity = duration_is_given(route->ttl.value) || fetch->record->is_known;
     forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names,
                  fetch->wants_identity, &fetch->forward);

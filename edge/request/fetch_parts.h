@@ -15,6 +15,8 @@ struct fetch {
     struct decision decision;
     slice build;
     struct vary_record *record;
+    struct vary_record *sent_under; /* the record of the head that was sent: `forward` names its
+                                       fields */
     struct object *old;
     struct flight *flight;
 
