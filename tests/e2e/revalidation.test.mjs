@@ -1,0 +1,65 @@
+// A 304 is shared by the same rules as a page: not with who came after a purge, and not when every request is to be asked for.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gate, page, renderer, until, varve } from './lib.mjs'
+
+/**
+ * A page that was purged softly, and somebody for whom it is being revalidated. `answers[n]` is what the renderer says to the
+ * n-th question; the first one waits for `rest`.
+ */
+async function revalidating(t, answers) {
+  const rest = gate(), asked = gate()
+  const fields = { 'cache-control': 'max-age=60', 'surrogate-key': 'k', etag: '"v1"' }
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) return page(res, 'old', fields)
+    if (n === 2) {
+      asked.open()
+      await rest.promise
+    }
+    answers[n - 2](req, res)
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  await v.get('/page')
+  assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+  const first = v.get('/page')
+  await asked.promise
+  assert.equal(origin.requests[1].headers['if-none-match'], '"v1"')
+  return { v, origin, rest, first }
+}
+
+/** Another request, that has begun and as good as surely waits for the flight; {answer}. */
+async function another(v) {
+  const answer = v.get('/page')
+  await until(async () => (await v.metric('varve_connections')) >= 2, 'the second request')
+  return { answer }
+}
+
+const unchanged = (control) => (req, res) => res.writeHead(304, { etag: '"v1"', 'cache-control': control }).end()
+const changed = (req, res) => page(res, 'new', { 'cache-control': 'max-age=60', etag: '"v2"' })
+
+test('3.3 a tag purge while a page is revalidated: who came before gets it, who came after gets a new one', async (t) => {
+  const { v, rest, first } = await revalidating(t, [unchanged('max-age=60'), changed])
+  assert.equal((await v.cli('purge', '--tag', 'k')).code, 0)
+  const second = await another(v)
+  rest.open()
+  assert.equal((await first).body, 'old')
+  assert.equal((await second.answer).body, 'new')
+})
+
+test('3.1 a 304 that says no-cache is its own client’s alone: others are asked for themselves', async (t) => {
+  const { v, rest, first, origin } = await revalidating(t, [unchanged('no-cache'), changed])
+  const second = await another(v)
+  rest.open()
+  assert.equal((await first).body, 'old')
+  assert.equal((await second.answer).body, 'new')
+  assert.equal(origin.requests.length, 3)
+})
+
+test('a 304 is shared with all that waited for it', async (t) => {
+  const { v, rest, first, origin } = await revalidating(t, [unchanged('max-age=60')])
+  const second = await another(v)
+  rest.open()
+  assert.equal((await first).body, 'old')
+  assert.equal((await second.answer).body, 'old')
+  assert.equal(origin.requests.length, 2)
+})
