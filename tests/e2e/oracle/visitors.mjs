@@ -113,7 +113,7 @@ export class Visitor {
     if (res.hasLeft) {
       this.site.count('left early')
     } else if (res.error) {
-      this.site.unanswered.push({ ...span, error: res.error, sent: { target: sent.target, fields: sent.fields, agent: !!this.agent } })
+      this.site.unanswered.push({ ...span, error: res.error, sent: { target: sent.target, fields: sent.fields } })
       this.site.count('unanswered')
     } else if (res.aborted) {
       this.site.aborted.push({ ...span, status: res.status, cacheStatus: res.headers['cache-status'], bytes: res.bytes.length })
