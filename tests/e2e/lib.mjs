@@ -92,10 +92,16 @@ export async function freePort() {
   return port
 }
 
-/** A directory of the test's own, gone afterwards. */
-export function tempDir(t) {
+const dirs = []
+process.on('exit', () => dirs.forEach((dir) => rmSync(dir, { recursive: true, force: true })))
+
+/**
+ * A directory of the test's own. It goes with the process: node runs what t.after() was given in that order, so that it
+ * would be removed under the hands of whoever was started later.
+ */
+export function tempDir() {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'varve-e2e-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  dirs.push(dir)
   return dir
 }
 
