@@ -36,30 +36,39 @@ static void count_live(void *arg, const struct cache_variant *variant)
     counting->live += object_purge_state(counting->server->purges, variant->object) != PURGE_DEAD;
 }
 
-/* The URL of an order, as a request for it would have it. */
-static bool request_of(struct server *server, struct arena *arena, const struct purge_order *order,
-                       slice scheme, struct request *request, struct decision *decision)
+/* Calls `visit` with the key of the order's URL in each scheme: a purge covers both
+ * (semantics 6.4). */
+static void each_url_key(struct server *server, struct arena *arena,
+                         const struct purge_order *order,
+                         void (*visit)(struct server *server, const struct key *url_key, void *arg),
+                         void *arg)
 {
+    static const slice schemes[] = {{"http", 4}, {"https", 5}};
     slice query_mark = order->has_query ? SLICE("?") : SLICE_NONE;
-    slice url = arena_concat(
-        arena, (slice[]){scheme, SLICE("://"), order->host, order->path, query_mark, order->query},
-        6);
-    return url_request(server, arena, url, scheme, NULL, 0, request, decision);
+    for (size_t i = 0; i < 2; i++) {
+        struct request request;
+        struct decision decision;
+        slice url = arena_concat(
+            arena,
+            (slice[]){schemes[i], SLICE("://"), order->host, order->path, query_mark, order->query},
+            6);
+        if (!url_request(server, arena, url, schemes[i], NULL, 0, &request, &decision))
+            continue;
+        struct key url_key = key_of(decision.url_text);
+        visit(server, &url_key, arg);
+    }
+}
+
+static void count_variants(struct server *server, const struct key *url_key, void *counting)
+{
+    cache_variants(server->cache, url_key, count_live, counting);
 }
 
 static uint64_t count_stored(struct server *server, struct arena *arena,
                              const struct purge_order *order)
 {
-    static const slice schemes[] = {{"http", 4}, {"https", 5}};
     struct counting counting = {.server = server};
-    for (size_t i = 0; i < 2; i++) {
-        struct request request;
-        struct decision decision;
-        if (!request_of(server, arena, order, schemes[i], &request, &decision))
-            continue;
-        struct key key = key_of(decision.url_text);
-        cache_variants(server->cache, &key, count_live, &counting);
-    }
+    each_url_key(server, arena, order, count_variants, &counting);
     return counting.live;
 }
 
@@ -81,18 +90,12 @@ static bool add_order(struct purging *p, const struct purge_order *order)
     return true;
 }
 
-static slice only_host(const struct policy *policy)
-{
-    bool is_one = policy->hosts.count == 1 && !slice_starts_with(policy->hosts.at[0], SLICE("*"));
-    return is_one ? policy->hosts.at[0] : SLICE_NONE;
-}
-
 static bool add_url(struct purging *p, slice text)
 {
     struct server *server = p->job->server;
     struct arena *arena = &p->job->arena;
     struct purge_order order = {.kind = PURGE_URL};
-    if (!rules_purge_url(server->policy, arena, text, only_host(server->policy), &order.host,
+    if (!rules_purge_url(server->policy, arena, text, url_only_host(server->policy), &order.host,
                          &order.path, &order.query, &order.has_query)) {
         snprintf(p->error, sizeof(p->error),
                  "\"%.*s\" is not a URL with a host: write https://HOST/PATH",
@@ -108,7 +111,7 @@ static bool add_prefix(struct purging *p, slice text)
     struct purge_order order = {.kind = PURGE_PREFIX};
     bool has_query;
     slice query;
-    if (!rules_purge_url(server->policy, &p->job->arena, text, only_host(server->policy),
+    if (!rules_purge_url(server->policy, &p->job->arena, text, url_only_host(server->policy),
                          &order.host, &order.path, &query, &has_query) ||
         has_query) {
         snprintf(p->error, sizeof(p->error),
@@ -248,17 +251,10 @@ static void drop_doubles(struct purging *p)
     p->count = kept;
 }
 
-static void reset_union(struct server *server, struct arena *arena, const struct purge_order *order)
+static void reset_union(struct server *server, const struct key *url_key, void *unused)
 {
-    static const slice schemes[] = {{"http", 4}, {"https", 5}};
-    for (size_t i = 0; i < 2; i++) {
-        struct request request;
-        struct decision decision;
-        if (!request_of(server, arena, order, schemes[i], &request, &decision))
-            continue;
-        struct key key = key_of(decision.url_text);
-        cache_reset_vary(server->cache, &key);
-    }
+    (void)unused;
+    cache_reset_vary(server->cache, url_key);
 }
 
 /* The record first: from then on nothing that is older is served, whatever happens to the rest. */
@@ -268,7 +264,7 @@ static int execute(struct server *server, struct arena *arena, const struct purg
     int error = purge_add(server->purges, order, clock_now().wall, stamp);
     metrics_purge(server->metrics, order->kind, 1);
     if (order->kind == PURGE_URL && !order->is_soft)
-        reset_union(server, arena, order);
+        each_url_key(server, arena, order, reset_union, NULL);
     return error;
 }
 

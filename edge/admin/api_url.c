@@ -2,7 +2,7 @@
 
 #include "policy/host.h"
 
-static slice only_host(const struct policy *policy)
+slice url_only_host(const struct policy *policy)
 {
     bool is_one = policy->hosts.count == 1 && !slice_starts_with(policy->hosts.at[0], SLICE("*"));
     return is_one ? policy->hosts.at[0] : SLICE_NONE;
@@ -19,7 +19,7 @@ static slice scheme_of(slice url, slice default_scheme)
 static bool split(struct server *server, struct arena *arena, slice url, struct request *request)
 {
     size_t scheme_end = slice_search(url, SLICE("://"));
-    slice rest = url, host = only_host(server->policy);
+    slice rest = url, host = url_only_host(server->policy);
     if (scheme_end < url.len) {
         rest = slice_from(url, scheme_end + 3);
         size_t host_end = 0;

@@ -11,3 +11,5 @@
 bool url_request(struct server *server, struct arena *arena, slice url, slice default_scheme,
                  const slice *header_lines, size_t header_count, struct request *request,
                  struct decision *decision);
+/* The host that a path alone means: the one of `hosts:`, if it is the only one; else empty. */
+slice url_only_host(const struct policy *policy);

@@ -113,9 +113,8 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
             compressor_ask(ex->server->compressor, ex->delivered, coding);
         break; /* the best one only: until it is made, the next best that is there */
     }
-    for (enum coding coding = CODING_COUNT; coding-- > 0;)
-        if (object->bodies[coding] && accepted & 1u << coding && coding == object->coding)
-            return coding;
+    if (object->bodies[object->coding] && accepted & 1u << object->coding)
+        return object->coding;
     for (enum coding coding = CODING_IDENTITY; coding < CODING_COUNT; coding++)
         if (object->bodies[coding] && accepted & 1u << coding)
             return coding;

@@ -174,7 +174,7 @@ static void make_head(struct fetch *fetch)
     }
     vary_record_unref(&fetch->sent_under);
     fetch->sent_under = vary_record_ref(fetch->record);
-    fetch->wants_identity = duration_is_given(route->ttl.value) || fetch->record->is_known;
+    fetch->wants_identity = fill_wants_identity(route, fetch->record);
     forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names,
                  fetch->wants_identity, &fetch->forward);
     fetch->key = key_of(fetch->forward.key_text);

@@ -21,3 +21,10 @@ enum fetch_kind {
 void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
                  const struct request *request, const struct decision *decision,
                  const struct vary_record *record, struct object *old, struct flight *flight);
+
+/* Does a fill ask for identity: on a route with `ttl`, or of a URL stored before (semantics 4.7)?
+ */
+static inline bool fill_wants_identity(const struct route *route, const struct vary_record *record)
+{
+    return duration_is_given(route->ttl.value) || record->is_known;
+}

@@ -142,7 +142,7 @@ static enum progress find_key(struct exchange *ex)
     if (!ex->record && cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
         return ask_disk(ex, READ_VARY, &ex->url_key);
     start_with_learned(ex);
-    bool wants_identity = duration_is_given(ex->decision.route->ttl.value) || ex->record->is_known;
+    bool wants_identity = fill_wants_identity(ex->decision.route, ex->record);
     forward_fill(server->policy, ex->request, &ex->decision, &ex->record->names, wants_identity,
                  &ex->forward);
     /* A cold URL has one flight, whatever the key (semantics 3.1). */
