@@ -62,3 +62,21 @@ test('every endpoint that is documented answers', async (t) => {
   assert.equal((await request(`http://localhost/`, { socketPath: `${v.dir}/store/admin.sock` })).status, 404)
   assert.deepEqual(readdirSync(`${v.dir}/store`).filter((f) => !read('docs/operations.md').includes(f)), [])
 })
+
+test('every test that docs/security.md names is there', () => {
+  const [, section] = /^## What has gone wrong(.*?)^## /ms.exec(read('docs/security.md'))
+  const rows = section.split('\n').filter((line) => line.startsWith('| ')).slice(1)
+  assert.ok(rows.length > 10)
+  for (const row of rows) {
+    const named = row.split(' | ').at(-1)
+    const files = [...named.matchAll(/`([a-z0-9_-]+)(\.test\.mjs|_test\.c)`/g)]
+    assert.ok(files.length, `no test: ${row}`)
+    for (const [, name, kind] of files.filter((f) => f[2] === '_test.c'))
+      assert.ok(['base', 'cache', 'edge', 'policy'].some((folder) => existsSync(path.join(ROOT, 'tests/unit', folder, name + kind))), name + kind)
+    for (const [, name, titles] of named.matchAll(/`([a-z0-9-]+\.test\.mjs)`: ((?:\*[^*]+\*(?:, )?)+)/g)) {
+      const source = read(`tests/e2e/${name}`).replaceAll("\\'", "'")
+      for (const [, title] of titles.matchAll(/\*([^*]+)\*/g)) assert.ok(source.includes(`test('${title}'`) || source.includes(`test(\`${title}\``), `${name}: ${title}`)
+    }
+    assert.equal(files.filter((f) => f[2] === '.test.mjs').length, [...named.matchAll(/\.test\.mjs`: \*/g)].length, `a file without a test's name: ${row}`)
+  }
+})
