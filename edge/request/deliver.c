@@ -1,23 +1,28 @@
 /*
  * DELIVER: from a stored object or a flight's head to the answer that this client gets: 304 or
- * body, the coding it can read, Age, Vary, Cache-Status. Ranges are not answered: a client gets the
- * whole 200, which RFC 9110 §14.2 allows.
+ * body or parts of it, the coding it can read, Age, Vary, Cache-Status.
  */
 #include "base/must.h"
 #include "edge/admin/api.h"
 #include "edge/request/codec.h"
 #include "edge/request/compress.h"
 #include "edge/request/exchange.h"
+#include "edge/request/partial.h"
 #include "policy/date.h"
 
 /* --- the head --- */
 
-void send_whole(struct exchange *ex, const struct sink_head *head, slice body)
+static void send_pieces(struct exchange *ex, const struct sink_head *head, const slice *pieces,
+                        size_t count)
 {
     ex->status = head->status;
     sink_start(ex->sink, head);
-    sink_send(ex->sink, &body, body.len ? 1 : 0,
-              true); /* `gone` may come inside: nothing after it */
+    sink_send(ex->sink, pieces, count, true); /* `gone` may come inside: nothing after it */
+}
+
+void send_whole(struct exchange *ex, const struct sink_head *head, slice body)
+{
+    send_pieces(ex, head, &body, body.len ? 1 : 0);
 }
 
 void add_cache_status(struct exchange *ex, struct fields *fields, slice parameters)
@@ -98,10 +103,19 @@ static void weaken_etag(struct exchange *ex, struct fields *fields)
 
 /* --- from an object --- */
 
+/* Parts are of the identity body: those of coded ones would be of no use to a client that has read
+ * another coding (semantics 4.7). */
+static bool wants_identity(const struct exchange *ex)
+{
+    return range_is_asked(ex->request);
+}
+
 static enum coding best_coding(struct exchange *ex, const struct object *object)
 {
     unsigned accepted = codings_accepted(&ex->request->fields);
     const struct policy *policy = ex->server->policy;
+    if (wants_identity(ex) && object->bodies[CODING_IDENTITY])
+        return CODING_IDENTITY;
     for (size_t i = 0; i < policy->compress_codings.count; i++) {
         enum coding coding =
             slice_equal(policy->compress_codings.at[i], SLICE("br")) ? CODING_BR : CODING_GZIP;
@@ -121,14 +135,15 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
     return object->bodies[CODING_IDENTITY] ? CODING_IDENTITY : object->coding;
 }
 
-/* Only a coded body is there and the client cannot read it: decodes it once, and keeps what came of
- * it. */
+/* Only a coded body is there and the client cannot read it, or wants a part of what it says:
+ * decodes it once, and keeps what came of it. */
 static void decode_if_needed(struct exchange *ex)
 {
     struct object *object = ex->delivered;
     unsigned accepted = codings_accepted(&ex->request->fields);
+    bool can_read = accepted & 1u << object->coding && !wants_identity(ex);
     if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
-        !object->bodies[object->coding] || accepted & 1u << object->coding)
+        !object->bodies[object->coding] || can_read)
         return;
     struct blob *plain = body_decode(object->coding, object->bodies[object->coding],
                                      ex->server->policy->max_object_bytes);
@@ -205,7 +220,12 @@ void deliver_object(struct exchange *ex, struct object *object, enum outcome out
     }
     if (head.status == 204)
         head.length = SIZE_MAX;
-    send_whole(ex, &head, body ? slice_of(body->bytes, body->len) : SLICE_NONE);
+    slice whole = body ? slice_of(body->bytes, body->len) : SLICE_NONE;
+    slice pieces[PARTIAL_PIECES_MAX] = {whole};
+    size_t count = whole.len ? 1 : 0;
+    if (head.status == 200 && coding == CODING_IDENTITY)
+        count = partial_pieces(ex, &head, &fields, whole, pieces);
+    send_pieces(ex, &head, pieces, count);
 }
 
 /* --- from a flight --- */
