@@ -110,6 +110,16 @@ static bool is_failure_status(unsigned status)
     return status == 500 || status == 502 || status == 503 || status == 504;
 }
 
+/* Could what is stored stand in for an error (semantics 5.1)? */
+static bool has_stand_in(const struct fetch *fetch)
+{
+    const struct object *old = fetch->old;
+    const struct decision *decision = &fetch->decision;
+    return old && facts_freshness(&old->facts, decision->route, decision->class_config->never_shell,
+                                  old->content_type, false, false,
+                                  loop_now(fetch->loop)) <= STALE_IF_ERROR;
+}
+
 static void take_fields(struct fetch *fetch, const struct response *response)
 {
     struct arena *arena = &fetch->flight->arena;
@@ -331,6 +341,19 @@ static void on_not_storable(struct fetch *fetch, size_t length)
     go_on_unstored(fetch, reason, length);
 }
 
+/* By RFC 9111 §3 an error that says how long it is good is an answer as any other; the policy wants
+ * it so (semantics 4.1), and nothing better is there. */
+static bool is_failure(struct fetch *fetch, const struct response *response)
+{
+    if (!is_failure_status(response->status))
+        return false;
+    if (fetch->decision.route->store_statuses != STATUSES_RFC || has_stand_in(fetch))
+        return true;
+    rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
+                   response, fetch->times, 0, &fetch->verdict);
+    return !fetch->verdict.is_shareable;
+}
+
 static void on_fill_head(struct fetch *fetch, const struct response *response, size_t length)
 {
     rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
@@ -377,7 +400,7 @@ void fetch_on_head(struct call *call, void *owner, const struct response *respon
     } else if (is_kept_old(fetch, response->status)) {
         take_fields(fetch, response);
         publish_and_drop(fetch, FLIGHT_KEPT_OLD, REASON_KEPT_OLD, NULL);
-    } else if (is_failure_status(response->status)) {
+    } else if (is_failure(fetch, response)) {
         take_fields(fetch, response);
         publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
     } else {
