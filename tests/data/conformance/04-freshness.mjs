@@ -1,0 +1,98 @@
+// http-caching §4: how long a response is fresh.
+import { askedAgain, at, now, reused, rule, section, staleAnswer, steps } from '../../e2e/conformance/words.mjs'
+
+const cc = (value, more = {}) => ({ 'Cache-Control': value, ...more })
+const ok = { status: 200 }
+
+export default section(4, 'Freshness', [
+  rule('max-age and s-maxage give a lifetime', { unit: ['policy/facts_test.c: test_4_s_maxage_then_max_age_then_expires'] }, [
+    reused('max-age', cc('max-age=3600')),
+    reused('s-maxage', cc('s-maxage=3600')),
+    reused('Expires', { Expires: at(3600) }),
+    askedAgain('nothing at all', {}),
+    askedAgain('public alone', cc('public')),
+    askedAgain('an ETag alone', { ETag: '"a"' }),
+    askedAgain('max-age=0', cc('max-age=0')),
+    askedAgain('s-maxage=0', cc('s-maxage=0')),
+    askedAgain('max-age=0 with a validator', cc('max-age=0', { ETag: '"a"' })),
+  ]),
+  rule('s-maxage beats max-age, longer or shorter, in either order, on one line or two', [
+    reused('longer, behind', cc('max-age=1, s-maxage=3600', { Age: '5' })),
+    reused('longer, before', cc('s-maxage=3600, max-age=1', { Age: '5' })),
+    reused('longer, on a second line', cc(['max-age=1', 's-maxage=3600'], { Age: '5' })),
+    reused('longer, on a first line', cc(['s-maxage=3600', 'max-age=1'], { Age: '5' })),
+    reused('longer than max-age=0', cc('max-age=0, s-maxage=3600')),
+    askedAgain('shorter, behind', cc('max-age=3600, s-maxage=1', { Age: '5' })),
+    askedAgain('shorter, before', cc('s-maxage=1, max-age=3600', { Age: '5' })),
+    askedAgain('shorter, on a second line', cc(['max-age=3600', 's-maxage=1'], { Age: '5' })),
+    askedAgain('zero', cc('max-age=3600, s-maxage=0')),
+  ]),
+  rule('max-age and s-maxage beat Expires', [
+    reused('a past Expires beside max-age', cc('max-age=3600', { Expires: at(-3600) })),
+    reused('an invalid Expires beside max-age', cc('max-age=3600', { Expires: '0' })),
+    reused('a past Expires beside s-maxage', cc('s-maxage=3600', { Expires: at(-3600) })),
+    reused('max-age=0, s-maxage=3600 and a past Expires', cc('max-age=0, s-maxage=3600', { Expires: at(-3600) })),
+    askedAgain('a future Expires beside max-age=0', cc('max-age=0', { Expires: at(3600) })),
+    askedAgain('a future Expires beside an old max-age', cc('max-age=10', { Expires: at(3600), Age: '20' })),
+    askedAgain('a future Expires beside s-maxage=0', cc('s-maxage=0', { Expires: at(3600) })),
+    reused('a future Expires beside another directive', cc('foobar', { Expires: at(3600) })),
+  ]),
+  rule('Fresh only if the lifetime is longer than the age', { unit: ['policy/facts_test.c: test_4_fresh_only_if_the_lifetime_exceeds_the_age'] }, [
+    askedAgain('Expires equals Date', { Date: at(0), Expires: at(0) }),
+    askedAgain('Age equals max-age', cc('max-age=3600', { Age: '3600' })),
+    askedAgain('Age is longer', cc('max-age=3600', { Age: '7200' })),
+    reused('Age is shorter', cc('max-age=7200', { Age: '3600' }), { age: [3600, 3700] }),
+    steps('a lifetime that passes while it lies here',
+      { answer: { headers: cc('max-age=1') }, from: 'origin' },
+      { wait: 2.1, answer: { headers: cc('no-store') }, from: 'origin' }),
+    steps('an Expires that passes while it lies here',
+      { answer: { headers: { Expires: now(1) } }, from: 'origin' },
+      { wait: 2.1, answer: { headers: cc('no-store') }, from: 'origin' }),
+  ]),
+  rule('Expires is of the origin’s clock: the lifetime is Expires minus Date', { unit: ['policy/facts_test.c: test_4_expires_works_on_the_origins_clock'] }, [
+    reused('Date slow, Expires as slow and longer', { Date: at(-30), Expires: at(300) }),
+    reused('Date fast, Expires later', { Date: at(3000), Expires: at(6600) }),
+    askedAgain('Expires +300, Date +400', { Date: at(400), Expires: at(300) }),
+    askedAgain('Date -10, Expires +10, Age 25', { Date: at(-10), Expires: at(10), Age: '25' }),
+    askedAgain('Date +10, Expires +20, Age 15', { Date: at(10), Expires: at(20), Age: '15' }),
+    reused('no Date: the time of receipt', { Date: null, Expires: at(3600) }),
+    reused('an invalid Date: the time of receipt', { Date: 'foo', Expires: at(3600) }),
+    askedAgain('no Date, a past Expires', { Date: null, Expires: at(-3600) }),
+    reused('an invalid Date beside max-age', cc('max-age=3600', { Date: 'foo' })),
+    reused('no Date beside max-age', cc('max-age=3600', { Date: null })),
+  ]),
+  rule('The age counts from the larger of Age plus the delay, and now minus Date', { unit: ['policy/facts_test.c: test_4_the_age_that_came_with_it_counts', 'policy/facts_test.c: test_4_current_age'] }, [
+    askedAgain('Age: 7200 with max-age=3600', cc('max-age=3600', { Age: '7200' })),
+    askedAgain('a Date two hours ago with max-age=3600', cc('max-age=3600', { Date: at(-7200) })),
+    reused('a Date one hour ago with max-age=7200', cc('max-age=7200', { Date: at(-3600) }), { age: [3600, 3700] }),
+    reused('Age larger than what Date says', cc('max-age=7200', { Date: at(-60), Age: '3600' }), { age: [3600, 3700] }),
+    reused('Age smaller than what Date says', cc('max-age=7200', { Date: at(-3600), Age: '60' }), { age: [3600, 3700] }),
+    reused('a Date in the future is no age', cc('max-age=3600', { Date: at(3600) }), { age: [0, 100] }),
+    askedAgain('Age and s-maxage', cc('s-maxage=3600', { Age: '3601' })),
+    askedAgain('Age and Expires', { Expires: at(3600), Age: '3700' }),
+    reused('the delay of a slow origin counts', cc('max-age=3600'), { delay: 1100, age: [1] }),
+  ]),
+  rule('Heuristic freshness: only with Last-Modified, for statuses that allow it, a tenth of the time since; capped',
+    { unit: ['policy/facts_test.c: test_4_heuristic_freshness_wants_last_modified_and_a_fitting_status', 'policy/facts_test.c: test_4_3_heuristic_is_a_tenth_and_capped_and_never_beside_ttl'],
+      defaults: 'at most `heuristic_max: 10s`, also in the profile; only statuses of pages (4.1, 4.3)' }, [
+      ...[200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501].map((status) =>
+        reused(`${status} with a Last-Modified of last month`, { 'Last-Modified': at(-30 * 86400) }, { status })),
+      ...[201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599].map((status) =>
+        askedAgain(`${status} never`, { 'Last-Modified': at(-30 * 86400) }, { status })),
+      reused('599 with public', cc('public', { 'Last-Modified': at(-30 * 86400) }), { status: 599 }),
+      reused('a Last-Modified of yesterday', { 'Last-Modified': at(-86400) }),
+      askedAgain('without Last-Modified', { ETag: '"a"' }),
+      askedAgain('an invalid Last-Modified', { 'Last-Modified': 'yesterday' }),
+      askedAgain('a Last-Modified in the future', { 'Last-Modified': at(86400) }),
+      askedAgain('an invalid Expires is explicit', { 'Last-Modified': at(-30 * 86400), Expires: '0' }),
+      askedAgain('max-age=0 is explicit', cc('max-age=0', { 'Last-Modified': at(-30 * 86400) })),
+      askedAgain('public without Last-Modified', cc('public')),
+      askedAgain('an Age beyond the cap', { 'Last-Modified': at(-30 * 86400), Age: '11' }),
+    ]),
+  rule('What became stale may be stored, and is validated before it is used again', [
+    steps('stale on arrival, validated',
+      { answer: staleAnswer('', { ETag: '"a"' }), from: 'origin' },
+      { answer: { status: 304, headers: cc('max-age=3600') }, from: 'validated', sent: { 'if-none-match': '"a"' } },
+      { from: 'cache', ...ok }),
+  ]),
+])

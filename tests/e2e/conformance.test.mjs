@@ -1,0 +1,22 @@
+// http-caching, rule by rule: what tests/data/conformance says, against the real program in the profile of semantics 10.5. All
+// cases of a section run at a time. docs/conformance.md is the table of the same rules.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { conformanceSite, PROFILE } from './conformance/run.mjs'
+import { sections, table } from './conformance/table.mjs'
+
+test('http-caching', { concurrency: 64 }, async (t) => {
+  const site = await conformanceSite(t)
+  const cases = sections.flatMap(({ number, rules }) =>
+    rules.flatMap((rule, i) => rule.cases.map((one, k) => ({ ...one, rule, number, id: `s${number}-${i + 1}-${k + 1}` }))))
+  await Promise.all(cases.map(({ number, rule, name, steps, id, exception }) =>
+    t.test(`§${number} ${rule.text}: ${name}`, async () => {
+      if (!exception) return site.run(id, steps)
+      await assert.rejects(site.run(id, steps), `is kept: no exception any more (${exception})`)
+    })))
+})
+
+test('docs/conformance.md is the table of the cases', () => {
+  assert.equal(readFileSync(new URL('../../docs/conformance.md', import.meta.url), 'utf8'), table(PROFILE), 'node tests/e2e/conformance/table.mjs --write')
+})

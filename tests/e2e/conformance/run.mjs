@@ -1,0 +1,197 @@
+// Runs the cases of tests/data/conformance, all at a time, each on a URL of its own against one varve in the profile of semantics 10.5:
+// the plain cache of RFC 9111 that none of the defaults for pages stands before.
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import { h2 } from '../wire.mjs'
+import { tempDir, tlsListener, until, varve } from '../lib.mjs'
+import { conformanceOrigin } from './origin.mjs'
+import { dateText } from './words.mjs'
+
+export const PROFILE = [
+  'seal: off',
+  'identity: {logged_in: none}',
+  'vary: {accept-language: {sort: true}}',
+  'compress: {codings: []}',
+  'routes: [{match: "/**", error_max: none, store_statuses: rfc, store_set_cookie: true, invalidate: rfc}]',
+].join('\n')
+
+/** `text` with the case's own addresses, and dates as text. */
+function filled(value, scene) {
+  if (value?.isDate) return dateText((value.isNow ? Date.now() : scene.began) + value.seconds * 1000, value.form)
+  if (typeof value === 'string')
+    return value.replaceAll('$URL', scene.origin + scene.path).replaceAll('$PATH', scene.path).replaceAll('$ORIGIN', scene.origin)
+  if (Array.isArray(value)) return value.map((one) => filled(one, scene))
+  if (value && typeof value === 'object' && !(value instanceof RegExp))
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, filled(one, scene)]))
+  return value
+}
+
+function overHttp1(port, agent, { method, target, headers, body }) {
+  return new Promise((resolve, reject) => {
+    const interim = []
+    const req = http.request({ host: '127.0.0.1', port, agent, method, path: target, headers }, (res) => {
+      const chunks = []
+      res.on('data', (chunk) => chunks.push(chunk))
+      res.on('error', () => resolve({ status: res.statusCode, headers: res.headers, isCut: true }))
+      res.on('end', () => {
+        const { statusCode: status, headers: fields, rawHeaders, trailers } = res
+        resolve({ status, headers: fields, rawHeaders, trailers, interim, body: Buffer.concat(chunks).toString('latin1') })
+      })
+    })
+    req.on('information', ({ statusCode: status, headers: fields }) => interim.push({ status, headers: fields }))
+    req.on('error', reject)
+    req.end(body)
+  })
+}
+
+async function overHttp2(client, authority, { method, target, headers, body }) {
+  const always = { ':authority': authority, 'x-forwarded-proto': 'http' }
+  const res = await client.get(target, { method, headers: { ...always, ...headers }, body })
+  return { ...res, interim: [], trailers: {} }
+}
+
+const show = (value) => (value === undefined ? 'absent' : JSON.stringify(value))
+
+function checkField(what, name, actual, expected) {
+  const is =
+    typeof expected === 'function' ? expected(actual)
+      : expected instanceof RegExp ? actual !== undefined && expected.test(actual)
+        : actual === expected
+  const wanted = typeof expected === 'function' || expected instanceof RegExp ? String(expected) : show(expected)
+  assert.ok(is, `${what} ${name}: ${show(actual)}, expected ${wanted}`)
+}
+
+const asText = (value) => (Array.isArray(value) ? value.join(', ') : value)
+
+/** What a case has seen so far. */
+class Scene {
+  constructor(site, id) {
+    this.site = site
+    this.path = `/${id}`
+    this.origin = site.varve.url
+    this.began = Date.now()
+    this.asked = [] /* in this step */
+    this.bodies = [] /* of each step's answer */
+    this.last = undefined /* what was delivered last: {status, body} */
+    this.dates = new Map() /* by body */
+  }
+
+  /** The origin's side. */
+  answer(request) {
+    this.asked.push(request)
+    const scripts = this.scripts ?? []
+    const script = scripts[Math.min(this.asked.length, scripts.length) - 1]
+    return script ? filled(script, this) : { status: 200, headers: { 'cache-control': 'no-store' }, body: 'the origin was not to be asked' }
+  }
+
+  async run(steps) {
+    for (const [index, step] of steps.entries()) {
+      try {
+        if (step.wait) await new Promise((resolve) => setTimeout(resolve, step.wait * 1000))
+        if (step.eventually) await this.retried(step, index)
+        else await this.step(step, index)
+      } catch (error) {
+        error.message = `step ${index + 1}: ${error.message}\n${this.told ?? ''}`
+        throw error
+      }
+    }
+  }
+
+  async retried(step, index) {
+    const end = Date.now() + 10000
+    for (;;) {
+      try {
+        return await this.step(step, index)
+      } catch (error) {
+        if (Date.now() > end) throw error
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  }
+
+  scriptsOf(step, index) {
+    const body = `${this.path} step ${index + 1}`
+    return (step.answers ?? (step.answer ? [step.answer] : [])).map((answer) => ({ body, ...answer }))
+  }
+
+  async step(step, index) {
+    this.scripts = this.scriptsOf(step, index)
+    this.bodies[index] = this.scripts[0]?.chunks?.join('') ?? this.scripts[0]?.body
+    this.asked = []
+    const { method = 'GET', path = '', headers = {}, body } = filled(step, this)
+    const res = await this.site.send({ method, target: this.path + path, headers, body }, step.over)
+    this.told = this.describe(res)
+    await this.check(filled(step, this), res, method, index)
+  }
+
+  describe(res) {
+    const asked = this.asked.map((a) => `  asked: ${a.text.replaceAll('\r\n', ' | ')}`).join('\n')
+    return `  answer: ${res.status} ${JSON.stringify(res.headers)} ${show(res.body?.slice(0, 200))}\n${asked}`
+  }
+
+  async check(step, res, method, index) {
+    const answer = this.scripts[0]
+    const { from } = step
+    assert.ok(!res.isCut, 'the answer broke off')
+    if (from === 'stale') await until(() => this.asked.length === 1, 'the question behind the answer', 10000)
+    const isAsked = from === 'origin' || from === 'validated' || from === 'stale'
+    const asked = step.asked ?? (from === undefined ? undefined : isAsked ? 1 : 0)
+    if (asked !== undefined) assert.equal(this.asked.length, asked, 'questions to the origin')
+    const expected = this.expected(step, answer, method)
+    if (expected.status !== undefined) assert.equal(res.status, expected.status, 'status')
+    if (expected.body !== undefined) assert.equal(res.body, expected.body, 'body')
+    if (from === 'cache' || from === 'stale') checkField('field', 'age', res.headers.age, /^\d+$/)
+    if (step.age) checkField('field', 'age', Number(res.headers.age), (age) => age >= step.age[0] && age <= (step.age[1] ?? Infinity))
+    for (const [name, value] of Object.entries(step.has ?? {})) checkField('field', name, asText(res.headers[name]), value)
+    for (const name of step.lacks ?? []) checkField('field', name, asText(res.headers[name]), undefined)
+    for (const [name, value] of Object.entries(step.sent ?? {})) checkField('sent', name, this.asked[0]?.headers[name], value)
+    if (step.sentLine) checkField('sent', 'request line', this.asked[0]?.text.split('\r\n')[0], step.sentLine)
+    if (step.sentBody !== undefined) assert.equal(this.asked[0]?.body, step.sentBody, 'body sent')
+    if (step.interim) assert.deepEqual(res.interim.map((i) => i.status), step.interim, 'interim answers')
+    this.remember(res, method, from)
+  }
+
+  /** The Date of a hit is the one that came with the response, never the cache's own (http-caching §5). */
+  remember(res, method, from) {
+    const known = this.dates.get(res.body)
+    if (from === 'cache' && known && res.body) checkField('field', 'date', res.headers.date, known)
+    if (from === 'stale') this.dates.delete(res.body)
+    else this.dates.set(res.body, res.headers.date)
+    if ((method !== 'HEAD' && res.status !== 304) || !this.last) this.last = { status: res.status, body: res.body }
+  }
+
+  expected({ from, status, gets, of }, answer, method) {
+    status ??= from === 'origin' ? (answer?.status ?? 200) : from ? this.last?.status : undefined
+    if (!from || gets !== undefined) return { status, body: gets ?? undefined }
+    if (method === 'HEAD' || status === 204 || status === 304) return { status, body: '' }
+    if (of) return { status, body: this.bodies[of - 1] }
+    return { status, body: from === 'origin' ? this.bodies.at(-1) : this.last?.body }
+  }
+}
+
+/** One varve in the profile with the scripted origin behind it; `run(id, steps)` runs a case. */
+export async function conformanceSite(t) {
+  const scenes = new Map()
+  const origin = await conformanceOrigin(t, (request) => scenes.get(request.target.split(/[/?]/)[1])?.answer(request) ?? { status: 404, body: '' })
+  const dir = tempDir()
+  const listener = await tlsListener(dir)
+  const policy = `${listener.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 0, connections: 256}}\n${PROFILE}\n`
+  const v = await varve(t, policy, { dir })
+  const agent = new http.Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  let second
+  const site = {
+    varve: v,
+    send: async (what, over) => {
+      if (over !== 'h2') return overHttp1(v.port, agent, what)
+      second ??= h2(t, listener.port)
+      return overHttp2(await second, `127.0.0.1:${v.port}`, what)
+    },
+    run: (id, steps) => {
+      const scene = new Scene(site, id)
+      scenes.set(id, scene)
+      return scene.run(steps)
+    },
+  }
+  return site
+}

@@ -1,0 +1,56 @@
+// docs/conformance.md, made of tests/data/conformance: `node tests/e2e/conformance/table.mjs --write`. conformance.test.mjs compares.
+import { readdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const data = new URL('../../data/conformance/', import.meta.url)
+const files = readdirSync(data).filter((name) => name.endsWith('.mjs')).sort()
+export const sections = await Promise.all(files.map(async (name) => (await import(new URL(name, data))).default))
+
+const INTRO = `# Conformance
+
+What a shared cache does by RFC 9110, 9111, 5861, 9213 and 9211, rule by rule, and the test that shows it.
+
+Conformance is judged in a profile that switches off what varve does for pages, so that it is a plain cache of RFC 9111:
+
+\`\`\`yaml
+PROFILE
+\`\`\`
+
+Run it with \`./dev test conformance\`. Each case is one URL, some requests, and what the origin says if it is asked
+(\`tests/data/conformance\`); all of them go to one varve with one scripted origin (\`tests/e2e/conformance.test.mjs\`), and the name of a test is
+the rule and the case. Other tests are named by file. This page is made from the same data: \`node tests/e2e/conformance/table.mjs --write\`.
+
+In the last column, *kept* means that every case holds. Where the defaults are stricter than the profile, the column says so; the rules of the
+defaults have tests of their own.
+`
+
+const cell = (text) => text.replaceAll('|', '\\|')
+
+function proofs({ cases, unit = [], tests = [] }) {
+  const names = cases.map((one) => one.name)
+  const count = `${names.length} ${names.length === 1 ? 'case' : 'cases'}`
+  return [...(names.length ? [`${count}: ${names.join('; ')}`] : []), ...[...unit, ...tests].map((name) => `\`${name}\``)].join('<br>')
+}
+
+function outcome(rule) {
+  const exceptions = rule.cases.filter((one) => one.exception).map((one) => `**exception** (${one.name}): ${one.exception}`)
+  const words = [...(rule.exception ? [`**exception**: ${rule.exception}`] : []), ...exceptions]
+  return [words.join('<br>') || 'kept', ...(rule.defaults ? [`defaults: ${rule.defaults}`] : [])].join('<br>')
+}
+
+const sectionText = ({ number, title, rules }) =>
+  [`\n## ${number} ${title}\n`, '| Rule | Test | Outcome |', '|---|---|---|',
+    ...rules.map((rule) => `| ${cell(rule.text)} | ${cell(proofs(rule))} | ${cell(outcome(rule))} |`)].join('\n')
+
+export function table(profile) {
+  const rules = sections.flatMap((s) => s.rules)
+  const cases = rules.flatMap((rule) => rule.cases)
+  const exceptions = cases.filter((one) => one.exception).length + rules.filter((rule) => rule.exception).length
+  const sum = `\n${rules.length} rules, ${cases.length} cases, ${exceptions} exceptions.\n`
+  return INTRO.replace('PROFILE', profile) + sum + sections.map(sectionText).join('\n') + '\n'
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv[2] === '--write') {
+  const { PROFILE } = await import('./run.mjs')
+  writeFileSync(new URL('../../../docs/conformance.md', import.meta.url), table(PROFILE))
+}
