@@ -201,6 +201,7 @@ static void attach_locked(struct waiter *waiter, struct flight *flight)
     waiter->chunk = NULL;
     waiter->chunk_offset = 0;
     waiter->position = 0;
+    waiter->interim = NULL;
     pthread_mutex_lock(&flight->lock);
     MUST(flight->freed_bytes == 0);
     list_append(&flight->waiters, &waiter->node);

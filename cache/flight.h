@@ -48,6 +48,20 @@ struct flight_head {
     duration queued, rendered; /* waiting for a slot; request sent to head received */
 };
 
+/*
+ * An interim response of the renderer (RFC 9110 §15.2): 102, 103 and whatever else is below 200,
+ * but 100 and 101. It says something to the client whose request is being rendered and is no part
+ * of the answer: never stored, and shown to the leader alone. A joined waiter learns only at the
+ * head whether this is its answer at all (semantics 3.1), and until then gets no byte of it.
+ */
+struct interim {
+    unsigned status;
+    slice reason_phrase;
+    struct fields fields;
+    struct interim *next; /* under the flight's lock */
+};
+enum { FLIGHT_MAX_INTERIMS = 16, FLIGHT_MAX_INTERIM_BYTES = 16 * 1024 };
+
 struct chunk;
 struct flights;
 
@@ -59,7 +73,8 @@ struct waiter {
     uint64_t arrival_stamp; /* purge stamp when the request came (semantics 3.3) */
     struct chunk *chunk;    /* where it reads: under the flight's lock */
     size_t chunk_offset;
-    uint64_t position; /* bytes read in total */
+    uint64_t position;             /* bytes read in total */
+    const struct interim *interim; /* the last one taken */
 };
 
 struct flight {
@@ -78,6 +93,8 @@ struct flight {
     /* shared: hold lock */
     enum flight_phase phase;
     enum flight_sharing sharing;
+    struct interim *first_interim, *last_interim;
+    size_t interim_count, interim_bytes;
     struct flight_head head;
     const uint64_t *tag_hashes;
     size_t tag_count;
@@ -144,6 +161,10 @@ struct flight_view { /* what a waiter sees: a consistent copy */
 };
 void waiter_look(struct waiter *waiter, const struct purge_table *purges, struct flight_view *view);
 
+/* The next interim response, for the leader; NULL: none (yet), or not the leader. It lives as long
+ * as the flight. */
+const struct interim *waiter_next_interim(struct waiter *waiter);
+
 enum { READ_SLICES = 16 };
 /*
  * Up to READ_SLICES views of what comes next; they stay valid until waiter_advance(). Returns their
@@ -161,6 +182,10 @@ void flight_hide(struct flight *flight);
 /* Nobody waits (any more): hides it, so that nobody will, and true. The fetch's thread, on
  * on_deserted(). */
 bool flight_hide_if_deserted(struct flight *flight);
+/* Copies an interim response and wakes the leader. Before the head. False: it is dropped, being one
+ * more than FLIGHT_MAX_INTERIMS or over FLIGHT_MAX_INTERIM_BYTES together with those before it. */
+bool flight_add_interim(struct flight *flight, unsigned status, slice reason_phrase,
+                        const struct fields *fields);
 /* Unless `is_kept` (it is being stored), what all have read is freed from now on. Takes
  * head->object. */
 void flight_publish_head(struct flight *flight, const struct flight_head *head,
