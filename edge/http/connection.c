@@ -62,6 +62,7 @@ static void on_socket_closed(void *data)
     free(c->proxy_bytes);
     free(c->surplus);
     free(c->answer);
+    interim_free(c);
     free(c->h2);
     atomic_fetch_sub(&owner->front->connections[c->listener->is_admin], 1);
     free(c);

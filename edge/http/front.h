@@ -72,6 +72,19 @@ bool front_client_is_gone(h2o_req_t *h2o_req);
 void front_watch_client(h2o_req_t *h2o_req, void (*left)(void *owner), void *owner);
 
 /*
+ * An interim response, 102 to 199, to a request whose answer has not started (RFC 9110 §15.2).
+ * HTTP/1.0 clients get none, and it is dropped when the client does not take what it was sent
+ * before. All is copied; nothing calls back inside. The loop's thread.
+ */
+void front_send_interim(h2o_req_t *h2o_req, unsigned status, slice reason,
+                        const struct fields *fields);
+/*
+ * Is an interim response still being written, so that the answer may not start (HTTP/1.1)? Then
+ * `done` comes once, when it may.
+ */
+bool front_awaits_interim(h2o_req_t *h2o_req, void (*done)(void *owner), void *owner);
+
+/*
  * Answers with application/problem+json (RFC 9457), `no-store` and X-Request-Id. For requests that
  * have no response yet. `detail` and `id` are copied; id empty: one is made up.
  */

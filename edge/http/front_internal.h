@@ -65,7 +65,8 @@ struct client_connection {
     unsigned refused_status;
     char *surplus; /* what came behind this request: given to libh2o after it */
     size_t surplus_bytes;
-    char *answer; /* PHASE_REFUSING */
+    char *answer;                   /* PHASE_REFUSING */
+    struct interim_writer *interim; /* NULL: it never had one */
     size_t requests;
     h2o_timeout_entry_t resume;
     uint64_t bodies_bytes;     /* our part of front.bodies_bytes */
@@ -162,6 +163,12 @@ void h2_sweep(struct client_connection *c);
 /* A request with a body of so many bytes begins (ends) to be answered. */
 void h2_request_begins(struct client_connection *c, size_t entity_bytes);
 void h2_request_ends(struct client_connection *c, size_t entity_bytes);
+
+/* h2_interim.c */
+void h2_send_interim(h2o_req_t *req, unsigned status, const struct fields *fields);
+
+/* interim.c */
+void interim_free(struct client_connection *c);
 
 /* sweep.c */
 void front_sweep_begin(struct front_loop *owner);
