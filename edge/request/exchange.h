@@ -75,6 +75,8 @@ void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
 /* Runs steps until one waits or the exchange is done. May free it. */
 void exchange_run(struct exchange *ex);
 
+/* interim.c: what the renderer has said of this request ahead of its answer (RFC 9110 §15.2). */
+void exchange_send_interims(struct exchange *ex);
 /* deliver.c: each completes the answer, but for streams: there it is up to STEP_STREAM. */
 void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
                     enum reason reason);

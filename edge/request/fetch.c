@@ -134,8 +134,11 @@ static void on_deserted(struct loop_message *message)
 
 /* --- sending --- */
 
-static const struct call_events call_events = {
-    .head = fetch_on_head, .body = fetch_on_body, .end = fetch_on_end, .fail = fetch_on_fail};
+static const struct call_events call_events = {.interim = fetch_on_interim,
+                                               .head = fetch_on_head,
+                                               .body = fetch_on_body,
+                                               .end = fetch_on_end,
+                                               .fail = fetch_on_fail};
 
 struct fields fetch_stored_fields(struct fetch *fetch)
 {

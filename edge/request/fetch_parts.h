@@ -1,6 +1,6 @@
 /*
  * What the files of a fetch share: fetch.c (life, sending), fetch_head.c (judging the head),
- * fetch_body.c (body, end, storing). For these three alone; others see fetch.h.
+ * fetch_body.c (body, end, storing), interim.c. For these alone; others see fetch.h.
  */
 #pragma once
 
@@ -55,6 +55,9 @@ void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
 /* Has a purge record come since the flight's stamp that kills what is being stored? */
 bool fetch_is_purged(const struct fetch *fetch);
 void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length);
+
+/* interim.c */
+void fetch_on_interim(struct call *call, void *owner, const struct response *response);
 
 /* fetch_body.c */
 void fetch_on_body(struct call *call, void *owner, slice bytes);

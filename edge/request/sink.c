@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/must.h"
+#include "edge/http/front.h"
 #include "policy/date.h"
 
 #include <stdio.h>
@@ -21,6 +22,9 @@ struct sink {
     bool is_started, is_head, is_ended;
     bool is_chunked; /* framed by hand: the library's own filter does so for status 200 only */
     char chunk_head[CHUNK_HEAD_BYTES];
+    /* a send that waits until an interim response is written */
+    slice held[SEND_SLICES];
+    size_t held_count;
 };
 
 /* The request's pool is cleared: sent, reset or the connection is gone. The one place where owners
@@ -91,6 +95,12 @@ static void choose_framing(struct sink *sink, const struct sink_head *head)
                        H2O_STRLIT("chunked"));
 }
 
+void sink_interim(struct sink *sink, unsigned status, slice reason, const struct fields *fields)
+{
+    if (!sink->is_started)
+        front_send_interim(sink->req, status, reason, fields);
+}
+
 void sink_start(struct sink *sink, const struct sink_head *head)
 {
     MUST(!sink->is_started && head->status >= 100 && head->status <= 999);
@@ -148,9 +158,9 @@ static size_t frame_chunk(struct sink *sink, h2o_iovec_t *buffers, size_t count,
     return is_last ? 1 : 0;
 }
 
-void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last)
+static void send_now(struct sink *sink, const slice *bytes, size_t count)
 {
-    MUST(sink->is_started && !sink->is_ended && count <= SEND_SLICES);
+    bool is_last = sink->is_ended;
     h2o_iovec_t buffers[SEND_SLICES + 2];
     size_t first = sink->is_chunked ? 1 : 0, used = first, length = 0;
     for (size_t i = 0; i < count && !sink->is_head; i++) {
@@ -160,7 +170,6 @@ void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last
     if (sink->is_chunked)
         used = frame_chunk(sink, buffers, used, length, is_last);
     sink->bytes += length;
-    sink->is_ended = is_last;
     h2o_send_state_t state = is_last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS;
     wall_time date = sink->date;
     sink->date.ms = 0; /* only the first call writes the head; the sink may be gone after it */
@@ -168,6 +177,25 @@ void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last
         send_with_date(sink->req, buffers, used, state, date);
     else
         h2o_send(sink->req, buffers, used, state);
+}
+
+static void send_held(void *owner)
+{
+    struct sink *sink = owner;
+    send_now(sink, sink->held, sink->held_count);
+}
+
+void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last)
+{
+    MUST(sink->is_started && !sink->is_ended && count <= SEND_SLICES);
+    sink->is_ended = is_last;
+    if (!front_awaits_interim(sink->req, send_held, sink)) {
+        send_now(sink, bytes, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        sink->held[i] = bytes[i];
+    sink->held_count = count;
 }
 
 /* Without it a client could take a body that ends by closing for a complete one. */

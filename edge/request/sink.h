@@ -30,6 +30,8 @@ struct sink_head {
 
 /* Binds the owner to the request; the sink lives as long as the h2o request. */
 struct sink *sink_new(h2o_req_t *req, const struct sink_events *events, void *owner);
+/* An interim response, 102 to 199, before the response starts; everything is copied. */
+void sink_interim(struct sink *sink, unsigned status, slice reason, const struct fields *fields);
 /* The response starts; nothing is written before the first sink_send(). */
 void sink_start(struct sink *sink, const struct sink_head *head);
 bool sink_is_started(const struct sink *sink);

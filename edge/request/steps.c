@@ -449,6 +449,7 @@ static enum progress step_fetch(struct exchange *ex)
     if (!ex->waiter.flight)
         return start_fetch(ex);
     struct flight_view view;
+    exchange_send_interims(ex);
     waiter_look(&ex->waiter, ex->server->purges, &view);
     if (view.phase == FLIGHT_WAITING)
         return WAIT;
