@@ -29,14 +29,14 @@ struct server {
     struct purge_table *purges;
     struct cache *cache;
     struct flights *flights;
-    struct marks *marks;         /* keys that are not storable for now (semantics 3.1) */
-    struct admission *admission; /* semantics 1.5, 1.6 */
-    struct learned *learned;     /* what routes learned from Vary (semantics 2.3) */
-    struct marks
-        *invalidations; /* URLs that were marked stale within the last 10 s (semantics 6.1) */
+    struct marks *marks;            /* keys that are not storable for now (semantics 3.1) */
+    struct admission *admission;    /* semantics 1.5, 1.6 */
+    struct learned *learned;        /* what routes learned from Vary (semantics 2.3) */
+    struct marks *invalidations;    /* what was marked stale within the last 10 s (semantics 6.1) */
+    atomic_uint late_invalidations; /* markings that wait for the end of their 10 s */
     struct origins *origins;
     struct outdated *outdated; /* origins that came back (semantics 5.4) */
-    struct shell *shell; /* NULL: none configured */
+    struct shell *shell;       /* NULL: none configured */
     struct error_pages *error_pages;
     struct compressor *compressor; /* NULL: `compress` is off */
     struct front *front;

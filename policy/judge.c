@@ -6,7 +6,6 @@
 #include "policy/facts.h"
 #include "policy/media_type.h"
 #include "policy/redirect.h"
-#include "policy/tags.h"
 #include "policy/vary.h"
 
 struct judging {
@@ -301,7 +300,7 @@ void rules_response(const struct policy *policy, const struct request *request,
     read_facts(&j, times, jitter_seed, &verdict->facts);
     read_vary(&j, verdict);
     j.has_too_many_tags =
-        !tags_of_response(policy, decision, &response->fields, request->arena, &verdict->tags);
+        !rules_tags(policy, request, decision, &response->fields, request->arena, &verdict->tags);
     verdict->reason = first_objection(&j);
     verdict->may_store = verdict->reason == REASON_NONE;
     verdict->is_shareable = verdict->may_store && is_shareable(&j, times.received);

@@ -69,7 +69,7 @@ struct verdict {
     struct field_names
         vary; /* of this response, Accept-Encoding and `as:` twins folded (semantics 2.4, 4.7) */
     bool vary_overflows; /* more than UNION_MAX_NAMES names */
-    struct slices tags;  /* from purge.tag_headers and the route; at most TAGS_MAX */
+    struct slices tags;  /* from purge.tag_headers, Cache-Groups and the route; at most TAGS_MAX */
     struct facts facts;
     bool is_shareable; /* others may get this answer: lifetime > 0 or usable while revalidating
                           (semantics 3.1) */
@@ -102,6 +102,26 @@ void rules_response(const struct policy *policy, const struct request *request,
  * navigation (semantics 4.1, 4.2). `body` in identity coding. REASON_NONE: store it.
  */
 enum reason rules_body(const struct decision *decision, unsigned status, slice body);
+
+/*
+ * The tags by which a response can be purged, each once: of the route, of the `purge:
+ * {tag_headers}` fields, and cache groups (Cache-Groups, RFC 9875 §2). A group is an ordinary tag
+ * with the text `https://shop.example news`: the origin of the request, a space, the group's name.
+ * So groups of different origins are different tags, and no other field can name one, since those
+ * are split at spaces. False if there are more than TAGS_MAX: a page that some of its tags do not
+ * purge must not be stored. Texts are views or in `arena`, as the array is.
+ */
+bool rules_tags(const struct policy *policy, const struct request *request,
+                const struct decision *decision, const struct fields *fields, struct arena *arena,
+                struct slices *tags);
+/*
+ * Cache-Group-Invalidation of an answer (RFC 9875 §3) as the tags that it invalidates: those of the
+ * groups of the request's own origin. None if the field is no List of Strings. False if there are
+ * more than TAGS_MAX; the first ones are there. Texts and array are in `arena`, or views of
+ * `fields`.
+ */
+bool rules_invalidated_groups(const struct request *request, const struct fields *fields,
+                              struct arena *arena, struct slices *tags);
 
 /* Current age (RFC 9111 §4.2.3) with semantics 5.3's choice of clock. Never negative. */
 duration facts_age(const struct facts *facts, struct instant now);

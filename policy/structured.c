@@ -1,9 +1,11 @@
 /*
- * RFC 9651 §4.2, the parsing algorithms, for a Dictionary and all that may stand in it. No
- * recursion: an inner list holds items only. Nothing is copied.
+ * RFC 9651 §4.2, the parsing algorithms, for a Dictionary, a List, and all that may stand in them.
+ * No recursion: an inner list holds items only. Nothing is copied.
  *
- *   dictionary = member *( OWS "," OWS member )
- *   member     = key [ "=" ( item / inner-list ) ] *param
+ *   dictionary = pair *( OWS "," OWS pair )
+ *   pair       = key [ "=" value ] *param
+ *   list       = value *param *( OWS "," OWS value *param )
+ *   value      = item / inner-list
  *   inner-list = "(" *( SP item ) ")"
  *   param      = ";" *SP key [ "=" item ]
  */
@@ -264,27 +266,37 @@ static bool parse_inner_list(slice *in, struct sf_member *member)
     }
 }
 
-static bool parse_member(slice *in, struct sf_member *member)
+static bool parse_value(slice *in, struct sf_member *member)
+{
+    return first(*in) == '(' ? parse_inner_list(in, member) : parse_bare_item(in, member);
+}
+
+static bool parse_pair(slice *in, struct sf_member *member)
 {
     *member = (struct sf_member){.type = SF_BOOLEAN, .boolean = true};
     if (!parse_key(in, &member->key))
         return false;
     if (take(in, '=')) {
         member->boolean = false;
-        if (first(*in) == '(' ? !parse_inner_list(in, member) : !parse_bare_item(in, member))
+        if (!parse_value(in, member))
             return false;
     }
     return skip_parameters(in);
 }
 
-bool sf_dictionary_each(slice text, void (*visit)(void *arg, const struct sf_member *member),
-                        void *arg)
+static bool parse_list_member(slice *in, struct sf_member *member)
+{
+    *member = (struct sf_member){0};
+    return parse_value(in, member) && skip_parameters(in);
+}
+
+static bool each_member(slice in, bool (*parse)(slice *in, struct sf_member *member),
+                        void (*visit)(void *arg, const struct sf_member *member), void *arg)
 {
     struct sf_member member;
-    slice in = text;
     skip(&in, " ");
     while (in.len) {
-        if (!parse_member(&in, &member))
+        if (!parse(&in, &member))
             return false;
         visit(arg, &member);
         skip(&in, " \t");
@@ -297,4 +309,29 @@ bool sf_dictionary_each(slice text, void (*visit)(void *arg, const struct sf_mem
             return false; /* a comma must be followed by a member */
     }
     return true;
+}
+
+bool sf_dictionary_each(slice text, void (*visit)(void *arg, const struct sf_member *member),
+                        void *arg)
+{
+    return each_member(text, parse_pair, visit, arg);
+}
+
+bool sf_list_each(slice text, void (*visit)(void *arg, const struct sf_member *member), void *arg)
+{
+    return each_member(text, parse_list_member, visit, arg);
+}
+
+slice sf_string_value(slice text, struct arena *arena)
+{
+    if (slice_find(text, '\\', 0) == text.len)
+        return text;
+    char *value = arena_alloc(arena, text.len);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\\')
+            i++;
+        value[len++] = text.ptr[i];
+    }
+    return slice_of(value, len);
 }

@@ -1,10 +1,11 @@
 /*
  * Structured Fields, as far as varve reads them: Dictionaries (RFC 9651 §4.2.2), for targeted
- * cache-control fields. The whole syntax is checked, because one error anywhere voids the field.
- * Pure, any thread.
+ * cache-control fields, and Lists (§4.2.1), for cache groups and Cache-Status. The whole syntax is
+ * checked, because one error anywhere voids the field. Pure, any thread.
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/slice.h"
 
 enum sf_type {
@@ -20,7 +21,7 @@ enum sf_type {
 };
 
 struct sf_member {
-    slice key;
+    slice key; /* of a dictionary */
     enum sf_type type;
     bool boolean;
     int64_t integer;
@@ -34,3 +35,7 @@ struct sf_member {
  */
 bool sf_dictionary_each(slice text, void (*visit)(void *arg, const struct sf_member *member),
                         void *arg);
+/* The same for a List; an empty one is valid. */
+bool sf_list_each(slice text, void (*visit)(void *arg, const struct sf_member *member), void *arg);
+/* The text of an SF_STRING without its escapes: a view where it has none, else in `arena`. */
+slice sf_string_value(slice text, struct arena *arena);

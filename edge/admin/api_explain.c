@@ -158,6 +158,30 @@ static const char *prediction(json_t *object)
     return "render";
 }
 
+static bool has_tag(const struct object *object, slice tag)
+{
+    for (size_t i = 0; i < object->tag_count; i++)
+        if (object->tag_hashes[i] == purge_tag_hash(tag))
+            return true;
+    return false;
+}
+
+/* What to type behind `purge --tag`. An object knows the hashes of its tags; the texts are read
+ * anew off its fields, so those that only an earlier policy made of them are not there. */
+static json_t *tags_json(struct api_job *job, const struct request *request,
+                         const struct decision *decision, const struct object *object)
+{
+    const struct fields fields = {
+        .arena = &job->arena, .at = (struct field *)object->fields, .count = object->field_count};
+    struct slices tags;
+    json_t *list = json_array();
+    (void)rules_tags(job->server->policy, request, decision, &fields, &job->arena, &tags);
+    for (size_t i = 0; i < tags.count; i++)
+        if (has_tag(object, tags.at[i]))
+            json_array_append_new(list, text(tags.at[i]));
+    return list;
+}
+
 static void explain_lookup(struct api_job *job, const struct request *request,
                            const struct decision *decision, json_t *json)
 {
@@ -171,6 +195,8 @@ static void explain_lookup(struct api_job *job, const struct request *request,
                                 ? find_object(server->cache, &key, forward.key_text)
                                 : NULL;
     json_t *found = object ? object_json(server, object, decision) : NULL;
+    if (found)
+        json_object_set_new(found, "tag_texts", tags_json(job, request, decision, object));
     json_object_set_new(json, "variant", text(forward_variant_text(forward.key_text, &job->arena)));
     json_object_set_new(json, "union", union_json(&record->names));
     json_object_set_new(json, "variants_stored", json_integer((json_int_t)record->variant_count));

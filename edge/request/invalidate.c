@@ -1,6 +1,7 @@
 /*
- * Marking URLs stale after unsafe requests. A URL's later markings wait for the end of its 10 s in
- * timers of the loop; a drain makes them at once, so that a reload loses none.
+ * Marking URLs and cache groups stale after unsafe requests. The later markings of one of them wait
+ * for the end of its 10 s in timers of the loop; a drain makes them at once, so that a reload loses
+ * none.
  */
 #include "edge/request/invalidate.h"
 
@@ -8,9 +9,9 @@
 
 #include <stdlib.h>
 
-enum { TOGETHER_MS = 10000 };
+enum { TOGETHER_MS = 10000, LATE_MAX = 16384 };
 
-/* What a later marking of one URL needs: it outlives the request. */
+/* What a later marking needs: it outlives the request. */
 struct late_invalidation {
     struct loop_timer timer;
     struct server *server;
@@ -19,19 +20,22 @@ struct late_invalidation {
     struct purge_order order;
 };
 
-static void purge_url(struct server *server, struct loop *loop, const struct purge_order *order)
+static void purge(struct server *server, struct loop *loop, const struct purge_order *order)
 {
     uint64_t stamp;
     int error = purge_add(server->purges, order, loop_now(loop).wall, &stamp);
     if (error)
         log_error("invalidation not written: it holds until the process ends",
-                  {"path", order->path, 0}, {"error", slice_of_string(strerror(error)), 0});
+                  {order->kind == PURGE_TAG ? "tag" : "path",
+                   order->kind == PURGE_TAG ? order->tag : order->path, 0},
+                  {"error", slice_of_string(strerror(error)), 0});
 }
 
 static void purge_late(struct loop_timer *timer)
 {
     struct late_invalidation *late = container_of(timer, struct late_invalidation, timer);
-    purge_url(late->server, late->loop, &late->order);
+    purge(late->server, late->loop, &late->order);
+    atomic_fetch_sub(&late->server->late_invalidations, 1);
     arena_fini(&late->arena);
     free(late);
 }
@@ -51,34 +55,43 @@ static void purge_later(struct server *server, struct loop *loop, const struct p
     late->order.host = arena_copy(&late->arena, order->host);
     late->order.path = arena_copy(&late->arena, order->path);
     late->order.query = arena_copy(&late->arena, order->query);
+    late->order.tag = arena_copy(&late->arena, order->tag);
     late->timer.fire = purge_late;
+    atomic_fetch_add(&server->late_invalidations, 1);
     loop_timer_set(loop, &late->timer, (duration){TOGETHER_MS});
 }
 
-/* The key under which a URL's marking is remembered; `stage` keeps "done" and "one more is due"
- * apart. */
+/* The key under which a marking is remembered; `stage` keeps "done" and "one more is due" apart.
+ * URLs have a path and groups have none. */
 static struct key stage_key(const struct purge_order *order, char stage)
 {
     struct arena arena;
     arena_init(&arena);
     slice text = arena_concat(&arena,
                               (slice[]){slice_of(&stage, 1), order->host, SLICE("\n"), order->path,
-                                        SLICE("?"), order->query},
-                              6);
+                                        SLICE("?"), order->query, order->tag},
+                              7);
     struct key key = key_of(text);
     arena_fini(&arena);
     return key;
 }
 
-static void mark_stale(struct server *server, struct loop *loop, const struct purge_order *order)
+static bool may_wait(struct server *server)
+{
+    return !atomic_load(&server->is_draining) &&
+           atomic_load(&server->late_invalidations) < LATE_MAX;
+}
+
+/* Drops at once; marks stale by the rule of the 10 s. */
+static void invalidate(struct server *server, struct loop *loop, const struct purge_order *order)
 {
     mono_time now = loop_now(loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
     struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
-    if (atomic_load(&server->is_draining)) {
-        purge_url(server, loop, order);
+    if (!order->is_soft || !may_wait(server)) {
+        purge(server, loop, order);
     } else if (!marks_has(server->invalidations, &done, now)) {
         marks_set(server->invalidations, &done, end, REASON_METHOD);
-        purge_url(server, loop, order);
+        purge(server, loop, order);
     } else if (!marks_has(server->invalidations, &due, now)) {
         marks_set(server->invalidations, &due, end, REASON_METHOD);
         purge_later(server, loop, order);
@@ -96,7 +109,24 @@ static void purge_named(struct server *server, struct loop *loop, const struct r
         rules_purge_url(server->policy, &arena, url, request->host, &order.host, &order.path,
                         &order.query, &order.has_query) &&
         slice_equal(order.host, request->host))
-        purge_url(server, loop, &order);
+        purge(server, loop, &order);
+    arena_fini(&arena);
+}
+
+/* Of the same origin, whatever else is in them: nothing follows from a group (RFC 9875 §2.2.1). */
+static void invalidate_groups(struct server *server, struct loop *loop,
+                              const struct request *request, const struct response *response,
+                              bool is_soft)
+{
+    struct arena arena;
+    struct slices tags;
+    arena_init(&arena);
+    if (!rules_invalidated_groups(request, &response->fields, &arena, &tags))
+        log_warn("an answer invalidates too many cache groups: the rest of them is ignored",
+                 {"host", request->host, 0}, {"path", request->path, 0});
+    for (size_t i = 0; i < tags.count; i++)
+        invalidate(server, loop,
+                   &(struct purge_order){.kind = PURGE_TAG, .is_soft = is_soft, .tag = tags.at[i]});
     arena_fini(&arena);
 }
 
@@ -111,11 +141,10 @@ void invalidate_after(struct server *server, struct loop *loop, const struct req
                                 .path = request->path,
                                 .query = decision->query,
                                 .has_query = decision->has_query};
-    if (order.is_soft) {
-        mark_stale(server, loop, &order);
+    invalidate(server, loop, &order);
+    invalidate_groups(server, loop, request, response, order.is_soft);
+    if (order.is_soft)
         return;
-    }
-    purge_url(server, loop, &order);
     purge_named(server, loop, request, fields_value(&response->fields, FIELD_LOCATION));
     purge_named(server, loop, request, fields_value(&response->fields, FIELD_CONTENT_LOCATION));
 }

@@ -117,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&arena);
     struct request request = {.arena = &arena,
                               .method = METHOD_GET,
+                              .scheme = SLICE("https"),
                               .host = SLICE("shop.example"),
                               .path = SLICE("/a/page"),
                               .received = now};
@@ -131,6 +132,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_freshness(&verdict.facts, &route, fields_value(&response.fields, FIELD_CONTENT_TYPE));
     conditional_is_not_modified(&request, &response.fields, now.wall);
     fields_add_validators(&response.fields, now.wall, &forward.fields);
+    struct slices groups;
+    if (rules_invalidated_groups(&request, &response.fields, &arena, &groups))
+        MUST(groups.count <= TAGS_MAX);
     client_vary(&policy, &verdict.facts, &response.fields, &arena);
     codings_accepted(&request.fields);
     check_merge(&policy, &route, &response.fields, &request.fields, &verdict.vary);

@@ -1,6 +1,6 @@
 /*
- * What an unsafe request that succeeded does to its URL (semantics 6.1): soft, by RFC 9111 §4.4, or
- * nothing. The clock is the loop's, set by the test.
+ * What an unsafe request that succeeded does to its URL (semantics 6.1) and to cache groups
+ * (RFC 9875): soft, by RFC 9111 §4.4, or nothing. The clock is the loop's, set by the test.
  */
 #include "edge/request/invalidate.h"
 
@@ -40,8 +40,10 @@ static int setup(void **context)
         .invalidations = marks_new()};
     route = server.policy->route_pass;
     decision = (struct decision){.route = &route};
-    request = (struct request){
-        .host = SLICE("shop.example"), .path = SLICE("/form"), .target = SLICE("/form")};
+    request = (struct request){.scheme = SLICE("https"),
+                               .host = SLICE("shop.example"),
+                               .path = SLICE("/form"),
+                               .target = SLICE("/form")};
     response = (struct response){.status = 303};
     fields_init(&response.fields, &arena);
     return 0;
@@ -65,6 +67,17 @@ static int teardown(void **context)
 static enum purge_state state_of(slice path, uint64_t stamp)
 {
     struct purge_subject subject = {.host = request.host, .path = path, .stamp = stamp};
+    return purge_check(server.purges, &subject);
+}
+
+static enum purge_state state_of_tag(const char *tag, uint64_t stamp)
+{
+    uint64_t hash = purge_tag_hash(slice_of_string(tag));
+    struct purge_subject subject = {.host = SLICE("elsewhere"),
+                                    .path = SLICE("/"),
+                                    .tag_hashes = &hash,
+                                    .tag_count = 1,
+                                    .stamp = stamp};
     return purge_check(server.purges, &subject);
 }
 
@@ -191,6 +204,71 @@ static void test_6_1_never_means_never(void **context)
     assert_int_equal(loop.timer_count, 0);
 }
 
+static void test_9875_groups_of_the_same_origin_are_marked_stale(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_SOFT;
+    fields_add(&response.fields, SLICE("cache-group-invalidation"), SLICE("\"news\", \"home\""));
+    uint64_t stamp = stored_now();
+    submit();
+    assert_int_equal(state_of_tag("https://shop.example news", stamp), PURGE_SOFT);
+    assert_int_equal(state_of_tag("https://shop.example home", stamp), PURGE_SOFT);
+    assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_SOFT);
+    static const char *const untouched[] = {
+        "http://shop.example news", "https://shop.example:8443 news", "https://bank.example news",
+        "https://shop.example other", "news"};
+    for (size_t i = 0; i < sizeof(untouched) / sizeof(untouched[0]); i++)
+        assert_int_equal(state_of_tag(untouched[i], stamp), PURGE_ALIVE);
+    assert_int_equal(loop.timer_count, 0);
+}
+
+static void test_9875_6_1_a_group_has_ten_seconds_of_its_own(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_SOFT;
+    fields_add(&response.fields, SLICE("cache-group-invalidation"), SLICE("\"news\""));
+    submit();
+    uint64_t stamp = stored_now();
+    request.path = SLICE("/another"); /* its URL is marked at once, the group is not */
+    for (int i = 0; i < 5; i++)
+        submit();
+    assert_int_equal(state_of(SLICE("/another"), stamp), PURGE_SOFT);
+    assert_int_equal(state_of_tag("https://shop.example news", stamp), PURGE_ALIVE);
+    assert_int_equal(loop.timer_count, 2); /* one for the group, one for the URL */
+    invalidate_now(&loop);
+    assert_int_equal(state_of_tag("https://shop.example news", stamp), PURGE_SOFT);
+    assert_int_equal(atomic_load(&server.late_invalidations), 0);
+}
+
+static void test_9875_rfc_drops_groups_and_never_means_never(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_NEVER;
+    fields_add(&response.fields, SLICE("cache-group-invalidation"), SLICE("\"news\""));
+    uint64_t stamp = stored_now();
+    submit();
+    assert_int_equal(stored_now(), stamp);
+    route.invalidate = INVALIDATE_RFC;
+    for (int i = 0; i < 2; i++) { /* each time */
+        stamp = stored_now();
+        submit();
+        assert_int_equal(state_of_tag("https://shop.example news", stamp), PURGE_DEAD);
+    }
+}
+
+/* Nothing is lost; what cannot wait is done at once. */
+static void test_6_1_no_more_markings_wait_than_have_room(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_SOFT;
+    submit();
+    uint64_t stamp = stored_now();
+    atomic_store(&server.late_invalidations, 16384);
+    submit();
+    assert_int_equal(loop.timer_count, 0);
+    assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_SOFT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -202,6 +280,10 @@ int main(void)
         TEST(test_6_1_rfc_drops_the_url_and_what_the_answer_names),
         TEST(test_6_1_rfc_another_host_is_never_touched),
         TEST(test_6_1_never_means_never),
+        TEST(test_9875_groups_of_the_same_origin_are_marked_stale),
+        TEST(test_9875_6_1_a_group_has_ten_seconds_of_its_own),
+        TEST(test_9875_rfc_drops_groups_and_never_means_never),
+        TEST(test_6_1_no_more_markings_wait_than_have_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

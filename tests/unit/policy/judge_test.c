@@ -633,6 +633,109 @@ static void test_6_2_a_page_with_more_tags_than_can_purge_it_is_not_stored(void 
     fixture_free(f);
 }
 
+static void check_tags(const struct slices *tags, const char *const *expected, size_t count)
+{
+    assert_int_equal(tags->count, count);
+    for (size_t i = 0; i < count; i++)
+        if (!slice_is(tags->at[i], expected[i]))
+            fail_msg("%.*s is not %s", (int)tags->at[i].len, tags->at[i].ptr, expected[i]);
+}
+
+static void test_9875_cache_groups_are_tags_of_their_origin(void **state)
+{
+    static const char *const expected[] = {"news", "https://shop.example news",
+                                           "https://shop.example a \"b\\", "https://shop.example ",
+                                           "https://shop.example News"};
+    struct fixture *f = fixture_new();
+    (void)state;
+    judge(f, 200,
+          "Cache-Control: max-age=9\nCache-Groups: \"news\";revalidate, \"a \\\"b\\\\\"\n"
+          "Surrogate-Key: news\nCache-Groups: \"\", \"news\",\"News\"");
+    assert_true(f->verdict.may_store);
+    check_tags(&f->verdict.tags, expected, ROWS(expected));
+    f->request.host = SLICE("shop.example:8443");
+    f->request.scheme = SLICE("http");
+    judge(f, 200, "Cache-Control: max-age=9\nCache-Groups: \"news\"");
+    check_tags(&f->verdict.tags, (const char *const[]){"http://shop.example:8443 news"}, 1);
+    fixture_free(f);
+}
+
+static void test_9875_a_field_that_is_no_list_of_strings_counts_as_absent(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "news",
+        "\"a\", news",
+        "\"a\", 1",
+        "\"a\", (\"b\")",
+        "\"a\" \"b\"",
+        "\"a",
+        "\"a\",",
+        "\"a\"\nX: y\nCache-Groups: b",
+        "\"\xc3\xa4\"",
+        ":YQ==:",
+    };
+    struct fixture *f = fixture_new();
+    struct slices tags;
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        slice lines = arena_printf(&f->arena,
+                                   "Cache-Control: max-age=9\nCache-Groups: %s\n"
+                                   "Cache-Group-Invalidation: %s",
+                                   rows[i], rows[i]);
+        assert_true(judge(f, 200, lines.ptr)->may_store);
+        assert_int_equal(f->verdict.tags.count, 0);
+        if (!strchr(rows[i], '\n')) {
+            assert_true(
+                rules_invalidated_groups(&f->request, &f->response.fields, &f->arena, &tags));
+            assert_int_equal(tags.count, 0);
+        }
+    }
+    fixture_free(f);
+}
+
+static slice many_groups(struct fixture *f, const char *head, int count)
+{
+    slice lines = arena_printf(&f->arena, "%s", head);
+    for (int i = 0; i < count; i++)
+        lines = arena_printf(&f->arena, "%" SLICE_FMT "%s\"a-name-of-more-than-32-characters-%d\"",
+                             SLICE_ARG(lines), i ? "," : "", i);
+    return lines;
+}
+
+static void test_9875_32_groups_of_32_characters_and_up_to_the_limit_of_tags(void **state)
+{
+    struct fixture *f = fixture_new();
+    const char *head = "Cache-Control: max-age=9\nCache-Groups: ";
+    (void)state;
+    assert_true(judge(f, 200, many_groups(f, head, 32).ptr)->may_store);
+    assert_int_equal(f->verdict.tags.count, 32);
+    assert_true(judge(f, 200, many_groups(f, head, TAGS_MAX).ptr)->may_store);
+    assert_int_equal(f->verdict.tags.count, TAGS_MAX);
+    assert_int_equal(judge(f, 200, many_groups(f, head, TAGS_MAX + 1).ptr)->reason,
+                     REASON_TOO_LARGE);
+    f->decision.tags = slices_of(&f->arena, "one");
+    assert_int_equal(judge(f, 200, many_groups(f, head, TAGS_MAX).ptr)->reason, REASON_TOO_LARGE);
+    fixture_free(f);
+}
+
+static void test_9875_invalidated_groups_are_the_tags_of_the_same_origin(void **state)
+{
+    static const char *const expected[] = {"https://shop.example b", "https://shop.example a"};
+    struct fixture *f = fixture_new();
+    struct fields fields = fields_of(
+        &f->arena, "Cache-Group-Invalidation: \"b\", \"a\";x\nCache-Group-Invalidation: \"b\"\n"
+                   "Cache-Groups: \"c\"\nSurrogate-Key: d");
+    struct slices tags;
+    (void)state;
+    assert_true(rules_invalidated_groups(&f->request, &fields, &f->arena, &tags));
+    check_tags(&tags, expected, ROWS(expected));
+    fields = fields_of(&f->arena, many_groups(f, "Cache-Group-Invalidation: ", 200).ptr);
+    assert_false(rules_invalidated_groups(&f->request, &fields, &f->arena, &tags));
+    assert_int_equal(tags.count, TAGS_MAX);
+    fixture_free(f);
+}
+
 /* --- sharing --- */
 
 static void test_3_1_only_what_a_later_request_could_get_is_shared(void **state)
@@ -712,6 +815,10 @@ int main(void)
         cmocka_unit_test(test_4_8_clients_see_what_varve_adds),
         cmocka_unit_test(test_6_2_tags_of_fields_and_route),
         cmocka_unit_test(test_6_2_a_page_with_more_tags_than_can_purge_it_is_not_stored),
+        cmocka_unit_test(test_9875_cache_groups_are_tags_of_their_origin),
+        cmocka_unit_test(test_9875_a_field_that_is_no_list_of_strings_counts_as_absent),
+        cmocka_unit_test(test_9875_32_groups_of_32_characters_and_up_to_the_limit_of_tags),
+        cmocka_unit_test(test_9875_invalidated_groups_are_the_tags_of_the_same_origin),
         cmocka_unit_test(test_3_1_only_what_a_later_request_could_get_is_shared),
         cmocka_unit_test(test_methods),
     };

@@ -1,4 +1,4 @@
-/* Structured Field Dictionaries: RFC 9651 §4.2, http-caching §10. */
+/* Structured Field Dictionaries and Lists: RFC 9651 §4.2, http-caching §10. */
 #include "policy/structured.h"
 
 #include "tests/unit/policy/response_support.h"
@@ -128,11 +128,56 @@ static void test_10_any_error_is_found(void **state)
     }
 }
 
+static void test_9651_lists_are_read(void **state)
+{
+    static const struct {
+        const char *text, *seen;
+    } rows[] = {
+        {"", ""},
+        {"\"a\"", "=string:a "},
+        {"  \"a\" ,\t\"b, c\"  ", "=string:a =string:b, c "},
+        {"\"a\";x;y=\"z\", b;q=1", "=string:a =token:b "},
+        {"\"\", \"\"", "=string: =string: "},
+        {"1, 1.5, :YQ==:, ?0, @7, %\"a\"", "=int:1 =decimal =bytes =bool:0 =date:7 =display "},
+        {"(\"a\" b;c);d, ()", "=list =list "},
+    };
+    static const char *const broken[] = {
+        "\"a",    "\"a\",",   ",\"a\"",   "\"a\",,\"b\"", "\"a\" \"b\"",
+        "\"a\"b", "a=1",      "\"\x80\"", "(\"a\"",       "((a))",
+        "\"a\";", "\"a\" ;b", "=",        "'a'",          "\"a\\b\"",
+    };
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct seen seen = {{0}, 0};
+        if (!sf_list_each(slice_of_string(rows[i].text), visit, &seen))
+            fail_msg("rejected: %s", rows[i].text);
+        assert_string_equal(seen.text, rows[i].seen);
+    }
+    for (size_t i = 0; i < ROWS(broken); i++) {
+        struct seen seen = {{0}, 0};
+        if (sf_list_each(slice_of_string(broken[i]), visit, &seen))
+            fail_msg("accepted: %s as %s", broken[i], seen.text);
+    }
+}
+
+static void test_9651_a_string_without_its_escapes(void **state)
+{
+    struct arena arena;
+    (void)state;
+    arena_init(&arena);
+    assert_true(slice_is(sf_string_value(SLICE("plain"), &arena), "plain"));
+    assert_true(slice_is(sf_string_value(SLICE_NONE, &arena), ""));
+    assert_true(slice_is(sf_string_value(SLICE("a\\\"b\\\\"), &arena), "a\"b\\"));
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_10_dictionaries_are_read),
         cmocka_unit_test(test_10_any_error_is_found),
+        cmocka_unit_test(test_9651_lists_are_read),
+        cmocka_unit_test(test_9651_a_string_without_its_escapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
