@@ -345,6 +345,23 @@ enum vary_admission vary_table_admit(struct vary_table *table, struct object *ob
     return admission;
 }
 
+/* Lists what another way than admit() has led to the disk; at the cap the oldest leaves, as it does
+ * there. */
+static void list_as_stored(struct vary_table *table, struct shard *shard, struct entry *entry,
+                           const struct object *object)
+{
+    const struct vary_record *record = entry->record;
+    struct key oldest;
+    if (vary_record_lists(record, &object->key))
+        return;
+    bool is_full = record->variant_count >= table->max_variants;
+    if (is_full) {
+        oldest = record->variants[0].key;
+        ram_remove(table->ram, &oldest);
+    }
+    entry_list(table, shard, entry, object, is_full ? &oldest : NULL);
+}
+
 void vary_table_settle(struct vary_table *table, const struct object *object, bool was_pinned,
                        bool is_stored)
 {
@@ -354,9 +371,11 @@ void vary_table_settle(struct vary_table *table, const struct object *object, bo
         MUST(entry && entry->queued > 0);
         entry->queued--;
     }
-    if (is_stored && entry && !entry->is_part && is_under_union(entry->record, object) &&
-        !vary_record_lists(entry->record, &object->key))
-        entry_list(table, shard, entry, object, NULL);
+    /* a pinned one was listed at its admission: should it not be there now, another took its place
+     */
+    if (is_stored && !was_pinned && entry && !entry->is_part &&
+        is_under_union(entry->record, object))
+        list_as_stored(table, shard, entry, object);
     pthread_mutex_unlock(&shard->mtx);
 }
 
@@ -410,9 +429,12 @@ bool vary_table_learn_object(struct vary_table *table, struct object *object, bo
     struct shard *shard = shard_lock(table, &object->url_key);
     struct entry *entry = find(shard, &object->url_key);
     bool may = !entry || (!entry->is_part && is_under_union(entry->record, object));
-    bool is_in_ram = may && into_ram && ram_learn(table->ram, object, ram_changes_before);
-    if (is_in_ram && entry && !vary_record_lists(entry->record, &object->key))
-        entry_list(table, shard, entry, object, NULL); /* another process stored it */
+    bool has_room = !entry || entry->record->variant_count < table->max_variants ||
+                    vary_record_lists(entry->record, &object->key);
+    bool is_in_ram =
+        may && has_room && into_ram && ram_learn(table->ram, object, ram_changes_before);
+    if (is_in_ram && entry)
+        list_as_stored(table, shard, entry, object); /* another process stored it */
     pthread_mutex_unlock(&shard->mtx);
     return may;
 }

@@ -52,7 +52,8 @@ uint64_t vary_table_changes(struct vary_table *table, const struct key *url_key)
  */
 void vary_table_learn(struct vary_table *table, struct vary_record *record, uint64_t changes,
                       struct vary_record **now);
-/* Puts an object that was read into the RAM tier, unless its union has been outgrown: false. */
+/* Puts an object that was read into the RAM tier, where its URL's cap has room for it. False: its
+ * union has been outgrown. */
 bool vary_table_learn_object(struct vary_table *table, struct object *object, bool into_ram,
                              uint64_t ram_changes);
 

@@ -322,6 +322,82 @@ static void test_2_5_a_slow_read_does_not_bring_back_a_smaller_union(void **stat
     ram_free(ram);
 }
 
+/* A record that is known for certain, of a table with a store. */
+static void learn_cold(struct vary_table *table, unsigned url)
+{
+    struct key key = url_key_of(url);
+    struct vary_record *cold = vary_record_cold(&key), *now;
+    vary_table_learn(table, cold, vary_table_changes(table, &key), &now);
+    vary_record_unref(&now);
+    vary_record_unref(&cold);
+    assert_true(grow(table, url, &no_names));
+}
+
+static size_t variants_of(struct vary_table *table, unsigned url)
+{
+    struct key key = url_key_of(url);
+    struct vary_record *record = vary_table_find(table, &key);
+    size_t count = record->variant_count;
+    vary_record_unref(&record);
+    return count;
+}
+
+static void
+test_2_5_the_cap_holds_for_variants_that_were_replaced_while_they_were_written(void **state)
+{
+    enum { FLOOD = 3 * CAP };
+    (void)state;
+    struct ram *ram = ram_new(1 << 20);
+    struct vary_table *table = vary_table_new(1 << 20, true, CAP, ram);
+    struct object *objects[FLOOD];
+    learn_cold(table, 1);
+    for (unsigned i = 0; i < FLOOD; i++) { /* they come faster than the disk takes them */
+        bool has_replaced;
+        struct key replaced;
+        const struct recipe r = {.url = 1, .variant = i};
+        objects[i] = object_make(&r);
+        assert_int_equal(vary_table_admit(table, objects[i], true, &has_replaced, &replaced),
+                         VARY_ADMITTED);
+        assert_int_equal(has_replaced, i >= CAP);
+    }
+    for (unsigned i = 0; i < FLOOD; i++) {
+        vary_table_settle(table, objects[i], true, true);
+        assert_int_equal(variants_of(table, 1), CAP);
+    }
+    /* a reader that found one of them before it left the disk */
+    assert_true(
+        vary_table_learn_object(table, objects[0], true, ram_changes(ram, &objects[0]->key)));
+    assert_int_equal(variants_of(table, 1), CAP);
+    for (unsigned i = 0; i < FLOOD; i++) {
+        assert_int_equal(in_ram(ram, 1, i), i >= FLOOD - CAP);
+        object_unref(&objects[i]);
+    }
+    vary_table_free(table);
+    ram_free(ram);
+}
+
+static void test_2_5_at_the_cap_the_oldest_leaves_for_one_that_the_disk_has(void **state)
+{
+    (void)state;
+    struct ram *ram = ram_new(1 << 20);
+    struct vary_table *table = vary_table_new(1 << 20, true, CAP, ram);
+    learn_cold(table, 1);
+    for (unsigned i = 0; i <= CAP; i++) {
+        const struct recipe r = {.url = 1, .variant = i};
+        struct object *object = object_make(&r);
+        vary_table_settle(table, object, false, true); /* it was admitted to the disk only */
+        assert_int_equal(variants_of(table, 1), i < CAP ? i + 1 : CAP);
+        object_unref(&object);
+    }
+    struct key key = url_key_of(1), first = variant_key_of(1, 0), last = variant_key_of(1, CAP);
+    struct vary_record *record = vary_table_find(table, &key);
+    assert_false(vary_record_lists(record, &first));
+    assert_true(vary_record_lists(record, &last));
+    vary_record_unref(&record);
+    vary_table_free(table);
+    ram_free(ram);
+}
+
 static void test_a_dead_disk_ends_the_growth_of_new_urls_only(void **state)
 {
     (void)state;
@@ -435,6 +511,9 @@ int main(void)
         cmocka_unit_test(test_2_5_a_union_made_without_asking_the_disk_is_no_answer),
         cmocka_unit_test(test_2_5_a_union_that_is_wider_on_the_disk_comes_back_to_memory),
         cmocka_unit_test(test_2_5_a_slow_read_does_not_bring_back_a_smaller_union),
+        cmocka_unit_test(
+            test_2_5_the_cap_holds_for_variants_that_were_replaced_while_they_were_written),
+        cmocka_unit_test(test_2_5_at_the_cap_the_oldest_leaves_for_one_that_the_disk_has),
         cmocka_unit_test(test_a_dead_disk_ends_the_growth_of_new_urls_only),
         cmocka_unit_test(test_threads_never_leave_an_object_under_an_outgrown_union),
     };
