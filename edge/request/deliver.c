@@ -268,13 +268,14 @@ static void add_server_timing(struct exchange *ex, const struct flight_head *hea
     fields_add_id(fields, FIELD_SERVER_TIMING, value);
 }
 
-static wall_time date_of(const struct flight_head *head)
+/* One that is not there or cannot be read is the time of receipt (RFC 9110 §6.6.1), which is what
+ * hits will say. */
+static wall_time date_of(const struct exchange *ex, const struct flight_head *head)
 {
-    wall_time date = {0};
-    slice text = fields_value(head->fields, FIELD_DATE);
-    if (!text.len || !http_date_parse(text, head->facts ? head->facts->response_time : date, &date))
-        return (wall_time){0};
-    return date;
+    wall_time date;
+    if (http_date_parse(fields_value(head->fields, FIELD_DATE), ex->started.wall, &date))
+        return date;
+    return head->facts ? head->facts->date : (wall_time){0};
 }
 
 /* Fields as the origin sent them, several Server-Timing lines and Age included: this is a miss. */
@@ -320,7 +321,7 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
                              .reason = from->reason_phrase,
                              .fields = fields,
                              .length = from->length,
-                             .date = date_of(from)};
+                             .date = date_of(ex, from)};
     bool is_unchanged = from->facts && from->status == 200 &&
                         conditional_is_not_modified(ex->request, from->fields, from->facts->date);
     if (is_unchanged) {
