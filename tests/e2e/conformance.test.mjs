@@ -1,7 +1,7 @@
 // http-caching, rule by rule: what tests/data/conformance says, against the real program in the profile of semantics 10.5. All
 // cases of a section run at a time. docs/conformance.md is the table of the same rules.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { conformanceSite, PROFILE } from './conformance/run.mjs'
 import { sections, table } from './conformance/table.mjs'
@@ -19,4 +19,19 @@ test('http-caching', { concurrency: 64 }, async (t) => {
 
 test('docs/conformance.md is the table of the cases', () => {
   assert.equal(readFileSync(new URL('../../docs/conformance.md', import.meta.url), 'utf8'), table(PROFILE), 'node tests/e2e/conformance/table.mjs --write')
+})
+
+test('the other tests that the table names are there', () => {
+  const check = (folder, names = []) => {
+    for (const name of names) {
+      const [file, title = ''] = name.split(/: (.*)/)
+      const at = new URL(`../${folder}/${file}`, import.meta.url)
+      assert.ok(existsSync(at), name)
+      assert.ok(folder === 'unit' ? readFileSync(at, 'utf8').includes(title) : readFileSync(at, 'utf8').includes(title && `test('${title}`), name)
+    }
+  }
+  for (const { unit, tests } of sections.flatMap((s) => s.rules)) {
+    check('unit', unit)
+    check('e2e', tests)
+  }
 })

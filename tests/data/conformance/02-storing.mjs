@@ -98,7 +98,7 @@ export default section(2, 'Which responses are stored', [
       { from: 'cache' }),
   ]),
   rule('Cookie in the request and Content-Disposition in the response stop nothing; Set-Cookie does, unless the route says store_set_cookie: true',
-    { unit: ['policy/judge_test.c: test_2_request_cookies_do_not_matter'], tests: ['freshness.test.mjs: 4.3 explicit freshness is honoured', 'vary.test.mjs: 2.6'], defaults: 'an unknown cookie makes a request somebody’s (2.6); Set-Cookie is not stored (4.2)' }, [
+    { unit: ['policy/judge_test.c: test_2_request_cookies_do_not_matter'], tests: ['freshness.test.mjs: 4.3 explicit freshness is honoured', 'freshness.test.mjs: 4.3 force overrides'], defaults: 'an unknown cookie makes a request somebody’s (2.6); Set-Cookie is not stored (4.2)' }, [
       reused('Cookie in the request', fresh(), { request: { headers: { Cookie: 'a=1; b=2' } } }),
       steps('another Cookie in the second request',
         { headers: { Cookie: 'a=1' }, answer: { headers: fresh() }, from: 'origin', sent: { cookie: 'a=1' } },
@@ -106,7 +106,7 @@ export default section(2, 'Which responses are stored', [
       reused('Content-Disposition', fresh({ 'Content-Disposition': 'attachment; filename="x"' }), { has: { 'content-disposition': 'attachment; filename="x"' } }),
       reused('Set-Cookie, as the profile says', fresh({ 'Set-Cookie': 'a=1' }), { has: { 'set-cookie': 'a=1' } }),
     ]),
-  rule('Interim responses are not stored, their fields do not leak into the final one, and a hit sends none', [
+  rule('Interim responses are not stored, their fields do not leak into the final one, and a hit sends none', { tests: ['interim.test.mjs: http-caching §2: an interim response is never stored'] }, [
     steps('103 before a stored 200',
       { answer: { headers: fresh({ X: '1' }), interim: [{ status: 103, headers: { Link: '</a.css>; rel=preload', 'X-Interim': '1' } }] }, from: 'origin', lacks: ['x-interim', 'link'], has: { x: '1' } },
       { from: 'cache', lacks: ['x-interim', 'link'], has: { x: '1' }, interim: [] }),

@@ -54,7 +54,7 @@ export default section(5, 'Choosing and reusing', [
       { headers: { Foo: '1', 'Foo-Bar': '1' }, answer: { headers: varies('Foo') }, from: 'origin' },
       { headers: { Foo: '1', 'Foo-Bar': '2' }, from: 'cache' }),
   ]),
-  rule('Values are compared with lines joined and the whitespace about commas dropped', { unit: ['policy/normalise_test.c'] }, [
+  rule('Values are compared with lines joined and the whitespace about commas dropped', { unit: ['policy/normalise_test.c: test_2_2_white_space_about_commas_does_not_make_a_variant'] }, [
     steps('1,2 and “ 1, 2 ”', { ...foo('1,2'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo(' 1, 2 '), from: 'cache' }),
     steps('tabs', { ...foo('1, 2'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('1\t,\t2'), from: 'cache' }),
     steps('two lines and one', { headers: { Foo: ['1', '2'] }, answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('1, 2'), from: 'cache' }),
@@ -63,7 +63,7 @@ export default section(5, 'Choosing and reusing', [
     steps('a space inside a member counts', { ...foo('a b'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('ab'), ...other }),
     steps('a comma inside quotes is no separator', { ...foo('"a, b"'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('"a,b"'), ...other }),
   ]),
-  rule('accept-language: {sort: true}: members are lower-cased and sorted', { unit: ['policy/normalise_test.c'] }, [
+  rule('accept-language: {sort: true}: members are lower-cased and sorted', { unit: ['policy/normalise_test.c: test_2_4_sort'] }, [
     steps('another order', { headers: { 'Accept-Language': 'en, de' }, answer: { headers: varies('Accept-Language') }, from: 'origin' },
       { headers: { 'Accept-Language': 'de, en' }, from: 'cache' }),
     steps('another case and other spaces', { headers: { 'Accept-Language': 'en-GB;q=0.5,de' }, answer: { headers: varies('Accept-Language') }, from: 'origin' },
@@ -80,7 +80,7 @@ export default section(5, 'Choosing and reusing', [
     reused('an Age that is large', { 'Cache-Control': 'max-age=99999999999', Age: '2147483646' }, { age: [2147483646] }),
     steps('over HTTP/2', { over: 'h2', answer: { headers: varies(null, { Age: '30' }) }, from: 'origin' }, { wait: 1, over: 'h2', from: 'cache', age: [31, 90] }),
   ]),
-  rule('Date and Expires of a hit are those that came', { tests: ['freshness.test.mjs', 'front-h2.test.mjs'] }, [
+  rule('Date and Expires of a hit are those that came', { tests: ['freshness.test.mjs: a hit carries the stored Date'] }, [
     reused('both, as they came', { Date: at(-120), Expires: at(3600), 'Cache-Control': 'max-age=7200' }, { has: { date: at(-120), expires: at(3600) } }),
     steps('2 s later', { answer: { headers: varies(null, { Date: at(-100) }) }, from: 'origin', has: { date: at(-100) } }, { wait: 2, from: 'cache', has: { date: at(-100) } }),
     steps('over HTTP/2', { over: 'h2', answer: { headers: varies(null, { Date: at(-100) }) }, from: 'origin', has: { date: at(-100) } }, { over: 'h2', from: 'cache', has: { date: at(-100) } }),

@@ -44,10 +44,18 @@ function overHttp1(port, agent, { method, target, headers, body }) {
   })
 }
 
-async function overHttp2(client, authority, { method, target, headers, body }) {
-  const always = { ':authority': authority, 'x-forwarded-proto': 'http' }
-  const res = await client.get(target, { method, headers: { ...always, ...headers }, body })
-  return { ...res, interim: [], trailers: {} }
+function overHttp2(session, authority, { method, target, headers, body }) {
+  const always = { ':method': method, ':path': target, ':authority': authority, 'x-forwarded-proto': 'http' }
+  const res = { interim: [], trailers: {}, chunks: [] }
+  return new Promise((resolve) => {
+    const stream = session.request({ ...always, ...headers }, { endStream: body === undefined })
+    stream.on('headers', (fields) => res.interim.push({ status: fields[':status'], headers: fields }))
+    stream.on('response', (fields) => Object.assign(res, { status: fields[':status'], headers: fields }))
+    stream.on('data', (chunk) => res.chunks.push(chunk))
+    stream.on('error', () => {})
+    stream.on('close', () => resolve({ ...res, body: Buffer.concat(res.chunks).toString('latin1'), isCut: stream.rstCode !== 0 }))
+    if (body !== undefined) stream.end(body)
+  })
 }
 
 const show = (value) => (value === undefined ? 'absent' : JSON.stringify(value))
@@ -63,6 +71,8 @@ function checkField(what, name, actual, expected) {
 
 const asText = (value) => (Array.isArray(value) ? value.join(', ') : value)
 
+const linesOf = ({ rawHeaders }, name) => rawHeaders.filter((_, i) => i % 2 && rawHeaders[i - 1].toLowerCase() === name)
+
 /** What a case has seen so far. */
 class Scene {
   constructor(site, id) {
@@ -72,6 +82,7 @@ class Scene {
     this.began = Date.now()
     this.asked = [] /* in this step */
     this.bodies = [] /* of each step's answer */
+    this.statuses = []
     this.last = undefined /* what was delivered last: {status, body} */
     this.dates = new Map() /* by body */
   }
@@ -91,8 +102,7 @@ class Scene {
         if (step.eventually) await this.retried(step, index)
         else await this.step(step, index)
       } catch (error) {
-        error.message = `step ${index + 1}: ${error.message}\n${this.told ?? ''}`
-        throw error
+        throw new Error(`step ${index + 1}: ${error.message}\n${this.told ?? ''}`)
       }
     }
   }
@@ -117,9 +127,12 @@ class Scene {
   async step(step, index) {
     this.scripts = this.scriptsOf(step, index)
     this.bodies[index] = this.scripts[0]?.chunks?.join('') ?? this.scripts[0]?.body
+    this.statuses[index] = this.scripts[0]?.status ?? 200
     this.asked = []
     const { method = 'GET', path = '', headers = {}, body } = filled(step, this)
-    const res = await this.site.send({ method, target: this.path + path, headers, body }, step.over)
+    const what = { method, target: this.path + path, headers, body }
+    const all = await Promise.all(Array.from({ length: step.times ?? 1 }, () => this.site.send(what, step.over)))
+    const res = all.at(-1)
     this.told = this.describe(res)
     await this.check(filled(step, this), res, method, index)
   }
@@ -141,8 +154,10 @@ class Scene {
     if (expected.status !== undefined) assert.equal(res.status, expected.status, 'status')
     if (expected.body !== undefined) assert.equal(res.body, expected.body, 'body')
     if (from === 'cache' || from === 'stale') checkField('field', 'age', res.headers.age, /^\d+$/)
+    if (step.matches) assert.match(res.body, step.matches)
     if (step.age) checkField('field', 'age', Number(res.headers.age), (age) => age >= step.age[0] && age <= (step.age[1] ?? Infinity))
     for (const [name, value] of Object.entries(step.has ?? {})) checkField('field', name, asText(res.headers[name]), value)
+    for (const [name, value] of Object.entries(step.lines ?? {})) assert.deepEqual(linesOf(res, name), value)
     for (const name of step.lacks ?? []) checkField('field', name, asText(res.headers[name]), undefined)
     for (const [name, value] of Object.entries(step.sent ?? {})) checkField('sent', name, this.asked[0]?.headers[name], value)
     if (step.sentLine) checkField('sent', 'request line', this.asked[0]?.text.split('\r\n')[0], step.sentLine)
@@ -155,13 +170,14 @@ class Scene {
   remember(res, method, from) {
     const known = this.dates.get(res.body)
     if (from === 'cache' && known && res.body) checkField('field', 'date', res.headers.date, known)
+    if (from !== 'origin' && this.asked.length) this.dates.clear() /* what was validated has a new one */
     if (from === 'stale') this.dates.delete(res.body)
     else this.dates.set(res.body, res.headers.date)
     if ((method !== 'HEAD' && res.status !== 304) || !this.last) this.last = { status: res.status, body: res.body }
   }
 
   expected({ from, status, gets, of }, answer, method) {
-    status ??= from === 'origin' ? (answer?.status ?? 200) : from ? this.last?.status : undefined
+    status ??= from === 'origin' ? (answer?.status ?? 200) : of ? this.statuses[of - 1] : from ? this.last?.status : undefined
     if (!from || gets !== undefined) return { status, body: gets ?? undefined }
     if (method === 'HEAD' || status === 204 || status === 304) return { status, body: '' }
     if (of) return { status, body: this.bodies[of - 1] }
@@ -175,7 +191,7 @@ export async function conformanceSite(t) {
   const origin = await conformanceOrigin(t, (request) => scenes.get(request.target.split(/[/?]/)[1])?.answer(request) ?? { status: 404, body: '' })
   const dir = tempDir()
   const listener = await tlsListener(dir)
-  const policy = `${listener.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 0, connections: 256}}\n${PROFILE}\n`
+  const policy = `${listener.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 0, connections: 256, revalidate_max: 100, client_wait: 60s}}\n${PROFILE}\n`
   const v = await varve(t, policy, { dir })
   const agent = new http.Agent({ keepAlive: true })
   t.after(() => agent.destroy())
@@ -185,7 +201,7 @@ export async function conformanceSite(t) {
     send: async (what, over) => {
       if (over !== 'h2') return overHttp1(v.port, agent, what)
       second ??= h2(t, listener.port)
-      return overHttp2(await second, `127.0.0.1:${v.port}`, what)
+      return overHttp2((await second).session, `127.0.0.1:${v.port}`, what)
     },
     run: (id, steps) => {
       const scene = new Scene(site, id)

@@ -6,11 +6,15 @@
 //   answers: [{…}, …]                     the same for several questions; the last one holds on
 //   from                                  who must have answered, see below; `asked: n` says how often the origin was asked instead of once
 //   status, gets, of                      expected status and body; `of: n`: the body of the n-th step's answer;
-//                                         `gets: null`: any body
+//                                         `gets: null`: any body, `matches`: one of this pattern
 //   has, lacks                            fields of the answer: text, a pattern, or a function of the value; and names that are not there
 //   sent                                  the same of the origin's first question, undefined: it was not there
 //   age: [least, most]                    the Age of the answer
+//   lines                                 the lines of a field, one by one
+//   interim                               the statuses of the interim responses before the answer
+//   sentLine, sentBody                    request line and body of the origin's first question
 //   wait                                  seconds before the step
+//   times                                 so many requests at a time; the last one's answer is looked at
 //   eventually                            asked again until it is so, for what happens behind the answers
 //
 // `from` is 'origin' (asked, and its answer came), 'cache' (not asked, an earlier answer came), 'validated' (asked, said 304, an

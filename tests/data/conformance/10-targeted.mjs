@@ -1,0 +1,95 @@
+// http-caching §10: targeted fields.
+import { askedAgain, at, reused, rule, section, steps } from '../../e2e/conformance/words.mjs'
+
+const cdn = (value, more = {}) => ({ 'CDN-Cache-Control': value, ...more })
+const cc = (value) => ({ 'Cache-Control': value })
+const fresh = cc('max-age=3600')
+const broken = ['max-age=10000, &&&&&', 'max-age =100', 'max-age= 100', 'max-age = 100', 'MaX-aGe=3600', 'max-age=3600,', ',max-age=3600', 'max-age=3600,,foo', 'max-age=3600 foo', 'max-age="', "max-age='1'", 'max-age=1.2345', 'max-age=1234567890123456',
+  '9a=1', 'max-age=3600;', 'max-age=3600;X=1', 'a=?2', 'a=(1', 'a=@x', 'a=:b', 'caf\xe9=1', 'max-age=-', 'max-age=1..2', '"a"=1', 'a="\\x"', ';a', 'a;b=', 'a=()b']
+const otherwise = (value) => value.replace('\xe9', '\\xe9')
+
+export default section(10, 'Targeted fields', [
+  rule('Valid and not empty, it alone decides: freshness', { unit: ['policy/cache_control_test.c: test_10_the_first_readable_targeted_field_decides_alone', 'policy/cache_control_test.c: test_10_targeted_members_are_typed'] }, [
+    reused('max-age, nothing else', cdn('max-age=3600')),
+    reused('over a past Expires', cdn('max-age=3600', { Expires: at(-3600) })),
+    reused('over an invalid Expires', cdn('max-age=3600', { Expires: '0' })),
+    reused('over a short max-age', cdn('max-age=3600', { ...cc('max-age=1'), Age: '5' })),
+    reused('over max-age=0', cdn('max-age=3600', cc('max-age=0'))),
+    reused('over a short s-maxage', cdn('max-age=3600', { ...cc('s-maxage=1'), Age: '5' })),
+    reused('over no-store', cdn('max-age=3600', cc('no-store'))),
+    reused('over private', cdn('max-age=3600', cc('private'))),
+    reused('over no-cache', cdn('max-age=3600', cc('no-cache'))),
+    reused('s-maxage', cdn('s-maxage=3600')),
+    reused('s-maxage over its own max-age', cdn('max-age=1, s-maxage=3600', { Age: '5' })),
+    askedAgain('a shorter s-maxage of its own', cdn('max-age=3600, s-maxage=1', { Age: '5' })),
+    reused('before Cache-Control in the head and behind it', { 'CDN-Cache-Control': 'max-age=3600', 'Cache-Control': 'no-store' }),
+    askedAgain('max-age=0 over a long max-age', cdn('max-age=0', fresh)),
+    askedAgain('a short one over a long one', cdn('max-age=1', { ...fresh, Age: '5' })),
+    askedAgain('max-age=0 over Expires', cdn('max-age=0', { Expires: at(3600) })),
+    askedAgain('a member that gives no lifetime: Cache-Control does not count', cdn('foo', fresh)),
+    askedAgain('nor Expires', cdn('foo', { Expires: at(3600) })),
+  ]),
+  rule('Valid and not empty, it alone decides: prohibitions', { unit: ['policy/cache_control_test.c: test_10_targeted_flags', 'policy/facts_test.c: test_10_targeted_directives_forbid_stale_too'] }, [
+    askedAgain('private', cdn('private', fresh)),
+    askedAgain('no-store', cdn('no-store', fresh)),
+    askedAgain('no-cache', cdn('no-cache', fresh)),
+    askedAgain('no-store beside its own max-age', cdn('max-age=3600, no-store', fresh)),
+    askedAgain('private over Expires', cdn('private', { Expires: at(3600) })),
+    askedAgain('no-store=1: a value of the wrong type still forbids', cdn('no-store=1, max-age=3600')),
+    reused('no-store=?0 is not set', cdn('no-store=?0, max-age=3600')),
+    steps('no-cache with a validator is validated at each use',
+      { answer: { headers: cdn('no-cache', { ETag: '"a"', ...fresh }) }, from: 'origin' },
+      { answer: { status: 304, headers: cdn('no-cache') }, from: 'validated', sent: { 'if-none-match': '"a"' } }),
+    steps('must-revalidate forbids stale', { answer: { headers: cdn('max-age=10, must-revalidate', { Age: '20' }) }, from: 'origin' }, { answer: { status: 500 }, from: 'origin' }),
+    steps('must-revalidate of Cache-Control does not', { answer: { headers: cdn('max-age=10', { ...cc('must-revalidate'), Age: '20' }) }, from: 'origin' }, { answer: { status: 500 }, from: undefined, asked: 1, status: 200, of: 1, gets: undefined }),
+    steps('s-maxage forbids stale', { answer: { headers: cdn('s-maxage=10', { Age: '20' }) }, from: 'origin' }, { answer: { status: 500 }, from: 'origin' }),
+    steps('stale-while-revalidate', { answer: { headers: cdn('max-age=10, stale-while-revalidate=3600', { Age: '20' }) }, from: 'origin' }, { answer: { headers: fresh }, from: 'stale' }),
+    steps('stale-while-revalidate of Cache-Control does not count', { answer: { headers: cdn('max-age=10', { ...cc('stale-while-revalidate=3600'), Age: '20' }) }, from: 'origin' }, { answer: { headers: fresh }, from: 'origin' }),
+    steps('stale-if-error', { answer: { headers: cdn('s-maxage=10, stale-if-error=3600', { Age: '20' }) }, from: 'origin' }, { answer: { status: 503 }, asked: 1, status: 200, of: 1 }),
+    reused('Authorization with its own public', cdn('public, max-age=3600'), { request: { headers: { Authorization: 'x' } } }),
+    askedAgain('Authorization with the public of Cache-Control', cdn('max-age=3600', cc('public, max-age=3600')), { request: { headers: { Authorization: 'x' } } }),
+  ]),
+  rule('Empty or with any error the whole field counts as absent, and Cache-Control and Expires apply', { unit: ['policy/structured_test.c: test_10_any_error_is_found', 'policy/cache_control_test.c: test_10_a_targeted_field_with_an_error_counts_as_absent'] }, [
+    ...broken.map((value) => reused(`${otherwise(value)} beside a long Cache-Control`, cdn(value, fresh))),
+    ...broken.slice(0, 5).map((value) => askedAgain(`${value} beside no-store`, cdn(value, cc('no-store')))),
+    askedAgain('an error behind no lifetime', cdn('max-age=10000, &&&&&')),
+    askedAgain('an upper-case key alone', cdn('MaX-aGe=3600')),
+    reused('empty beside a long Cache-Control', cdn('', fresh)),
+    askedAgain('empty beside no-store', cdn('', cc('no-store'))),
+    reused('no-store with an error beside a long Cache-Control', cdn('no-store, &', fresh)),
+    reused('beside Expires', cdn('max-age= 0', { Expires: at(3600) })),
+    reused('an error on one of two lines', cdn(['max-age=0', '&'], fresh)),
+  ]),
+  rule('Lines are joined; of several members with one key the last counts; unknown members and parameters are ignored', { unit: ['policy/structured_test.c: test_10_dictionaries_are_read'] }, [
+    reused('two lines', cdn(['foo', 'max-age=3600'])),
+    askedAgain('no-store on a second line', cdn(['max-age=3600', 'no-store'], fresh)),
+    reused('the longer one last', cdn('max-age=1, max-age=3600', { Age: '5' })),
+    askedAgain('the shorter one last', cdn('max-age=3600, max-age=1', { Age: '5' })),
+    reused('unknown members of each type', cdn('a, b=?0, c=1.5, d="x, y", e=tok/en, f=:YQ==:, g=(1 "2";p=3);q, h=@1, i=%"%c3%a4", max-age=3600')),
+    reused('parameters', cdn('max-age=3600;foo;bar=1; baz="x"')),
+    reused('tabs and spaces about commas', cdn('foo \t,\t max-age=3600')),
+    reused('max-age inside a string', cdn('foo="max-age=0", max-age=3600')),
+    askedAgain('only inside a string', cdn('foo="max-age=3600"', fresh)),
+  ]),
+  rule('A member of the wrong type gives no freshness; integers to 15 digits saturate', { unit: ['policy/cache_control_test.c: test_10_targeted_members_are_typed'] }, [
+    ...['max-age="10000"', 'max-age=10000.5', 'max-age=token', 'max-age', 'max-age=?1', 'max-age=(10000)', 'max-age=:YQ==:', 'max-age=-10000', 'max-age=@10000'].map((value) => askedAgain(`${value} beside a long Cache-Control`, cdn(value, fresh))),
+    reused('15 digits', cdn('max-age=999999999999999')),
+    reused('leading zeros', cdn('max-age=000003600')),
+  ]),
+  rule('Age and validation apply as for Cache-Control; no heuristic where a targeted field is in force', [
+    askedAgain('Age: 7200 with max-age=3600', cdn('max-age=3600', { Age: '7200' })),
+    askedAgain('an old Date', cdn('max-age=3600', { Date: at(-7200) })),
+    reused('an Age that is shorter', cdn('max-age=7200', { Age: '3600' }), { age: [3600, 3700] }),
+    askedAgain('Last-Modified and no lifetime', cdn('public', { 'Last-Modified': at(-30 * 86400) })),
+    steps('stale is validated', { answer: { headers: cdn('max-age=10', { Age: '20', ETag: '"a"' }) }, from: 'origin' },
+      { answer: { status: 304, headers: cdn('max-age=3600') }, from: 'validated', sent: { 'if-none-match': '"a"' } }, { from: 'cache' }),
+    steps('a 304 with a targeted no-store', { answer: { headers: cdn('max-age=10', { Age: '20', ETag: '"a"' }) }, from: 'origin' },
+      { answers: [{ status: 304, headers: cdn('no-store') }, { headers: cdn('no-store'), body: 'anew' }], asked: 2, gets: 'anew' }),
+    reused('404', cdn('max-age=3600'), { status: 404 }),
+  ]),
+  rule('The field is forwarded and stored', [
+    reused('with Cache-Control beside it', cdn('max-age=3600, foo;bar', cc('no-store')), { has: { 'cdn-cache-control': 'max-age=3600, foo;bar', 'cache-control': 'no-store' } }),
+    steps('of a response that is not stored', { answer: { headers: cdn('no-store') }, from: 'origin', has: { 'cdn-cache-control': 'no-store' } }),
+    reused('other targets say nothing here', { 'Other-Cache-Control': 'no-store', 'Surrogate-Control': 'no-store', ...fresh }),
+  ]),
+])
