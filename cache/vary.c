@@ -116,7 +116,7 @@ bool vary_record_lists(const struct vary_record *record, const struct key *key)
  *    14  u16  number of variants
  *    16  i64  last change, wall milliseconds
  *    24       variants, oldest first: 16 bytes key, i64 wall milliseconds when it was stored
- *     …       names, sorted: u16 length, bytes; nothing follows
+ *     …       names, sorted, each once: u16 length, not 0, bytes; nothing follows
  */
 struct row {
     uint64_t checksum;
@@ -172,7 +172,10 @@ static bool read_names(slice rest, size_t count, struct field_names *names)
         rest = slice_from(rest, sizeof(len));
         if (rest.len < len)
             return false;
-        names->at[names->count] = slice_until(rest, len);
+        slice name = slice_until(rest, len);
+        if (!len || (names->count && slice_compare(names->at[names->count - 1], name) >= 0))
+            return false; /* a set is looked up by its order */
+        names->at[names->count] = name;
         rest = slice_from(rest, len);
     }
     return rest.len == 0;
@@ -201,7 +204,8 @@ struct vary_record *vary_row_decode(const struct key *url_key, slice row, wall_t
     return record;
 }
 
-struct vary_record *vary_record_with_names(const struct vary_record *cold, const struct field_names *names)
+struct vary_record *vary_record_with_names(const struct vary_record *cold,
+                                           const struct field_names *names)
 {
     return vary_record_new(&cold->url_key, names, false, NULL, 0);
 }

@@ -127,15 +127,17 @@ threads() {
   for name in "${names[@]}"; do run "tsan $name" 300 "build-tsan/$name"; done
 }
 
-# Each fuzzer over its corpus, and to 3 seconds. What it finds stays in tests/fuzz/findings.
+# Each fuzzer over its corpus, and on for what is left of 2 seconds. What it finds stays in tests/fuzz/findings.
 fuzz() {
+  local options
   wanted fuzz < <(for file in tests/fuzz/*/*_fuzz.c; do basename "$file" .c; done) || return
   build fuzz "${names[@]}" || return
   mkdir -p tests/fuzz/findings
   for name in "${names[@]}"; do
     mkdir -p "$logs/$name.new"
-    run "$name" 120 "build-fuzz/$name" -max_total_time=3 -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
-      -artifact_prefix="tests/fuzz/findings/${name%_fuzz}-" "$logs/$name.new" "tests/fuzz/corpus/${name%_fuzz}"
+    options=(-max_total_time=2 -timeout=25 -rss_limit_mb=4096 "-artifact_prefix=tests/fuzz/findings/${name%_fuzz}-")
+    [ ! -e "tests/fuzz/dict/${name%_fuzz}.dict" ] || options+=("-dict=tests/fuzz/dict/${name%_fuzz}.dict")
+    run "$name" 120 "build-fuzz/$name" "${options[@]}" "$logs/$name.new" "tests/fuzz/corpus/${name%_fuzz}"
   done
 }
 

@@ -58,8 +58,9 @@ static void configure_h2o(struct front *front, h2o_globalconf_t *globalconf)
     h2o_hostconf_t *host =
         h2o_config_register_host(globalconf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     globalconf->server_name = (h2o_iovec_t){NULL, 0};
+    /* never reached: what is larger gets our 413 (read_gate.c, h2_bodies.c) */
     globalconf->max_request_entity_size =
-        smaller(policy->limits.request_body_bytes, SIZE_MAX / 4) + 1;
+        smaller(policy->limits.request_body_bytes, SIZE_MAX / 4) + H2_PADDING_MAX_BYTES;
     globalconf->http1.req_timeout = OUT_OF_REACH_MS; /* the sweep is earlier */
     globalconf->http1.upgrade_to_http2 = 0;
     globalconf->http2.idle_timeout = idle_ms(policy);

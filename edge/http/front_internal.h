@@ -76,6 +76,7 @@ struct client_connection {
 
     struct h2_gate *h2;     /* PHASE_H2 */
     bool h2_is_open;        /* libh2o has seen the connection preface */
+    size_t h2_drop_left;    /* of a DATA frame that libh2o is not to see */
     size_t h2_requests;     /* being answered */
     mono_time h2_active;    /* when one last began or ended */
     uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */
@@ -158,6 +159,8 @@ void gate_refuse(struct client_connection *c, unsigned status, const char *detai
 /* h2_connection.c */
 enum { H2_IDLE_STREAMS_MAX = 16 }; /* libh2o: more PRIORITY frames of idle streams are an error */
 void h2_begin(struct client_connection *c);
+/* Takes the memory of the bodies under way into account. False: over the limit. */
+bool h2_account_bodies(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);
 /* A request with a body of so many bytes begins (ends) to be answered. */
@@ -169,6 +172,22 @@ void h2_send_interim(h2o_req_t *req, unsigned status, const struct fields *field
 
 /* interim.c */
 void interim_free(struct client_connection *c);
+/* h2_check.c */
+/* 0, `host` and no trailers in the fields; or the status to refuse the request with, and why. */
+unsigned h2_check(const struct client_connection *c, h2o_req_t *req, slice *host, slice *detail);
+/* What libh2o adds to the fields from here on are trailers. */
+void h2_mark_trailers(h2o_req_t *req);
+
+/* h2_bodies.c */
+enum { H2_PADDING_MAX_BYTES = 256 }; /* of one frame */
+/*
+ * Hands the newest `fresh` bytes of the input to libh2o, those apart that are not to be seen by it,
+ * and counts them all. False: a flood, or out of memory for bodies. `c` may be gone when it returns
+ * true.
+ */
+bool h2_hand_over(struct client_connection *c, size_t fresh);
+/* Its body was too large, and is not all there. */
+bool h2_body_is_refused(const struct client_connection *c, const h2o_req_t *req);
 
 /* sweep.c */
 void front_sweep_begin(struct front_loop *owner);

@@ -76,7 +76,7 @@ static void close_as_flood(struct client_connection *c)
 
 /* --- request bodies in memory --- */
 
-static bool account_bodies(struct client_connection *c)
+bool h2_account_bodies(struct client_connection *c)
 {
     if (c->h2->upload_count == 0 && !c->h2->is_in_block)
         c->upload_since.ms = 0;
@@ -104,13 +104,6 @@ void h2_request_ends(struct client_connection *c, size_t entity_bytes)
 
 /* --- reading --- */
 
-/* The frames are counted, and the memory that they will take, before libh2o has them. */
-static bool is_flood(struct client_connection *c, slice fresh)
-{
-    return h2_gate_feed(c->h2, fresh, client_now(c), c->sock->bytes_written) == H2_FLOOD ||
-           !account_bodies(c);
-}
-
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct client_connection *c = sock->on_close.data;
@@ -119,12 +112,8 @@ static void on_read(h2o_socket_t *sock, const char *err)
         return;
     }
     size_t fresh = sock->bytes_read < sock->input->size ? sock->bytes_read : sock->input->size;
-    if (is_flood(c, slice_of(sock->input->bytes + sock->input->size - fresh, fresh)))
+    if (!h2_hand_over(c, fresh))
         close_as_flood(c);
-    else {
-        c->h2_is_open = c->h2->preface_left == 0;
-        c->h2o_read(sock, NULL);
-    }
 }
 
 void h2_begin(struct client_connection *c)
@@ -135,7 +124,9 @@ void h2_begin(struct client_connection *c)
     client_move(c, PHASE_H2);
     c->h2_active = c->since;
     c->h2 = mem_alloc(sizeof(*c->h2));
-    h2_gate_init(c->h2, c->owner->front->head_limits.head_bytes, client_now(c));
+    /* a head somewhat over the limit is to get its 431: a cookie too many is no attack */
+    h2_gate_init(c->h2, 2 * c->owner->front->head_limits.head_bytes,
+                 c->owner->front->policy->limits.request_body_bytes, client_now(c));
     c->sock->input->size = 0;
     h2o_http2_accept(&accept, c->sock, *h2o_get_timestamp(context, NULL, NULL));
     c->h2o_read = c->sock->_cb.read;
@@ -176,7 +167,7 @@ void h2_sweep(struct client_connection *c)
         h2_close(c);
         return;
     }
-    bool is_within_memory = account_bodies(c);
+    bool is_within_memory = h2_account_bodies(c);
     if (!is_silent && is_within_memory && !is_stuck_upload(c))
         return;
     count(&c->owner->front->timeouts);

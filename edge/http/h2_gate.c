@@ -9,24 +9,13 @@
 #include "edge/http/h2_gate.h"
 
 enum { PREFACE_BYTES = 24, SECOND_MS = 1000 };
-enum frame_type {
-    FRAME_DATA,
-    FRAME_HEADERS,
-    FRAME_PRIORITY,
-    FRAME_RST_STREAM,
-    FRAME_SETTINGS,
-    FRAME_PUSH_PROMISE,
-    FRAME_PING,
-    FRAME_GOAWAY,
-    FRAME_WINDOW_UPDATE,
-    FRAME_CONTINUATION
-};
-enum { FLAG_END_STREAM = 1, FLAG_END_HEADERS = 4 };
 
-void h2_gate_init(struct h2_gate *gate, size_t header_bytes, mono_time now)
+void h2_gate_init(struct h2_gate *gate, size_t header_bytes, uint64_t body_bytes, mono_time now)
 {
-    *gate = (struct h2_gate){
-        .preface_left = PREFACE_BYTES, .second = now, .block_max_bytes = header_bytes};
+    *gate = (struct h2_gate){.preface_left = PREFACE_BYTES,
+                             .second = now,
+                             .block_max_bytes = header_bytes,
+                             .upload_max_bytes = body_bytes};
 }
 
 static enum h2_verdict flood(struct h2_gate *gate, const char *why)
@@ -60,7 +49,7 @@ static enum h2_verdict count_window_update(struct h2_gate *gate, uint64_t sent)
 static enum h2_verdict count_block(struct h2_gate *gate, uint32_t length, uint8_t flags)
 {
     gate->block_bytes += length;
-    gate->is_in_block = !(flags & FLAG_END_HEADERS);
+    gate->is_in_block = !(flags & H2_END_HEADERS);
     return gate->block_bytes > gate->block_max_bytes ? flood(gate, "header block size") : H2_FINE;
 }
 
@@ -93,60 +82,110 @@ static enum h2_verdict begin_upload(struct h2_gate *gate, uint32_t stream)
     return H2_FINE;
 }
 
-static void count_data(struct h2_gate *gate, uint32_t stream, uint32_t length, bool is_last)
+static enum h2_verdict count_data(struct h2_gate *gate, uint32_t stream, uint32_t length,
+                                  bool is_last)
 {
     struct h2_upload *upload = find_upload(gate, stream);
     gate->data_bytes += length;
     if (!upload)
-        return;
+        return h2_gate_is_refused(gate, stream) ? H2_LOOK : H2_FINE;
+    bool is_first = upload->bytes == 0;
     upload->bytes += length;
     gate->upload_bytes += length;
+    bool is_too_large = upload->bytes > gate->upload_max_bytes;
     if (is_last)
         end_upload(gate, stream);
+    return is_first || is_too_large ? H2_LOOK : H2_FINE;
+}
+
+/* --- refused bodies --- */
+
+static uint32_t *find_refused(const struct h2_gate *gate, uint32_t stream)
+{
+    for (size_t i = 0; i < H2_REFUSED_MAX; i++)
+        if (gate->refused[i] == stream)
+            return (uint32_t *)&gate->refused[i];
+    return NULL;
+}
+
+void h2_gate_refuse(struct h2_gate *gate, uint32_t stream)
+{
+    end_upload(gate, stream);
+    gate->refused[gate->refused_next++ % H2_REFUSED_MAX] = stream;
+}
+
+bool h2_gate_is_refused(const struct h2_gate *gate, uint32_t stream)
+{
+    return stream != 0 && find_refused(gate, stream) != NULL;
+}
+
+void h2_gate_forget(struct h2_gate *gate, uint32_t stream)
+{
+    uint32_t *refused = find_refused(gate, stream);
+    if (refused)
+        *refused = 0;
 }
 
 /* --- one frame --- */
 
-static uint32_t stream_of(const struct h2_gate *gate)
+static struct h2_frame read_header(const uint8_t header[9])
 {
-    const uint8_t *id = gate->header + 5;
-    return (uint32_t)(id[0] & 0x7f) << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
+    const uint8_t *id = header + 5;
+    return (struct h2_frame){.length =
+                                 (uint32_t)header[0] << 16 | (uint32_t)header[1] << 8 | header[2],
+                             .type = header[3],
+                             .flags = header[4],
+                             .stream = (uint32_t)(id[0] & 0x7f) << 24 | (uint32_t)id[1] << 16 |
+                                       (uint32_t)id[2] << 8 | id[3]};
 }
 
-static enum h2_verdict begin_block(struct h2_gate *gate, uint32_t length, uint8_t flags)
+static enum h2_verdict begin_block(struct h2_gate *gate, const struct h2_frame *frame)
 {
+    bool is_trailers = find_upload(gate, frame->stream) != NULL;
     gate->block_bytes = 0;
     gate->continuations = 0;
-    if (flags & FLAG_END_STREAM)
-        end_upload(gate, stream_of(gate)); /* trailers, or there is no body */
-    else if (begin_upload(gate, stream_of(gate)) == H2_FLOOD)
+    if (frame->flags & H2_END_STREAM)
+        end_upload(gate, frame->stream); /* trailers, or there is no body */
+    else if (begin_upload(gate, frame->stream) == H2_FLOOD)
         return H2_FLOOD;
-    return count_block(gate, length, flags);
+    if (count_block(gate, frame->length, frame->flags) == H2_FLOOD)
+        return H2_FLOOD;
+    return is_trailers ? H2_LOOK : H2_FINE;
 }
 
-static enum h2_verdict count_reset(struct h2_gate *gate)
+static enum h2_verdict count_continuation(struct h2_gate *gate, const struct h2_frame *frame)
 {
-    end_upload(gate, stream_of(gate));
+    if (++gate->continuations > H2_CONTINUATIONS_PER_BLOCK)
+        return flood(gate, "continuation frames");
+    if (count_block(gate, frame->length, frame->flags) == H2_FLOOD)
+        return H2_FLOOD;
+    return H2_LOOK;
+}
+
+static enum h2_verdict count_reset(struct h2_gate *gate, uint32_t stream)
+{
+    end_upload(gate, stream);
+    h2_gate_forget(gate, stream);
     return ++gate->resets > H2_RESETS_PER_SECOND ? flood(gate, "stream resets") : H2_FINE;
 }
 
-static enum h2_verdict count_frame(struct h2_gate *gate, uint32_t length, uint64_t sent)
+static enum h2_verdict count_frame(struct h2_gate *gate, const struct h2_frame *frame,
+                                   uint64_t sent)
 {
-    uint8_t flags = gate->header[4];
-    switch (gate->header[3]) {
-    case FRAME_DATA:
-        count_data(gate, stream_of(gate), length, flags & FLAG_END_STREAM);
+    bool is_last = frame->flags & H2_END_STREAM;
+    switch (frame->type) {
+    case H2_DATA:
         /* an empty one that ends nothing costs us work and the sender nothing */
-        return length == 0 && !(flags & FLAG_END_STREAM) ? count_control(gate) : H2_FINE;
-    case FRAME_HEADERS:
-        return begin_block(gate, length, flags);
-    case FRAME_CONTINUATION:
-        if (++gate->continuations > H2_CONTINUATIONS_PER_BLOCK)
-            return flood(gate, "continuation frames");
-        return count_block(gate, length, flags);
-    case FRAME_RST_STREAM:
-        return count_reset(gate);
-    case FRAME_WINDOW_UPDATE:
+        if (frame->length == 0 && !is_last && count_control(gate) == H2_FLOOD)
+            return H2_FLOOD;
+        return count_data(gate, frame->stream, frame->length, is_last);
+    case H2_HEADERS:
+        return begin_block(gate, frame);
+    case H2_CONTINUATION:
+        return count_continuation(gate, frame);
+    case H2_RST_STREAM:
+        return count_reset(gate, frame->stream);
+    case H2_WINDOW_UPDATE:
         return count_window_update(gate, sent);
     default:
         return count_control(gate);
@@ -176,19 +215,18 @@ static size_t take_bytes(struct h2_gate *gate, slice bytes)
     return taken;
 }
 
-enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice bytes, mono_time now, uint64_t sent)
+enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice *bytes, mono_time now, uint64_t sent)
 {
+    enum h2_verdict verdict = H2_FINE;
     begin_second(gate, now, sent);
-    while (bytes.len) {
-        bytes = slice_from(bytes, take_bytes(gate, bytes));
+    while (bytes->len && verdict == H2_FINE) {
+        *bytes = slice_from(*bytes, take_bytes(gate, *bytes));
         if (gate->header_bytes < sizeof(gate->header))
             continue;
         gate->header_bytes = 0;
-        uint32_t length = (uint32_t)gate->header[0] << 16 | (uint32_t)gate->header[1] << 8 |
-                          (uint32_t)gate->header[2];
-        gate->payload_left = length;
-        if (count_frame(gate, length, sent) == H2_FLOOD)
-            return H2_FLOOD;
+        gate->frame = read_header(gate->header);
+        gate->payload_left = gate->frame.length;
+        verdict = count_frame(gate, &gate->frame, sent);
     }
-    return H2_FINE;
+    return verdict;
 }

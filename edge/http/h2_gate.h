@@ -18,9 +18,34 @@ enum {
     H2_BYTES_PER_WINDOW_UPDATE = 4096,
     /* request bodies under way on one connection; libh2o allows 100 streams */
     H2_UPLOADS_MAX = 128,
+    /* refused bodies of which the rest is awaited, and thrown away */
+    H2_REFUSED_MAX = 16,
 };
 
-enum h2_verdict { H2_FINE, H2_FLOOD };
+/*
+ * H2_LOOK: stopped behind the header of a frame that the caller should look at before libh2o has
+ * it: the first DATA of a body, DATA beyond the limit, DATA of a refused body, trailers, and each
+ * CONTINUATION.
+ */
+enum h2_verdict { H2_FINE, H2_FLOOD, H2_LOOK };
+
+struct h2_frame {
+    uint32_t length, stream;
+    uint8_t type, flags;
+};
+enum h2_frame_type {
+    H2_DATA,
+    H2_HEADERS,
+    H2_PRIORITY,
+    H2_RST_STREAM,
+    H2_SETTINGS,
+    H2_PUSH_PROMISE,
+    H2_PING,
+    H2_GOAWAY,
+    H2_WINDOW_UPDATE,
+    H2_CONTINUATION
+};
+enum { H2_END_STREAM = 1, H2_END_HEADERS = 4 };
 
 struct h2_upload {
     uint32_t stream;
@@ -43,10 +68,20 @@ struct h2_gate {
     struct h2_upload uploads[H2_UPLOADS_MAX];
     size_t upload_count;
     uint64_t upload_bytes; /* sum over `uploads` */
+    uint64_t upload_max_bytes;
+    uint32_t refused[H2_REFUSED_MAX]; /* streams; 0: free */
+    size_t refused_next;
+    struct h2_frame frame; /* after H2_LOOK */
     const char *why;       /* after H2_FLOOD: what was too much */
 };
 
-/* `header_bytes` is the limit of a request's header block as it is sent (still compressed). */
-void h2_gate_init(struct h2_gate *gate, size_t header_bytes, mono_time now);
-/* `bytes` is what has newly arrived; `sent` is how many bytes went to the client so far. */
-enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice bytes, mono_time now, uint64_t sent);
+/* `header_bytes` is the limit of a request's header block as it is sent (still compressed),
+ * `body_bytes` that of its body. */
+void h2_gate_init(struct h2_gate *gate, size_t header_bytes, uint64_t body_bytes, mono_time now);
+/* Takes from the front of what has newly arrived; `sent` is how many bytes went to the client so
+ * far. */
+enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice *bytes, mono_time now, uint64_t sent);
+/* The stream's body is no longer counted: the rest of it gives H2_LOOK. */
+void h2_gate_refuse(struct h2_gate *gate, uint32_t stream);
+bool h2_gate_is_refused(const struct h2_gate *gate, uint32_t stream);
+void h2_gate_forget(struct h2_gate *gate, uint32_t stream);

@@ -10,7 +10,7 @@
  */
 #include "edge/http/head_check.h"
 
-enum { METHOD_MAX_BYTES = 32, VERSION_BYTES = 8, HOST_MAX_BYTES = 262 };
+enum { VERSION_BYTES = 8, HOST_MAX_BYTES = 262 };
 
 /* Byte classes. */
 enum { IS_TOKEN = 1, IS_VALUE = 2, IS_TARGET = 4, IS_NAME = 8 };

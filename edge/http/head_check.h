@@ -8,6 +8,8 @@
 
 #include "base/slice.h"
 
+enum { METHOD_MAX_BYTES = 32 };
+
 struct head_limits {
     size_t head_bytes, url_bytes, fields;
 };

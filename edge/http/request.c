@@ -1,15 +1,14 @@
 /*
  * From a request of libh2o to a struct request (policy/message.h), which the handler gets. HTTP/1
- * has passed the read gate; what HTTP/2 lets through and we do not is refused here. Handlers of
- * HTTP/2 requests start from a zero timeout: a stream that is reset in the same read never reaches
- * a renderer.
+ * has passed the read gate, HTTP/2 passes h2_check(). Handlers of HTTP/2 requests start from a zero
+ * timeout: a stream that is reset in the same read never reaches a renderer.
  */
 #include "base/must.h"
 #include "edge/http/front_internal.h"
 #include "policy/host.h"
 #include "policy/proxy.h"
 
-enum { FIELDS_FLOOD_FACTOR = 4, ID_MAX_BYTES = 64, FIELD_OVERHEAD_BYTES = 4 };
+enum { FIELDS_FLOOD_FACTOR = 4, ID_MAX_BYTES = 64 };
 
 /* One request; a shared allocation of libh2o's request pool, so that it hears of its end. */
 struct client_request {
@@ -54,14 +53,6 @@ static slice name_of(const h2o_header_t *header)
     return slice_of(header->name->base, header->name->len);
 }
 
-static bool names_are_valid(const h2o_req_t *req)
-{
-    for (size_t i = 0; i < req->headers.size; i++)
-        if (!token_is_valid(name_of(&req->headers.entries[i])))
-            return false;
-    return true;
-}
-
 /* RFC 9113 §8.2.3: the lines into which HTTP/2 splits Cookie are one value for everybody behind. */
 static slice join_cookies(struct arena *arena, const h2o_req_t *req)
 {
@@ -96,8 +87,8 @@ static void copy_fields(struct client_request *r)
         slice name = name_of(&req->headers.entries[i]);
         slice value = slice_trim(slice_of_iovec(req->headers.entries[i].value));
         enum field_id id = field_id_of(name);
-        if (id == FIELD_HOST)
-            continue;
+        if (id == FIELD_HOST || slice_equal(name, SLICE("expect")))
+            continue; /* an expectation has been met: the body is here */
         if (id == FIELD_COOKIE && is_h2(req)) {
             if (fields_find_id(fields, FIELD_COOKIE))
                 continue;
@@ -107,77 +98,6 @@ static void copy_fields(struct client_request *r)
     }
     if (asks_for_upgrade(req))
         fields_add_id(fields, FIELD_UPGRADE, slice_of_iovec(req->upgrade));
-}
-
-/* --- what HTTP/2 may bring --- */
-
-static const h2o_header_t *find_host(const h2o_req_t *req, size_t *lines)
-{
-    const h2o_header_t *found = NULL;
-    *lines = 0;
-    for (size_t i = 0; i < req->headers.size; i++)
-        if (slice_equal(name_of(&req->headers.entries[i]), SLICE("host"))) {
-            found = &req->headers.entries[i];
-            ++*lines;
-        }
-    return found;
-}
-
-/* Host and :authority: one of them, or both alike (semantics 1.5). */
-static bool read_host(h2o_req_t *req, slice *host)
-{
-    size_t lines;
-    const h2o_header_t *line = find_host(req, &lines);
-    bool has_authority = req->input.authority.base != req->hostconf->authority.hostport.base;
-    *host = has_authority ? slice_of_iovec(req->input.authority) : SLICE_NONE;
-    if (lines > 1 || (lines == 0 && !has_authority))
-        return false;
-    if (lines == 0)
-        return true;
-    slice value = slice_trim(slice_of_iovec(line->value));
-    if (has_authority && !slice_equal_nocase(value, *host))
-        return false;
-    *host = value;
-    return true;
-}
-
-static size_t bytes_of_fields(const h2o_req_t *req)
-{
-    size_t bytes = req->input.method.len + req->input.path.len + req->input.authority.len;
-    for (size_t i = 0; i < req->headers.size; i++)
-        bytes += req->headers.entries[i].name->len + req->headers.entries[i].value.len +
-                 FIELD_OVERHEAD_BYTES;
-    return bytes;
-}
-
-/* 0: fine. The read gate has done the same for HTTP/1. */
-static unsigned check_h2(const struct front *front, const h2o_req_t *req, slice *detail)
-{
-    slice path = slice_of_iovec(req->input.path);
-    *detail = SLICE("the request has too many or too large header fields");
-    if (req->headers.size > front->head_limits.fields ||
-        bytes_of_fields(req) > front->head_limits.head_bytes)
-        return 431;
-    *detail = SLICE("the URL is too long");
-    if (path.len > front->head_limits.url_bytes)
-        return 414;
-    *detail = SLICE("CONNECT is not supported");
-    if (h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("CONNECT")))
-        return 501;
-    *detail = SLICE("the request target is not valid");
-    if (!target_is_valid(path))
-        return 400;
-    *detail = SLICE("the method or a header name is not valid");
-    if (!token_is_valid(slice_of_iovec(req->input.method)) || !names_are_valid(req))
-        return 400;
-    *detail = SLICE("the request body is too large");
-    if (req->entity.len > front->policy->limits.request_body_bytes)
-        return 413;
-    *detail = SLICE("too many request bodies at a time");
-    if (req->entity.len &&
-        atomic_load(&front->bodies_bytes) > front->policy->limits.request_bodies_bytes)
-        return 503;
-    return 0;
 }
 
 /* --- building --- */
@@ -305,7 +225,7 @@ static int on_h1_request(struct client_connection *c, h2o_req_t *req)
 
 static int on_h2_request(struct client_connection *c, h2o_req_t *req)
 {
-    slice detail, host;
+    slice detail = SLICE_NONE, host = SLICE_NONE;
     const struct front *front = c->owner->front;
     if (req->headers.size > front->head_limits.fields * FIELDS_FLOOD_FACTOR) {
         /* an amplified header block, not a browser. Cut, not closed: libh2o is in the middle of
@@ -313,14 +233,10 @@ static int on_h2_request(struct client_connection *c, h2o_req_t *req)
         shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
         return 0;
     }
+    unsigned status = h2_check(c, req, &host, &detail);
     struct client_request *r = make_request(c, req);
     r->entity_bytes = req->entity.len;
     h2_request_begins(c, r->entity_bytes);
-    unsigned status = check_h2(front, req, &detail);
-    if (status == 0 && !read_host(req, &host)) {
-        status = 400;
-        detail = SLICE("Host and :authority are missing or differ");
-    }
     if (status)
         refuse(r, status, detail);
     else

@@ -49,6 +49,15 @@ test('every metric is documented, and nothing else', () => {
   assert.deepEqual([...documented].sort(), [...inSource].sort())
 })
 
+test('every fuzzer is in the table of docs/internals.md, and nothing else; each has a corpus', () => {
+  const files = ['base', 'policy', 'cache', 'edge'].flatMap((folder) => readdirSync(path.join(ROOT, 'tests/fuzz', folder)))
+  const fuzzers = files.filter((name) => name.endsWith('_fuzz.c')).map((name) => name.replace('_fuzz.c', '')).sort()
+  const [, section] = read('docs/internals.md').split('## Fuzzers')
+  assert.deepEqual([...section.matchAll(/^\| `([a-z0-9_]+)` \|/gm)].map((m) => m[1]), fuzzers)
+  for (const name of fuzzers) assert.ok(readdirSync(path.join(ROOT, 'tests/fuzz/corpus', name)).length > 0, name)
+  for (const name of readdirSync(path.join(ROOT, 'tests/fuzz/dict'))) assert.ok(fuzzers.includes(name.replace('.dict', '')), name)
+})
+
 test('every endpoint that is documented answers', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, 'page'))
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)

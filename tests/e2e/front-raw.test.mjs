@@ -1,41 +1,8 @@
 // HTTP/1 to the byte: the corpus of right and wrong requests with a renderer behind, and what passes through unchanged.
 import assert from 'node:assert/strict'
-import net from 'node:net'
 import { test } from 'node:test'
 import { freePort, renderer, request, tempDir, until, varve } from './lib.mjs'
-import { certificate, exchange, h2, raw, table } from './wire.mjs'
-
-/**
- * An origin that reads what it is sent byte by byte, unlike node's server, which knows only some methods: `requests` holds
- * {line, method, url, head, body}. `answer(request)` gives the bytes to send.
- */
-async function recorder(t, answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') {
-  const origin = { requests: [] }
-  const sockets = new Set()
-  const server = net.createServer((socket) => {
-    let rest = ''
-    sockets.add(socket)
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
-    socket.on('data', (bytes) => {
-      rest += bytes.toString('latin1')
-      for (;;) {
-        const end = rest.indexOf('\r\n\r\n') + 4
-        const length = Number(/^content-length: (\d+)\r$/im.exec(rest.slice(0, end))?.[1] ?? 0)
-        if (end < 4 || rest.length < end + length) return
-        const [line] = rest.split('\r\n')
-        const [method, url] = line.split(' ')
-        const request = { line, method, url, head: rest.slice(0, end), body: rest.slice(end, end + length) }
-        origin.requests.push(request)
-        socket.write(Buffer.from(answer(request), 'latin1'))
-        rest = rest.slice(end + length)
-      }
-    })
-  })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  origin.url = `http://127.0.0.1:${server.address().port}`
-  t.after(() => (sockets.forEach((s) => s.destroy()), server.close()))
-  return origin
-}
+import { certificate, exchange, h2, raw, recorder, table } from './wire.mjs'
 
 const limits = 'limits: {header_bytes: 4KiB, url: 256B, headers: 20, request_body: 1000B}\n'
 

@@ -87,6 +87,38 @@ export async function raw(t, where, { methods, secure } = {}) {
   return c
 }
 
+/**
+ * An origin that reads what it is sent byte by byte, unlike node's server, which knows only some methods: `requests` holds
+ * {line, method, url, head, body}. `answer(request)` gives the bytes to send.
+ */
+export async function recorder(t, answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok') {
+  const origin = { requests: [] }
+  const sockets = new Set()
+  const server = net.createServer((socket) => {
+    let rest = ''
+    sockets.add(socket)
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+    socket.on('data', (bytes) => {
+      rest += bytes.toString('latin1')
+      for (;;) {
+        const end = rest.indexOf('\r\n\r\n') + 4
+        const length = Number(/^content-length: (\d+)\r$/im.exec(rest.slice(0, end))?.[1] ?? 0)
+        if (end < 4 || rest.length < end + length) return
+        const [line] = rest.split('\r\n')
+        const [method, url] = line.split(' ')
+        const request = { line, method, url, head: rest.slice(0, end), body: rest.slice(end, end + length) }
+        origin.requests.push(request)
+        socket.write(Buffer.from(answer(request), 'latin1'))
+        rest = rest.slice(end + length)
+      }
+    })
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  origin.url = `http://127.0.0.1:${server.address().port}`
+  t.after(() => (sockets.forEach((s) => s.destroy()), server.close()))
+  return origin
+}
+
 /** Sends bytes on a connection of its own and gives back all that came until the other side ended. */
 export async function exchange(t, where, bytes, more) {
   const c = await raw(t, where, more)
@@ -129,7 +161,7 @@ export async function h2(t, port, options = {}) {
 
 /* --- HTTP/2 by hand, for what no decent client would send --- */
 
-export const FRAME = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8 }
+export const FRAME = { DATA: 0, HEADERS: 1, PRIORITY: 2, RST_STREAM: 3, SETTINGS: 4, PUSH_PROMISE: 5, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8, CONTINUATION: 9 }
 
 export function frame(type, flags, stream, payload = Buffer.alloc(0)) {
   const head = Buffer.alloc(9)
@@ -141,16 +173,51 @@ export function frame(type, flags, stream, payload = Buffer.alloc(0)) {
 }
 
 const uint32 = (n) => Buffer.from([n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255])
-const short = (text) => Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')]) // up to 126 bytes
+/** A string without Huffman coding (RFC 7541 §5.1, §5.2). */
+function string(text) {
+  const length = []
+  if (text.length < 127) length.push(text.length)
+  else {
+    let rest = text.length - 127
+    for (length.push(127); rest > 127; rest >>>= 7) length.push(128 | (rest & 127))
+    length.push(rest)
+  }
+  return Buffer.concat([Buffer.from(length), Buffer.from(text, 'latin1')])
+}
 
-/** A request head; fields stand as they are, in no table (RFC 7541 §6.2.2). `isLast`: no body follows. */
+/** A header block of [name, value] pairs; they stand as they are, in no table (RFC 7541 §6.2.2). */
+export const block = (pairs) => Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.from([0]), string(name), string(value)]))
+
+/** A request head. `isLast`: no body follows. */
 export function headers(stream, fields, isLast) {
   const all = { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'a.example', ...fields }
-  const block = Object.entries(all).flatMap(([name, value]) => [Buffer.from([0]), short(name), short(value)])
-  return frame(FRAME.HEADERS, isLast ? 5 : 4, stream, Buffer.concat(block))
+  return frame(FRAME.HEADERS, isLast ? 5 : 4, stream, block(Object.entries(all)))
+}
+
+const ESCAPED = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' }
+const bytesOf = (text) =>
+  text.startsWith('hex:') ? Buffer.from(text.slice(4), 'hex')
+    : Buffer.from(text.replace(/\\(x[0-9a-f]{2}|.)/g, (_, e) => (e[1] ? String.fromCharCode(parseInt(e.slice(1), 16)) : ESCAPED[e])), 'latin1')
+const FLAGS = { END: 5, MORE: 4, OPEN: 0, LAST: 1 }
+
+/** Frames as tests/data/raw_h2.def writes them. */
+export function framesOf(script) {
+  return Buffer.concat(script.split('\n').map((line) => {
+    const [, type, stream, flags, payload] = /^(\w+) (\d+) (\w+) ?(.*)$/.exec(line)
+    const isBlock = (type === 'HEADERS' || type === 'CONTINUATION') && !payload.startsWith('hex:')
+    const pair = (field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)].map((text) => bytesOf(text).toString('latin1'))
+    const bytes = isBlock ? block(payload.split('|').filter(Boolean).map(pair)) : bytesOf(payload)
+    return frame(FRAME[type] ?? Number(type), FLAGS[flags] ?? Number(flags), Number(stream), bytes)
+  }))
 }
 
 export const reset = (stream, code = 8) => frame(FRAME.RST_STREAM, 0, stream, uint32(code))
+
+/** The status in a header block of varve's: libh2o writes it first, by index or as a literal of three digits (RFC 7541 §6). */
+export function statusOf(payload) {
+  const indexed = [200, 204, 206, 304, 400, 404, 500][payload[0] - 0x88]
+  return indexed ?? Number(payload.subarray(2, 5).toString('latin1'))
+}
 
 /** A connection that speaks HTTP/2 by frames: `frames()` are those that came, {type, flags, stream, payload}. */
 export async function rawH2(t, port) {

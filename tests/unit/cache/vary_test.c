@@ -62,6 +62,27 @@ static void test_a_row_cut_or_damaged_anywhere_is_refused(void **state)
     vary_record_unref(&record);
 }
 
+/* With a right checksum: as a mistake of ours would leave it. */
+static void test_2_5_a_row_whose_names_are_no_sorted_set_is_refused(void **state)
+{
+    (void)state;
+    static const struct field_names sets[] = {
+        {.at = {{"rsc", 3}, {"accept", 6}}, .count = 2},
+        {.at = {{"rsc", 3}, {"rsc", 3}}, .count = 2},
+        {.at = {{"", 0}}, .count = 1},
+    };
+    const struct key url_key = url_key_of(1);
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        size_t len;
+        wall_time touched;
+        struct vary_record *record = vary_record_new(&url_key, &sets[i], true, NULL, 0);
+        char *row = encode(record, &len);
+        assert_null(vary_row_decode(&url_key, slice_of(row, len), &touched));
+        free(row);
+        vary_record_unref(&record);
+    }
+}
+
 static void test_2_5_a_union_holds_at_most_sixteen_names(void **state)
 {
     (void)state;
@@ -100,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_2_5_a_record_keeps_its_names_and_variants_in_the_store),
         cmocka_unit_test(test_a_row_cut_or_damaged_anywhere_is_refused),
+        cmocka_unit_test(test_2_5_a_row_whose_names_are_no_sorted_set_is_refused),
         cmocka_unit_test(test_2_5_a_union_holds_at_most_sixteen_names),
         cmocka_unit_test(test_a_variant_that_is_stored_again_moves_to_the_end),
     };

@@ -8,28 +8,34 @@
 #include <cmocka.h>
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION };
-enum { END_STREAM = 1, END_HEADERS = 4, BLOCK_MAX = 1000 };
+enum { END_STREAM = 1, END_HEADERS = 4, BLOCK_MAX = 1000, BODY_MAX = 100000 };
 
 struct feeder {
     struct h2_gate gate;
     mono_time now;
     uint64_t sent;
     size_t piece;
+    unsigned looks; /* of the last feed() */
 };
 
 static enum h2_verdict feed(struct feeder *f, const char *bytes, size_t count)
 {
     enum h2_verdict verdict = H2_FINE;
-    for (size_t at = 0; at < count && verdict == H2_FINE; at += f->piece)
-        verdict = h2_gate_feed(&f->gate, slice_until(slice_of(bytes + at, count - at), f->piece),
-                               f->now, f->sent);
-    return verdict;
+    f->looks = 0;
+    for (size_t at = 0; at < count && verdict != H2_FLOOD; at += f->piece) {
+        slice piece = slice_until(slice_of(bytes + at, count - at), f->piece);
+        do {
+            verdict = h2_gate_feed(&f->gate, &piece, f->now, f->sent);
+            f->looks += verdict == H2_LOOK;
+        } while (piece.len && verdict == H2_LOOK);
+    }
+    return verdict == H2_FLOOD ? H2_FLOOD : H2_FINE;
 }
 
 static struct feeder open_connection(size_t piece)
 {
     struct feeder f = {.now = {1000}, .piece = piece};
-    h2_gate_init(&f.gate, BLOCK_MAX, f.now);
+    h2_gate_init(&f.gate, BLOCK_MAX, BODY_MAX, f.now);
     assert_int_equal(feed(&f, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24), H2_FINE);
     return f;
 }
@@ -149,6 +155,49 @@ static void test_bodies_under_way_are_counted_per_stream(void **state)
     assert_int_equal(f.gate.data_bytes, 1107);
 }
 
+static unsigned looks(struct feeder *f, int type, int flags, uint32_t stream, size_t length)
+{
+    assert_int_equal(frame(f, type, flags, stream, length), H2_FINE);
+    return f->looks;
+}
+
+static void test_the_caller_looks_at_beginnings_excess_trailers_and_continuations(void **state)
+{
+    (void)state;
+    static const size_t pieces[] = {1, 4, 9, 1000};
+    for (size_t p = 0; p < 4; p++) {
+        struct feeder f = open_connection(pieces[p]);
+        assert_int_equal(looks(&f, HEADERS, END_HEADERS, 1, 10), 0);
+        assert_int_equal(looks(&f, DATA, 0, 1, 60000), 1);
+        assert_int_equal(f.gate.frame.length, 60000);
+        assert_int_equal(looks(&f, DATA, 0, 1, 40000), 0);
+        assert_int_equal(looks(&f, DATA, 0, 1, 1), 1);
+        assert_int_equal(f.gate.frame.stream, 1);
+        h2_gate_refuse(&f.gate, 1);
+        assert_int_equal(f.gate.upload_bytes, 0);
+        assert_int_equal(looks(&f, DATA, END_STREAM, 1, 1), 1);
+        h2_gate_forget(&f.gate, 1);
+        assert_int_equal(looks(&f, DATA, 0, 1, 1), 0);
+        assert_int_equal(looks(&f, HEADERS, END_HEADERS, 3, 10), 0);
+        assert_int_equal(looks(&f, HEADERS, END_STREAM, 3, 10), 1);
+        assert_int_equal(looks(&f, CONTINUATION, END_HEADERS, 3, 10), 1);
+    }
+}
+
+static void test_of_refused_bodies_the_last_16_are_remembered(void **state)
+{
+    (void)state;
+    struct feeder f = open_connection(1000);
+    for (uint32_t i = 0; i < H2_REFUSED_MAX + 1; i++)
+        h2_gate_refuse(&f.gate, 2 * i + 1);
+    assert_false(h2_gate_is_refused(&f.gate, 0));
+    assert_false(h2_gate_is_refused(&f.gate, 1));
+    for (uint32_t i = 1; i < H2_REFUSED_MAX + 1; i++)
+        assert_true(h2_gate_is_refused(&f.gate, 2 * i + 1));
+    frame(&f, RST_STREAM, 0, 3, 4);
+    assert_false(h2_gate_is_refused(&f.gate, 3));
+}
+
 static void test_more_uploads_than_streams_is_a_flood(void **state)
 {
     (void)state;
@@ -167,6 +216,8 @@ int main(void)
         cmocka_unit_test(test_window_updates_are_granted_with_what_was_sent),
         cmocka_unit_test(test_a_header_block_has_16_continuations_and_a_size),
         cmocka_unit_test(test_bodies_under_way_are_counted_per_stream),
+        cmocka_unit_test(test_the_caller_looks_at_beginnings_excess_trailers_and_continuations),
+        cmocka_unit_test(test_of_refused_bodies_the_last_16_are_remembered),
         cmocka_unit_test(test_more_uploads_than_streams_is_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
