@@ -79,12 +79,6 @@ static slice retry_after(struct exchange *ex)
     return arena_printf(&ex->arena, "%u", 2 + byte % 9u);
 }
 
-static slice fwd_none(const struct exchange *ex)
-{
-    return ex->outcome == OUTCOME_SHED || ex->outcome == OUTCOME_ERROR ? SLICE("; fwd=miss")
-                                                                       : SLICE("; fwd=bypass");
-}
-
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
                   slice detail)
 {
@@ -104,7 +98,7 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
     fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
     if (status == 503)
         fields_add_id(&fields, FIELD_RETRY_AFTER, retry_after(ex));
-    add_cache_status(ex, &fields, fwd_none(ex));
+    add_own_status(ex, &fields);
     struct sink_head head = {
         .status = status, .reason = status_text(status), .fields = &fields, .length = body.len};
     send_whole(ex, &head, body);
@@ -136,7 +130,7 @@ bool answer_shell(struct exchange *ex, enum reason reason)
     fields_init(&fields, &ex->arena);
     fields_add_id(&fields, FIELD_CONTENT_TYPE, SLICE("text/html; charset=utf-8"));
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
-    add_cache_status(ex, &fields, SLICE("; fwd=bypass"));
+    add_own_status(ex, &fields);
     slice body = slice_of(ex->delivered_blob->bytes, ex->delivered_blob->len);
     struct sink_head head = {
         .status = 200, .reason = SLICE("OK"), .fields = &fields, .length = body.len};

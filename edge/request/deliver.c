@@ -3,7 +3,6 @@
  * body or parts of it, the coding it can read, Age, Vary, Cache-Status.
  */
 #include "base/must.h"
-#include "edge/admin/api.h"
 #include "edge/request/codec.h"
 #include "edge/request/compress.h"
 #include "edge/request/exchange.h"
@@ -23,21 +22,6 @@ static void send_pieces(struct exchange *ex, const struct sink_head *head, const
 void send_whole(struct exchange *ex, const struct sink_head *head, slice body)
 {
     send_pieces(ex, head, &body, body.len ? 1 : 0);
-}
-
-void add_cache_status(struct exchange *ex, struct fields *fields, slice parameters)
-{
-    slice before = SLICE_NONE;
-    fields_join(fields, SLICE("cache-status"), &ex->arena, &before);
-    slice detail = SLICE_NONE;
-    if (ex->reason != REASON_NONE && api_may_debug(ex->server->api, ex->request))
-        detail =
-            arena_concat(&ex->arena, (slice[]){SLICE("; detail="), reason_name(ex->reason)}, 2);
-    slice value = arena_concat(&ex->arena,
-                               (slice[]){before, before.len ? SLICE(", ") : SLICE_NONE,
-                                         SLICE("varve"), parameters, detail},
-                               5);
-    fields_set(fields, SLICE("cache-status"), value);
 }
 
 static void add_via(struct exchange *ex, struct fields *fields)
@@ -155,21 +139,6 @@ static void decode_if_needed(struct exchange *ex)
     ex->delivered = both;
 }
 
-static slice hit_status(struct exchange *ex, const struct object *object)
-{
-    int64_t ttl = facts_fresh_left(&object->facts, ex->decision.route, object->content_type,
-                                   loop_now(ex->loop))
-                      .ms /
-                  1000;
-    if (ex->outcome == OUTCOME_REVALIDATED)
-        return arena_concat(&ex->arena,
-                            (slice[]){SLICE("; fwd=stale; fwd-status=304; stored; ttl="),
-                                      arena_decimal(&ex->arena, ttl)},
-                            2);
-    return arena_concat(&ex->arena, (slice[]){SLICE("; hit; ttl="), arena_decimal(&ex->arena, ttl)},
-                        2);
-}
-
 static void build_fields(struct exchange *ex, const struct object *object, enum coding coding,
                          struct fields *fields)
 {
@@ -186,7 +155,7 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     add_vary(ex, fields, &object->facts, &stored);
     fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));
     add_via(ex, fields);
-    add_cache_status(ex, fields, hit_status(ex, object));
+    add_object_status(ex, fields, object);
 }
 
 void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
@@ -230,36 +199,6 @@ void deliver_object(struct exchange *ex, struct object *object, enum outcome out
 
 /* --- from a flight --- */
 
-static slice forwarded_why(const struct exchange *ex)
-{
-    if (ex->decision.action == ACTION_PASS)
-        return ex->decision.reason == REASON_METHOD ? SLICE("; fwd=method") : SLICE("; fwd=bypass");
-    switch (ex->found.reason) {
-    case REASON_COLD:
-        return SLICE("; fwd=uri-miss");
-    case REASON_VARY_MISMATCH:
-        return SLICE("; fwd=vary-miss");
-    case REASON_EXPIRED:
-    case REASON_PURGED:
-    case REASON_BUILD_CHANGED:
-    case REASON_POLICY:
-        return SLICE("; fwd=stale");
-    default:
-        return SLICE("; fwd=miss");
-    }
-}
-
-static slice forward_status(struct exchange *ex, const struct flight_head *head)
-{
-    bool is_stored = head->facts && head->not_stored == REASON_NONE;
-    slice collapsed = ex->outcome == OUTCOME_COLLAPSED ? SLICE("; collapsed") : SLICE_NONE;
-    slice status = arena_printf(&ex->arena, "; fwd-status=%u", head->status);
-    return arena_concat(
-        &ex->arena,
-        (slice[]){forwarded_why(ex), status, is_stored ? SLICE("; stored") : SLICE_NONE, collapsed},
-        4);
-}
-
 static void add_server_timing(struct exchange *ex, const struct flight_head *head,
                               struct fields *fields)
 {
@@ -295,7 +234,7 @@ static void build_forwarded_fields(struct exchange *ex, const struct flight_head
     }
     add_server_timing(ex, head, fields);
     add_via(ex, fields);
-    add_cache_status(ex, fields, forward_status(ex, head));
+    add_flight_status(ex, fields, head);
 }
 
 static bool has_no_body(const struct exchange *ex, unsigned status)

@@ -48,6 +48,7 @@ struct exchange {
 
     /* fetch */
     struct waiter waiter;
+    unsigned forward_status; /* what the origin answered in this round; 0: nothing yet */
     struct loop_message woken;
     struct loop_timer client_wait;
 
@@ -88,8 +89,11 @@ void answer_redirect(struct exchange *ex);
 /* False: there is no shell, or this request may not have it. */
 bool answer_shell(struct exchange *ex, enum reason reason);
 
-/* Adds `varve; hit; …` behind any existing member (RFC 9211). */
-void add_cache_status(struct exchange *ex, struct fields *fields, slice parameters);
+/* cache_status.c: adds `varve; hit; …` behind any existing member (RFC 9211); for what comes of an
+ * object, of a flight, and for varve's own answers. */
+void add_object_status(struct exchange *ex, struct fields *fields, const struct object *object);
+void add_flight_status(struct exchange *ex, struct fields *fields, const struct flight_head *head);
+void add_own_status(struct exchange *ex, struct fields *fields);
 /* Sends the whole answer: head and body at once. Takes nothing; `body` must live until the request
  * is gone. */
 void send_whole(struct exchange *ex, const struct sink_head *head, slice body);

@@ -350,6 +350,7 @@ static enum progress look_again(struct exchange *ex)
     vary_record_unref(&ex->record);
     object_unref(&ex->found.object);
     ex->was_read = false;
+    ex->forward_status = 0;
     if (++ex->rounds > MAX_ROUNDS)
         return pass_instead(ex, REASON_VARY_MISMATCH);
     ex->step = STEP_LOOKUP;
@@ -404,6 +405,7 @@ static enum progress leader_or_look_again(struct exchange *ex, const struct flig
 /* The flight's head is there. */
 static enum progress use_head(struct exchange *ex, const struct flight_view *view)
 {
+    ex->forward_status = view->head.status;
     switch (view->sharing) {
     case FLIGHT_SHARED:
         return serve_shared(ex, view);
