@@ -26,6 +26,7 @@ struct metrics {
     lazy_counter refused[STATUS_MAX + 1];
     lazy_counter purges[PURGE_KIND_COUNT];
     lazy_counter hits_ram, hits_disk;
+    lazy_counter interim_taken, interim_dropped;
     struct histogram duration[OUTCOME_COUNT];
     struct histogram *render;     /* [route] */
     struct histogram *queue_wait; /* [class] */
@@ -191,6 +192,14 @@ void metrics_render(struct metrics *metrics, const struct decision *decision,
                       (uint64_t)head->rendered.ms * 1000);
     histogram_observe(&metrics->queue_wait[class_index(metrics, decision->class_config)],
                       (uint64_t)head->queued.ms * 1000);
+}
+
+void metrics_interim(struct metrics *metrics, bool is_dropped)
+{
+    lazy_counter *lazy = is_dropped ? &metrics->interim_dropped : &metrics->interim_taken;
+    counter_add(find(metrics, lazy, "varve_interim_responses_total{result=\"%s\"}",
+                     is_dropped ? "dropped" : "taken"),
+                1);
 }
 
 void metrics_not_stored(struct metrics *metrics, enum reason reason)

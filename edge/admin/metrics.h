@@ -19,6 +19,8 @@ void metrics_refused(struct metrics *metrics, unsigned status);
  */
 void metrics_render(struct metrics *metrics, const struct decision *decision,
                     const struct flight_head *head);
+/* An interim response of the renderer: varve_interim_responses_total{result}. */
+void metrics_interim(struct metrics *metrics, bool is_dropped);
 void metrics_not_stored(struct metrics *metrics, enum reason reason);
 /* Counts nothing; says once per route and reason why a page is not stored and what to do
  * (semantics 2.9, 10.4). */

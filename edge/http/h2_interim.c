@@ -11,6 +11,10 @@
 #include "edge/http/front_internal.h"
 
 #include <h2o/http2_internal.h>
+#include <h2o/version.h>
+
+_Static_assert(H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13,
+               "this reaches into libh2o 2.2: look at another version's inside first");
 
 /* What already waits to be written says that the client does not read: hints would come late and
  * fill memory. */

@@ -3,6 +3,7 @@
  * works on. They go by way of the flight to its leader alone, see cache/flight.h. They are no part
  * of the answer: nothing here touches what is stored.
  */
+#include "edge/admin/metrics.h"
 #include "edge/request/exchange.h"
 #include "edge/request/fetch_parts.h"
 
@@ -29,8 +30,8 @@ void fetch_on_interim(struct call *call, void *owner, const struct response *res
     for (size_t i = 0; i < response->fields.count; i++)
         fields_push(&hints, &response->fields.at[i]);
     keep_hints(&hints);
-    /* over its limits a hint is dropped: the answer is worth more */
-    (void)flight_add_interim(fetch->flight, response->status, response->reason, &hints);
+    bool is_taken = flight_add_interim(fetch->flight, response->status, response->reason, &hints);
+    metrics_interim(fetch->server->metrics, !is_taken);
     arena_fini(&arena);
 }
 

@@ -289,6 +289,8 @@ test('hints of more than 16 KiB together are dropped, the answer is not', async 
   const r = ask(await v.h2(), '/b')
   await r.done
   assert.deepEqual(r.interim.map((fields) => [fields.link[1], fields.link.length]), [['a', 9002], ['c', 5002]])
+  assert.equal(await v.metric('varve_interim_responses_total{result="taken"}'), 4)
+  assert.equal(await v.metric('varve_interim_responses_total{result="dropped"}'), 4)
   assert.equal(r.body, 'ok')
 })
 
