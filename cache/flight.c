@@ -91,6 +91,14 @@ static void unlink_locked(struct flights *flights, struct flight *flight)
     flights->count--;
 }
 
+void flight_restamp(struct flight *flight, uint64_t stamp)
+{
+    pthread_mutex_lock(&flight->lock);
+    MUST(!flight->table && flight->phase == FLIGHT_WAITING);
+    flight->stamp = stamp;
+    pthread_mutex_unlock(&flight->lock);
+}
+
 void flight_hide(struct flight *flight)
 {
     if (!flight->table)

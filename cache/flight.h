@@ -88,7 +88,7 @@ struct flight {
     struct arena arena; /* the fetch's thread until the head is published, then frozen */
     slice host, path, query;
     bool has_query;
-    uint64_t stamp; /* purge stamp read before the request is sent */
+    uint64_t stamp; /* purge stamp read before the request is sent; but flight_restamp() */
     uint64_t max_stored_bytes;
     /* shared: hold lock */
     enum flight_phase phase;
@@ -177,6 +177,11 @@ void waiter_advance(struct waiter *waiter, size_t bytes);
 
 /* The key under which others find it, once the union is known. */
 void flight_rekey(struct flight *flight, const struct key *key);
+/*
+ * The purge records up to `stamp` are this flight's own doing: its answer is what they made room
+ * for. For a private one before its head, whose stamp nobody else reads.
+ */
+void flight_restamp(struct flight *flight, uint64_t stamp);
 /* Out of the table: nobody joins any more. */
 void flight_hide(struct flight *flight);
 /* Nobody waits (any more): hides it, so that nobody will, and true. The fetch's thread, on

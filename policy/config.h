@@ -175,6 +175,8 @@ struct route {
     struct regex **reject_body;
     size_t reject_body_count;
     enum invalidate invalidate;
+    bool stores_post;    /* post: rfc */
+    bool honours_client; /* client_cache_control: honour */
     bool ignore_cookies; /* cookies: ignore */
     bool is_asset;       /* assets: true, or a built-in asset glob */
     struct slices tags;  /* "product-:id": filled in from the match */
@@ -245,7 +247,7 @@ struct policy {
     struct error_page {
         unsigned status;
         slice path;
-    } *error_pages;
+    } * error_pages;
     size_t error_page_count;
     slice user; /* empty: stay who we are */
 };

@@ -222,20 +222,34 @@ static bool accepts_events(const struct request *request)
            weighted_accepts(accept, SLICE("text/event-stream"));
 }
 
-static enum reason pass_reason(const struct receiving *r)
+/* Why nobody else may have what this request gets, whatever its method. */
+static enum reason private_reason(const struct receiving *r)
 {
-    const struct request *request = r->request;
-    if (!is_get_or_head(request))
-        return REASON_METHOD;
     if (!r->paths_agree)
         return REASON_PATH;
     if (!r->decision->route->is_cacheable)
         return REASON_ROUTE;
     if (r->decision->is_logged_in)
         return REASON_LOGGED_IN;
-    if (request->is_upgrade || accepts_events(request) || request->body.len)
+    return r->request->is_upgrade || accepts_events(r->request) ? REASON_POLICY : REASON_NONE;
+}
+
+static enum reason pass_reason(const struct receiving *r)
+{
+    if (!is_get_or_head(r->request))
+        return REASON_METHOD;
+    enum reason reason = private_reason(r);
+    if (reason == REASON_NONE && r->request->body.len)
         return REASON_POLICY; /* a body would be asked for, but not keyed */
-    return REASON_NONE;
+    return reason;
+}
+
+/* What a sealed route stores was asked for with nothing of the client's; a POST is not
+ * (semantics 2.1). */
+static bool may_store_post(const struct receiving *r)
+{
+    return r->request->method == METHOD_POST && r->decision->route->stores_post &&
+           !r->decision->is_sealed && private_reason(r) == REASON_NONE;
 }
 
 static void choose_action(const struct receiving *r)
@@ -243,6 +257,7 @@ static void choose_action(const struct receiving *r)
     struct decision *decision = r->decision;
     decision->reason = pass_reason(r);
     decision->action = decision->reason == REASON_NONE ? ACTION_LOOKUP : ACTION_PASS;
+    decision->may_store_post = may_store_post(r);
     if (decision->is_logged_in && decision->route->when_logged_in == LOGGED_IN_SHELL &&
         decision->may_give_shell && r->paths_agree) {
         decision->action = ACTION_SHELL;

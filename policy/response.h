@@ -98,6 +98,14 @@ void rules_response(const struct policy *policy, const struct request *request,
                     uint32_t jitter_seed, struct verdict *verdict);
 
 /*
+ * Is the answer to this POST the page of its own URL, and was nothing sent (`pass`) that a fill of
+ * that page (`fill`) would not have sent (RFC 9110 §9.3.3)? Then rules_response() judges it as the
+ * answer to a GET; it also needs explicit freshness. For decisions with `may_store_post`.
+ */
+bool rules_post_is_page(const struct request *post, const struct forward *pass,
+                        const struct forward *fill, const struct response *response);
+
+/*
  * The part of the verdict that waits for the whole body: `reject_body`, and an empty 200 to a
  * navigation (semantics 4.1, 4.2). `body` in identity coding. REASON_NONE: store it.
  */

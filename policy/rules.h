@@ -36,6 +36,8 @@ struct decision {
     bool may_give_shell; /* a navigation, class and Via/CDN-Loop allow it, a shell is configured
                             (semantics 8.2) */
     bool is_sealed;      /* a fill of this request is sealed (semantics 2.1) or strict */
+    bool may_store_post; /* ACTION_PASS: its answer may turn out to be the page of its URL
+                            (`post: rfc`) */
     slice query;         /* after the route's query rules; what is keyed and what a fill asks for */
     bool has_query;
     slice url_text;     /* length-prefixed scheme, host, path, query, method class: key of the URL's
@@ -104,9 +106,9 @@ bool forward_learns(const struct policy *policy, const struct request *request,
                     const struct decision *decision, const struct field_names *names, slice name);
 
 /*
- * What tells a variant from its siblings, for people: "accept-language=de; no rsc; cookie.ab=#1f2e".
- * Values of cookies and Authorization are shown hashed (semantics 10.2). From any key_text, also a
- * damaged one.
+ * What tells a variant from its siblings, for people: "accept-language=de; no rsc;
+ * cookie.ab=#1f2e". Values of cookies and Authorization are shown hashed (semantics 10.2). From any
+ * key_text, also a damaged one.
  */
 slice forward_variant_text(slice key_text, struct arena *arena);
 

@@ -54,6 +54,8 @@ static enum cache_forward vary_miss(const struct exchange *ex)
 /* The most specific reason (§2.2): of the look-up, if there was one. */
 static enum cache_forward forward_of(const struct exchange *ex)
 {
+    if (ex->found.is_declined)
+        return FORWARD_REQUEST;
     switch (ex->found.reason) {
     case REASON_NONE:
         return ex->decision.reason == REASON_METHOD ? FORWARD_METHOD : FORWARD_BYPASS;

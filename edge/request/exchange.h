@@ -10,6 +10,7 @@
 
 #include "edge/request/sink.h"
 #include "edge/server.h"
+#include "policy/client_wish.h"
 
 enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_DONE };
 
@@ -18,6 +19,7 @@ struct candidate {
     struct object *object; /* NULL: nothing usable was found */
     enum freshness freshness;
     enum reason reason; /* why it is not fresh, or why there is none */
+    bool is_declined;   /* it is, but not fresh enough for this client's Cache-Control */
 };
 
 struct exchange {
@@ -32,6 +34,7 @@ struct exchange {
 
     /* decided */
     struct decision decision;
+    struct client_wish wish;
     slice build; /* of the origin, when it was decided */
 
     /* look-up */

@@ -229,7 +229,7 @@ void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
     arena_init(&fetch->arena);
     copy_request(fetch, request);
     copy_decision(fetch, decision);
-    if (kind != FETCH_PASS)
+    if (record)
         fetch->record = vary_record_ref((struct vary_record *)record);
     fetch->old = old && kind != FETCH_PASS ? object_ref(old) : NULL;
     fetch->flight = kind == FETCH_REFRESH ? flight : flight_ref(flight);

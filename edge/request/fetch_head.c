@@ -38,6 +38,7 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
                     size_t length, struct object *object)
 {
     struct call_timing timing = call_timing(fetch->call);
+    bool is_judged = fetch->kind != FETCH_PASS || fetch->is_storing;
     struct flight_head head = {
         .key = fetch->key,
         .status = fetch->status,
@@ -46,9 +47,9 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
         .length = length,
         .coding = fetch->coding,
         .not_stored = not_stored,
-        .facts = fetch->kind == FETCH_PASS ? NULL
-                                           : copy_into(&fetch->flight->arena, &fetch->verdict.facts,
-                                                       sizeof(fetch->verdict.facts)),
+        .facts = is_judged ? copy_into(&fetch->flight->arena, &fetch->verdict.facts,
+                                       sizeof(fetch->verdict.facts))
+                           : NULL,
         .object = object,
         .worker = arena_copy(&fetch->flight->arena, call_worker_name(fetch->call)),
         .queued = mono_since(timing.sent.mono, timing.asked.mono),
@@ -128,7 +129,7 @@ static void take_fields(struct fetch *fetch, const struct response *response)
     fields_remove_hop_by_hop(&fetch->fields);
     if (fetch->kind != FETCH_PASS)
         fields_remove_held_set_cookies(&fetch->fields, fetch->forward.held_cookies);
-    if (fetch->kind != FETCH_PASS && fetch->verdict.may_store)
+    if (fetch->verdict.may_store)
         fields_remove_limited(&fetch->fields, fetch->decision.route);
     fetch->status = response->status;
     fetch->reason_phrase = arena_copy(arena, response->reason);
@@ -341,23 +342,22 @@ static void on_not_storable(struct fetch *fetch, size_t length)
     go_on_unstored(fetch, reason, length);
 }
 
-/* By RFC 9111 §3 an error that says how long it is good is an answer as any other; the policy wants
- * it so (semantics 4.1), and nothing better is there. */
-static bool is_failure(struct fetch *fetch, const struct response *response)
+/* By RFC 9111 §3 an error that says how long it is good is an answer as any other: where the policy
+ * wants it so (semantics 4.1), and nothing better is there. */
+static bool is_failure(const struct fetch *fetch, unsigned status)
 {
-    if (!is_failure_status(response->status))
-        return false;
-    if (fetch->decision.route->store_statuses != STATUSES_RFC || has_stand_in(fetch))
-        return true;
-    rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
-                   response, fetch->times, 0, &fetch->verdict);
-    return !fetch->verdict.is_shareable;
+    return is_failure_status(status) && (!fetch->verdict.is_shareable || has_stand_in(fetch));
 }
 
 static void on_fill_head(struct fetch *fetch, const struct response *response, size_t length)
 {
     rules_response(fetch->server->policy, &fetch->request, &fetch->decision, &fetch->forward,
                    response, fetch->times, random_seed(fetch), &fetch->verdict);
+    if (is_failure(fetch, response->status)) {
+        take_fields(fetch, response);
+        publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
+        return;
+    }
     if (fetch->decision.is_sealed && fetch->verdict.may_store)
         note_learned(fetch);
     if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch)) {
@@ -382,6 +382,49 @@ static bool is_unsafe_success(const struct fetch *fetch, unsigned status)
     return !method_is_safe(fetch->request.method) && status >= 200 && status < 400;
 }
 
+/*
+ * `post: rfc`: is this the page of the POST's own URL, for everybody? From here on it is treated as
+ * if a fill had asked for it.
+ */
+static bool becomes_page(struct fetch *fetch, const struct response *response)
+{
+    const struct policy *policy = fetch->server->policy;
+    struct verdict *verdict = &fetch->verdict;
+    struct request as_get = fetch->request;
+    struct forward fill;
+    if (!fetch->decision.may_store_post)
+        return false;
+    forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names, false, &fill);
+    if (!rules_post_is_page(&fetch->request, &fetch->forward, &fill, response))
+        return false;
+    as_get.method = METHOD_GET;
+    rules_response(policy, &as_get, &fetch->decision, &fill, response, fetch->times,
+                   random_seed(fetch), verdict);
+    verdict->may_store &= (verdict->facts.flags & FACT_EXPLICIT) && verdict->is_shareable;
+    if (!verdict->may_store)
+        return false;
+    fetch->sent_under = vary_record_ref(fetch->record);
+    fetch->forward = fill;
+    fetch->key = key_of(fill.key_text);
+    count_tags(fetch);
+    return !fetch_is_purged(fetch);
+}
+
+static void on_pass_head(struct fetch *fetch, const struct response *response, size_t length)
+{
+    bool is_page = becomes_page(fetch, response);
+    uint64_t stamp = 0;
+    if (is_unsafe_success(fetch, response->status))
+        stamp = invalidate_after(fetch->server, fetch->loop, &fetch->request, &fetch->decision,
+                                 response);
+    if (is_page && stamp) /* what it has just invalidated is what was there before it */
+        flight_restamp(fetch->flight, stamp);
+    take_fields(fetch, response);
+    enum reason reason = is_page ? prepare_storing(fetch, length) : fetch->decision.reason;
+    fetch->is_storing = is_page && reason == REASON_NONE;
+    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+}
+
 void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length)
 {
     struct fetch *fetch = owner;
@@ -390,19 +433,12 @@ void fetch_on_head(struct call *call, void *owner, const struct response *respon
     fetch->times.received = loop_now(fetch->loop);
     outdated_note_answer(fetch->server, fetch->decision.origin, fetch->times.received.wall);
     if (fetch->kind == FETCH_PASS) {
-        if (is_unsafe_success(fetch, response->status))
-            invalidate_after(fetch->server, fetch->loop, &fetch->request, &fetch->decision,
-                             response);
-        take_fields(fetch, response);
-        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, fetch->decision.reason, length);
+        on_pass_head(fetch, response, length);
     } else if (response->status == 304) {
         on_not_modified(fetch, response);
     } else if (is_kept_old(fetch, response->status)) {
         take_fields(fetch, response);
         publish_and_drop(fetch, FLIGHT_KEPT_OLD, REASON_KEPT_OLD, NULL);
-    } else if (is_failure(fetch, response)) {
-        take_fields(fetch, response);
-        publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
     } else {
         on_fill_head(fetch, response, length);
     }

@@ -6,6 +6,7 @@
 #include "edge/request/invalidate.h"
 
 #include "base/log.h"
+#include "policy/reference.h"
 
 #include <stdlib.h>
 
@@ -20,21 +21,30 @@ struct late_invalidation {
     struct purge_order order;
 };
 
-static void purge(struct server *server, struct loop *loop, const struct purge_order *order)
+/* What one unsafe request does. */
+struct marking {
+    struct server *server;
+    struct loop *loop;
+    uint64_t newest; /* stamp of the newest record written; 0: none */
+};
+
+static void purge(struct marking *m, const struct purge_order *order)
 {
-    uint64_t stamp;
-    int error = purge_add(server->purges, order, loop_now(loop).wall, &stamp);
+    uint64_t stamp = 0;
+    int error = purge_add(m->server->purges, order, loop_now(m->loop).wall, &stamp);
     if (error)
         log_error("invalidation not written: it holds until the process ends",
                   {order->kind == PURGE_TAG ? "tag" : "path",
                    order->kind == PURGE_TAG ? order->tag : order->path, 0},
                   {"error", slice_of_string(strerror(error)), 0});
+    m->newest = stamp > m->newest ? stamp : m->newest;
 }
 
 static void purge_late(struct loop_timer *timer)
 {
     struct late_invalidation *late = container_of(timer, struct late_invalidation, timer);
-    purge(late->server, late->loop, &late->order);
+    struct marking marking = {.server = late->server, .loop = late->loop};
+    purge(&marking, &late->order);
     atomic_fetch_sub(&late->server->late_invalidations, 1);
     arena_fini(&late->arena);
     free(late);
@@ -83,68 +93,69 @@ static bool may_wait(struct server *server)
 }
 
 /* Drops at once; marks stale by the rule of the 10 s. */
-static void invalidate(struct server *server, struct loop *loop, const struct purge_order *order)
+static void invalidate(struct marking *m, const struct purge_order *order)
 {
-    mono_time now = loop_now(loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
+    struct server *server = m->server;
+    mono_time now = loop_now(m->loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
     struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
     if (!order->is_soft || !may_wait(server)) {
-        purge(server, loop, order);
+        purge(m, order);
     } else if (!marks_has(server->invalidations, &done, now)) {
         marks_set(server->invalidations, &done, end, REASON_METHOD);
-        purge(server, loop, order);
+        purge(m, order);
     } else if (!marks_has(server->invalidations, &due, now)) {
         marks_set(server->invalidations, &due, end, REASON_METHOD);
-        purge_later(server, loop, order);
+        purge_later(server, m->loop, order);
     }
 }
 
-/* Location and Content-Location, when they name this host (RFC 9111 §4.4). */
-static void purge_named(struct server *server, struct loop *loop, const struct request *request,
-                        slice url)
+/* Location or Content-Location, when it names this host; it may be relative (RFC 9111 §4.4). */
+static void purge_named(struct marking *m, const struct request *request, const struct field *field)
 {
     struct purge_order order = {.kind = PURGE_URL};
-    struct arena arena;
-    arena_init(&arena);
-    if (url.len &&
-        rules_purge_url(server->policy, &arena, url, request->host, &order.host, &order.path,
-                        &order.query, &order.has_query) &&
+    struct reference target;
+    if (!field || !reference_resolve(request, field->value, &target))
+        return;
+    slice url = arena_concat(request->arena,
+                             (slice[]){target.scheme, SLICE("://"), target.host, target.path,
+                                       target.has_query ? SLICE("?") : SLICE_NONE, target.query},
+                             6);
+    if (rules_purge_url(m->server->policy, request->arena, url, request->host, &order.host,
+                        &order.path, &order.query, &order.has_query) &&
         slice_equal(order.host, request->host))
-        purge(server, loop, &order);
-    arena_fini(&arena);
+        purge(m, &order);
 }
 
 /* Of the same origin, whatever else is in them: nothing follows from a group (RFC 9875 §2.2.1). */
-static void invalidate_groups(struct server *server, struct loop *loop,
-                              const struct request *request, const struct response *response,
-                              bool is_soft)
+static void invalidate_groups(struct marking *m, const struct request *request,
+                              const struct response *response, bool is_soft)
 {
-    struct arena arena;
     struct slices tags;
-    arena_init(&arena);
-    if (!rules_invalidated_groups(request, &response->fields, &arena, &tags))
+    if (!rules_invalidated_groups(request, &response->fields, request->arena, &tags))
         log_warn("an answer invalidates too many cache groups: the rest of them is ignored",
                  {"host", request->host, 0}, {"path", request->path, 0});
     for (size_t i = 0; i < tags.count; i++)
-        invalidate(server, loop,
+        invalidate(m,
                    &(struct purge_order){.kind = PURGE_TAG, .is_soft = is_soft, .tag = tags.at[i]});
-    arena_fini(&arena);
 }
 
-void invalidate_after(struct server *server, struct loop *loop, const struct request *request,
-                      const struct decision *decision, const struct response *response)
+uint64_t invalidate_after(struct server *server, struct loop *loop, const struct request *request,
+                          const struct decision *decision, const struct response *response)
 {
+    struct marking marking = {.server = server, .loop = loop};
     if (decision->route->invalidate == INVALIDATE_NEVER)
-        return;
+        return 0;
     struct purge_order order = {.kind = PURGE_URL,
                                 .is_soft = decision->route->invalidate == INVALIDATE_SOFT,
                                 .host = request->host,
                                 .path = request->path,
                                 .query = decision->query,
                                 .has_query = decision->has_query};
-    invalidate(server, loop, &order);
-    invalidate_groups(server, loop, request, response, order.is_soft);
-    if (order.is_soft)
-        return;
-    purge_named(server, loop, request, fields_value(&response->fields, FIELD_LOCATION));
-    purge_named(server, loop, request, fields_value(&response->fields, FIELD_CONTENT_LOCATION));
+    invalidate(&marking, &order);
+    invalidate_groups(&marking, request, response, order.is_soft);
+    if (!order.is_soft) {
+        purge_named(&marking, request, fields_find_id(&response->fields, FIELD_LOCATION));
+        purge_named(&marking, request, fields_find_id(&response->fields, FIELD_CONTENT_LOCATION));
+    }
+    return marking.newest;
 }

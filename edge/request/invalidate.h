@@ -9,8 +9,8 @@
 
 #include "edge/server.h"
 
-/* The loop's thread. */
-void invalidate_after(struct server *server, struct loop *loop, const struct request *request,
-                      const struct decision *decision, const struct response *response);
+/* The loop's thread. The stamp of the newest record that it has written; 0: none. */
+uint64_t invalidate_after(struct server *server, struct loop *loop, const struct request *request,
+                          const struct decision *decision, const struct response *response);
 /* A drain: what is still to be marked on this loop is marked now. The loop's thread. */
 void invalidate_now(struct loop *loop);

@@ -56,6 +56,7 @@ static enum progress step_decide(struct exchange *ex)
 {
     struct server *server = ex->server;
     rules_receive(server->policy, ex->request, SLICE_NONE, &ex->decision);
+    client_wish_of(ex->request, ex->decision.route, &ex->wish);
     ex->build = origin_build(server->origins, ex->decision.origin);
     ex->decision.build = &ex->build;
     if (ex->request->method == METHOD_PURGE && ex->decision.action != ACTION_REJECT) {
@@ -83,7 +84,12 @@ static enum progress step_decide(struct exchange *ex)
         ex->step = STEP_LOOKUP;
         return NEXT;
     case ACTION_PASS:
-        break;
+        if (!ex->decision.may_store_post)
+            break;
+        ex->decision.may_store_post = is_host_admitted(ex);
+        ex->url_key = key_of(ex->decision.url_text);
+        ex->step = ex->decision.may_store_post ? STEP_LOOKUP : STEP_FETCH;
+        return NEXT;
     }
     ex->step = STEP_FETCH;
     return NEXT;
@@ -151,6 +157,20 @@ static enum progress find_key(struct exchange *ex)
     return NEXT;
 }
 
+/* A client that asks for more than freshness gets what was validated for it, or nothing
+ * (RFC 9111 §5.2.1). */
+static void decline_if_wished(struct exchange *ex)
+{
+    const struct object *object = ex->found.object;
+    struct instant now = loop_now(ex->loop);
+    duration left = facts_fresh_left(&object->facts, ex->decision.route, object->content_type, now);
+    ex->found.is_declined = !client_wish_admits(&ex->wish, facts_age(&object->facts, now), left);
+    if (!ex->found.is_declined)
+        return;
+    ex->found.freshness = STALE_UNUSABLE;
+    ex->found.reason = REASON_NO_CACHE;
+}
+
 /* Judges what was found; drops it when it must not even be kept for its validators. */
 static void judge_candidate(struct exchange *ex)
 {
@@ -177,6 +197,7 @@ static void judge_candidate(struct exchange *ex)
         found->freshness = STALE_WHILE_REVALIDATE;
         found->reason = outdated;
     }
+    decline_if_wished(ex);
 }
 
 static struct purge_subject subject_of(const struct exchange *ex)
@@ -231,6 +252,32 @@ static enum progress use_candidate(struct exchange *ex)
     return NEXT;
 }
 
+/* Nobody who wants a part of a film should wait for all of it; and to the letter of the RFCs a HEAD
+ * is a HEAD (semantics 4.1). */
+static bool passes_on_miss(const struct exchange *ex)
+{
+    bool is_part = !ex->found.object && fields_find_id(&ex->request->fields, FIELD_RANGE);
+    bool is_head =
+        ex->request->method == METHOD_HEAD && ex->decision.route->store_statuses == STATUSES_RFC;
+    return is_part || is_head;
+}
+
+/* Nothing stored will do. */
+static enum progress miss(struct exchange *ex)
+{
+    if (ex->wish.only_if_cached) {
+        answer_error(ex, 504, OUTCOME_ERROR, ex->found.reason,
+                     SLICE("only-if-cached: nothing stored answers this request"));
+        return DONE;
+    }
+    if (ex->wish.no_store)
+        return pass_instead(ex, REASON_NO_STORE);
+    if (passes_on_miss(ex))
+        return pass_instead(ex, REASON_POLICY);
+    ex->step = STEP_FETCH;
+    return NEXT;
+}
+
 static enum progress step_lookup(struct exchange *ex)
 {
     struct server *server = ex->server;
@@ -238,6 +285,10 @@ static enum progress step_lookup(struct exchange *ex)
         return WAIT;
     if (find_key(ex) == WAIT)
         return WAIT;
+    if (ex->decision.action == ACTION_PASS) { /* a POST: only its URL's union was wanted */
+        ex->step = STEP_FETCH;
+        return NEXT;
+    }
     if (ex->forward.is_unkeyable)
         return pass_instead(ex, REASON_VARY_DENIED);
     if (!ex->record->is_known) {
@@ -253,11 +304,7 @@ static enum progress step_lookup(struct exchange *ex)
         if (ex->found.object && use_candidate(ex) == DONE)
             return DONE;
     }
-    /* nobody who wants a part of a film should wait for all of it (semantics 4.1) */
-    if (!ex->found.object && fields_find_id(&ex->request->fields, FIELD_RANGE))
-        return pass_instead(ex, REASON_POLICY);
-    ex->step = STEP_FETCH;
-    return NEXT;
+    return miss(ex);
 }
 
 /* --- FETCH --- */
@@ -271,7 +318,8 @@ static void wake_exchange(struct waiter *waiter)
 static void start_private(struct exchange *ex, enum fetch_kind kind)
 {
     struct purge_subject subject = subject_of(ex);
-    struct flight *flight = flight_new_private(&subject, kind == FETCH_FILL, loop_now(ex->loop));
+    bool is_kept = kind == FETCH_FILL || ex->decision.may_store_post;
+    struct flight *flight = flight_new_private(&subject, is_kept, loop_now(ex->loop));
     ex->waiter.is_leader = true;
     waiter_attach(&ex->waiter, flight);
     flight_unref(&flight);

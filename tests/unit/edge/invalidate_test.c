@@ -40,7 +40,8 @@ static int setup(void **context)
         .invalidations = marks_new()};
     route = server.policy->route_pass;
     decision = (struct decision){.route = &route};
-    request = (struct request){.scheme = SLICE("https"),
+    request = (struct request){.arena = &arena,
+                               .scheme = SLICE("https"),
                                .host = SLICE("shop.example"),
                                .path = SLICE("/form"),
                                .target = SLICE("/form")};
