@@ -166,5 +166,7 @@ export default section(1, 'Parsing', [
       { headers: Object.fromEntries([...'abcdefghij'].map((c) => [`X-${c}`, c])), answer: { headers: varies([...'abcdefghij'].map((c) => `X-${c}`).join(', ')) }, from: 'origin' },
       { headers: Object.fromEntries([...'abcdefghij'].map((c) => [`X-${c}`, c])), from: 'cache' },
       { headers: Object.fromEntries([...'abcdefghij'].map((c) => [`X-${c}`, c === 'j' ? 'z' : c])), answer: { headers: cc('no-store') }, from: 'origin' }),
+    reused('sixteen names', varies([...'abcdefghijklmnop'].map((c) => `X-${c}`).join(', '))),
+    { ...reused('seventeen names', varies([...'abcdefghijklmnopq'].map((c) => `X-${c}`).join(', '))), exception: 'a URL’s variants are told apart by at most 16 fields; what names more is not stored (semantics 2.5)' },
   ]),
 ])

@@ -4,12 +4,12 @@ import { askedAgain, at, reused, rule, section, steps } from '../../e2e/conforma
 const cc = (value, more = {}) => ({ 'Cache-Control': value, ...more })
 const fresh = (more) => cc('max-age=3600', more)
 const statuses = [200, 201, 202, 203, 204, 205, 226, 299, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 408, 409, 410, 412, 413, 414, 415, 417, 421, 422, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 511, 599, 999]
-const pages = 'only statuses of pages (4.1)'
+const pages = 'statuses of pages alone (4.1)'
 const auth = { request: { headers: { Authorization: 'Bearer secret' } } }
 
 export default section(2, 'Which responses are stored', [
   rule('Any final status with explicit freshness is stored and reused, and not when it is stale',
-    { unit: ['policy/judge_test.c: test_2_rfc_stores_any_final_status_with_explicit_freshness'], defaults: `${pages}, errors at most \`error_max: 10s\`` }, [
+    { unit: ['policy/judge_test.c: test_2_rfc_stores_any_final_status_with_explicit_freshness'], defaults: `${pages}, errors for at most \`error_max: 10s\`, no redirect to itself (4.2)` }, [
       ...statuses.map((status) => reused(`${status}`, fresh(status === 401 ? { 'WWW-Authenticate': 'Basic' } : {}), { status })),
       reused('301 with Location', fresh({ Location: '/elsewhere' }), { status: 301, has: { location: '/elsewhere' } }),
       reused('302 to itself', fresh({ Location: '$PATH' }), { status: 302 }),
@@ -116,6 +116,12 @@ export default section(2, 'Which responses are stored', [
     steps('a 100 that nobody asked for',
       { answer: { headers: fresh(), interim: [{ status: 100 }] }, from: 'origin', interim: [] },
       { from: 'cache' }),
+  ]),
+  rule('Directives of a request are ignored, as edges do (`client_cache_control: ignore`, the default)', [
+    ...['no-cache', 'no-store', 'max-age=0', 'min-fresh=99999', 'only-if-cached'].map((value) => steps(value, { answer: { headers: fresh() }, from: 'origin' }, { headers: { 'Cache-Control': value }, from: 'cache' })),
+    steps('Pragma: no-cache', { answer: { headers: fresh() }, from: 'origin' }, { headers: { Pragma: 'no-cache' }, from: 'cache' }),
+    steps('no-store of a request does not keep its answer from being stored', { headers: { 'Cache-Control': 'no-store' }, answer: { headers: fresh() }, from: 'origin' }, { from: 'cache' }),
+    steps('only-if-cached with nothing stored', { headers: { 'Cache-Control': 'only-if-cached' }, answer: { headers: fresh() }, from: 'origin' }),
   ]),
   rule('The key is the whole URI with its query', [
     reused('a query prevents nothing', fresh(), { request: { path: '?a=1' } }),

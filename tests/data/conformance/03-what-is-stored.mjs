@@ -8,7 +8,7 @@ const gone = (name, fields, lacks) => steps(name,
   { from: 'cache', lacks, has: { stays: '1' } })
 
 export default section(3, 'What is stored', [
-  rule('All fields are stored, unknown ones too', { unit: ['policy/merge_test.c: test_7_fields_of_a_304_replace_the_stored_ones'] }, [
+  rule('All fields are stored, unknown ones too', { unit: ['policy/merge_test.c: test_7_fields_of_a_304_replace_the_stored_ones'], defaults: 'a response with Set-Cookie or an unknown Content-Encoding is not stored (4.2, 4.7)' }, [
     kept('X-Unknown', 'a, b;c="d"'), kept('Content-Foo', 'bar'), kept('Content-Location', '/other'), kept('Content-MD5', 'Q2hlY2sgSW50ZWdyaXR5IQ=='),
     kept('Content-Range', 'bytes 0-3/10'), kept('Content-Language', 'de'), kept('Content-Encoding', 'x-unknown'), kept('Content-Type', 'x/y; z=1'),
     kept('Clear-Site-Data', '"cache"'), kept('Content-Security-Policy', "default-src 'self'"), kept('Public-Key-Pins', 'pin-sha256="x"'),

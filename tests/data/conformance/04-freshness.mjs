@@ -74,7 +74,7 @@ export default section(4, 'Freshness', [
   ]),
   rule('Heuristic freshness: only with Last-Modified, for statuses that allow it, a tenth of the time since; capped',
     { unit: ['policy/facts_test.c: test_4_heuristic_freshness_wants_last_modified_and_a_fitting_status', 'policy/facts_test.c: test_4_3_heuristic_is_a_tenth_and_capped_and_never_beside_ttl'],
-      defaults: 'at most `heuristic_max: 10s`, also in the profile; only statuses of pages (4.1, 4.3)' }, [
+      defaults: 'statuses of pages alone (4.1); `heuristic_max: 10s` is the cap in the profile too' }, [
       ...[200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501].map((status) =>
         reused(`${status} with a Last-Modified of last month`, { 'Last-Modified': at(-30 * 86400) }, { status })),
       ...[201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599].map((status) =>

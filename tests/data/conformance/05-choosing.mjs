@@ -63,7 +63,7 @@ export default section(5, 'Choosing and reusing', [
     steps('a space inside a member counts', { ...foo('a b'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('ab'), ...other }),
     steps('a comma inside quotes is no separator', { ...foo('"a, b"'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('"a,b"'), ...other }),
   ]),
-  rule('accept-language: {sort: true}: members are lower-cased and sorted', { unit: ['policy/normalise_test.c: test_2_4_sort'] }, [
+  rule('accept-language: {sort: true}: members are lower-cased and sorted', { unit: ['policy/normalise_test.c: test_2_4_sort'], defaults: 'as received, unless `vary:` says otherwise' }, [
     steps('another order', { headers: { 'Accept-Language': 'en, de' }, answer: { headers: varies('Accept-Language') }, from: 'origin' },
       { headers: { 'Accept-Language': 'de, en' }, from: 'cache' }),
     steps('another case and other spaces', { headers: { 'Accept-Language': 'en-GB;q=0.5,de' }, answer: { headers: varies('Accept-Language') }, from: 'origin' },

@@ -10,7 +10,7 @@ const withBody = { body: 'a=1', headers: { 'Content-Type': 'text/plain' } }
 const says = (headers, status = 201) => ({ method: 'POST', answer: { status, headers }, from: 'origin' })
 
 export default section(9, 'Invalidation and HEAD', [
-  rule('A method not known to be safe, answered by 2xx or 3xx: the target URI’s response is dropped', { unit: ['edge/invalidate_test.c: test_6_1_rfc_drops_the_url_and_what_the_answer_names'], defaults: '`invalidate: soft`: marked stale, for POST, PUT, PATCH and DELETE (6.1)' }, [
+  rule('A method not known to be safe, answered by 2xx or 3xx: the target URI’s response is dropped', { unit: ['edge/invalidate_test.c: test_6_1_rfc_drops_the_url_and_what_the_answer_names'] }, [
     ...['POST', 'PUT', 'DELETE', 'PATCH', 'M-SEARCH', 'FOO', 'MKCOL', 'LOCK', 'POSTX'].map((method) => dropped(`${method}, 200`, method, 200)),
     ...[201, 202, 204, 205, 299, 301, 302, 303, 307, 308, 399].map((status) => dropped(`POST, ${status}`, 'POST', status)),
     dropped('POST with a body', 'POST', 200, withBody),
@@ -34,7 +34,7 @@ export default section(9, 'Invalidation and HEAD', [
     steps('another query is another URI', stored({ path: '?a=1' }), stored({ path: '?a=2' }), unsafe('POST', 200, { path: '?a=1' }), { path: '?a=2', from: 'cache', of: 2 }, stored({ path: '?a=1' })),
     steps('a path below is another URI', stored({ path: '/a' }), unsafe('DELETE', 204), { path: '/a', from: 'cache', of: 1 }),
   ]),
-  rule('Location and Content-Location of the same origin likewise', { unit: ['edge/invalidate_test.c: test_6_1_rfc_another_host_is_never_touched'] }, [
+  rule('Location and Content-Location of the same origin likewise', { unit: ['edge/invalidate_test.c: test_6_1_rfc_another_host_is_never_touched'], defaults: 'the target URI alone (6.1)' }, [
     ...['Location', 'Content-Location'].flatMap((name) => [
       steps(`${name}, a path`, stored({ path: '/other' }), says({ [name]: '$PATH/other' }), stored({ path: '/other' })),
       steps(`${name}, absolute`, stored({ path: '/other' }), says({ [name]: '$URL/other' }), stored({ path: '/other' })),
@@ -46,7 +46,7 @@ export default section(9, 'Invalidation and HEAD', [
       steps(`${name} of a GET drops nothing`, stored({ path: '/other' }), { answer: { status: 200, headers: { [name]: '$PATH/other', 'Cache-Control': 'no-store' } }, from: 'origin' }, { path: '/other', from: 'cache', of: 1 }),
     ]),
   ]),
-  rule('HEAD: answered from a fresh 200; written through where there is none, and not stored', { defaults: 'a HEAD that misses is a GET fill (4.1)' }, [
+  rule('HEAD: answered from a fresh 200; written through where there is none, and not stored', [
     steps('from a fresh 200', { answer: { headers: fresh({ ETag: '"a"', 'X-Field': '1' }), body: 'twelve bytes' }, from: 'origin' },
       { method: 'HEAD', from: 'cache', has: { etag: '"a"', 'x-field': '1', 'content-length': '12' } }),
     steps('a HEAD does not invalidate a fresh one', stored(), { method: 'HEAD', from: 'cache' }, { from: 'cache', of: 1 }),

@@ -29,7 +29,7 @@ export default section(10, 'Targeted fields', [
     askedAgain('a member that gives no lifetime: Cache-Control does not count', cdn('foo', fresh)),
     askedAgain('nor Expires', cdn('foo', { Expires: at(3600) })),
   ]),
-  rule('Valid and not empty, it alone decides: prohibitions', { unit: ['policy/cache_control_test.c: test_10_targeted_flags', 'policy/facts_test.c: test_10_targeted_directives_forbid_stale_too'] }, [
+  rule('Valid and not empty, it alone decides: prohibitions', { unit: ['policy/cache_control_test.c: test_10_targeted_flags', 'policy/facts_test.c: test_10_targeted_directives_forbid_stale_too'], defaults: 'a request with Authorization is its owner’s (2.6)' }, [
     askedAgain('private', cdn('private', fresh)),
     askedAgain('no-store', cdn('no-store', fresh)),
     askedAgain('no-cache', cdn('no-cache', fresh)),

@@ -12,8 +12,10 @@ function bodyOf(answer, head) {
 }
 
 /**
- * The bytes of an answer: {status, reason, headers, body, chunks, trailers, interim, raw}. A field whose value is a list has several
+ * The bytes of an answer: {status, reason, headers, body, chunks, trailers, interim}, or `raw`, its very bytes. A field whose value is a list has several
  * lines, one that is null is not sent. Date and Content-Length are added where they are not given.
+ * What the server does besides: `delay` (ms before it), `isHeld` (until the client has its answer), `closes` (behind the answer, or
+ * 'silently' instead of it), `untilClose` (the end of the body is the end of the connection), `idle` (ms until it closes).
  */
 export function answerBytes(answer, method) {
   if (answer.raw !== undefined) return Buffer.from(answer.raw, 'latin1')

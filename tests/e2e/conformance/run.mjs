@@ -92,6 +92,7 @@ class Scene {
     this.asked.push(request)
     const scripts = this.scripts ?? []
     const script = scripts[Math.min(this.asked.length, scripts.length) - 1]
+    if (script?.isHeld) return this.delivered.then(() => filled(script, this))
     return script ? filled(script, this) : { status: 200, headers: { 'cache-control': 'no-store' }, body: 'the origin was not to be asked' }
   }
 
@@ -131,7 +132,9 @@ class Scene {
     this.asked = []
     const { method = 'GET', path = '', headers = {}, body } = filled(step, this)
     const what = { method, target: this.path + path, headers, body }
-    const all = await Promise.all(Array.from({ length: step.times ?? 1 }, () => this.site.send(what, step.over)))
+    let arrived
+    this.delivered = new Promise((resolve) => (arrived = resolve))
+    const all = await Promise.all(Array.from({ length: step.times ?? 1 }, () => this.site.send(what, step.over))).finally(() => arrived())
     const res = all.at(-1)
     this.told = this.describe(res)
     await this.check(filled(step, this), res, method, index)
@@ -185,13 +188,19 @@ class Scene {
   }
 }
 
+/** All cases at a time, and after them those that want to be alone: `test(case)` runs one. */
+export async function eachCase(cases, test) {
+  await Promise.all(cases.filter((one) => !one.isAlone).map(test))
+  for (const one of cases.filter(({ isAlone }) => isAlone)) await test(one)
+}
+
 /** One varve in the profile with the scripted origin behind it; `run(id, steps)` runs a case. */
-export async function conformanceSite(t) {
+export async function conformanceSite(t, profile = PROFILE) {
   const scenes = new Map()
   const origin = await conformanceOrigin(t, (request) => scenes.get(request.target.split(/[/?]/)[1])?.answer(request) ?? { status: 404, body: '' })
   const dir = tempDir()
   const listener = await tlsListener(dir)
-  const policy = `${listener.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 0, connections: 256, revalidate_max: 100, client_wait: 60s}}\n${PROFILE}\n`
+  const policy = `${listener.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 0, connections: 256, revalidate_max: 100, client_wait: 60s}}\n${profile}\n`
   const v = await varve(t, policy, { dir })
   const agent = new http.Agent({ keepAlive: true })
   t.after(() => agent.destroy())

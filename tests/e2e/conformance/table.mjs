@@ -6,6 +6,10 @@ const data = new URL('../../data/conformance/', import.meta.url)
 const files = readdirSync(data).filter((name) => name.endsWith('.mjs')).sort()
 export const sections = await Promise.all(files.map(async (name) => (await import(new URL(name, data))).default))
 
+/** Every case with its rule and a name for its URL. */
+export const cases = sections.flatMap(({ number, rules }) =>
+  rules.flatMap((rule, i) => rule.cases.map((one, k) => ({ ...one, rule, title: `§${number} ${rule.text}: ${one.name}`, id: `s${number}-${i + 1}-${k + 1}` }))))
+
 const INTRO = `# Conformance
 
 What a shared cache does by RFC 9110, 9111, 5861, 9213 and 9211, rule by rule, and the test that shows it.
@@ -20,8 +24,9 @@ Run it with \`./dev test conformance\`. Each case is one URL, some requests, and
 (\`tests/data/conformance\`); all of them go to one varve with one scripted origin (\`tests/e2e/conformance.test.mjs\`), and the name of a test is
 the rule and the case. Other tests are named by file. This page is made from the same data: \`node tests/e2e/conformance/table.mjs --write\`.
 
-In the last column, *kept* means that every case holds. Where the defaults are stricter than the profile, the column says so; the rules of the
-defaults have tests of their own.
+In the last column, *kept* means that every case holds, in the profile and in the defaults (a route \`/**\` that says nothing else:
+\`tests/e2e/conformance-defaults.test.mjs\`). Where the defaults are stricter, the column says what they do; numbers such as 4.1 are those of varve's
+rules that tests are named after.
 `
 
 const cell = (text) => text.replaceAll('|', '\\|')
@@ -35,7 +40,7 @@ function proofs({ cases, unit = [], tests = [] }) {
 function outcome(rule) {
   const exceptions = rule.cases.filter((one) => one.exception).map((one) => `**exception** (${one.name}): ${one.exception}`)
   const words = [...(rule.exception ? [`**exception**: ${rule.exception}`] : []), ...exceptions]
-  return [words.join('<br>') || 'kept', ...(rule.defaults ? [`defaults: ${rule.defaults}`] : [])].join('<br>')
+  return [words.join('<br>') || 'kept', ...(rule.defaults ? [`in the defaults: ${rule.defaults}`] : [])].join('<br>')
 }
 
 const sectionText = ({ number, title, rules }) =>
@@ -44,7 +49,6 @@ const sectionText = ({ number, title, rules }) =>
 
 export function table(profile) {
   const rules = sections.flatMap((s) => s.rules)
-  const cases = rules.flatMap((rule) => rule.cases)
   const exceptions = cases.filter((one) => one.exception).length + rules.filter((rule) => rule.exception).length
   const sum = `\n${rules.length} rules, ${cases.length} cases, ${exceptions} exceptions.\n`
   return INTRO.replace('PROFILE', profile) + sum + sections.map(sectionText).join('\n') + '\n'

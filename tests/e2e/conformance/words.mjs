@@ -53,6 +53,9 @@ export const rule = (text, ...rest) => {
 
 export const steps = (name, ...list) => ({ name, steps: list })
 
+/** Runs after all others: what it does to connections could concern a POST of theirs. */
+export const alone = (one) => ({ ...one, isAlone: true })
+
 /** Two requests alike: the second one is answered from the cache. `more`: of the answer, or `request`: of both requests. */
 export const reused = (name, headers, { request = {}, has, lacks, age, ...answer } = {}) =>
   steps(name, { ...request, answer: { headers, ...answer }, from: 'origin' }, { ...request, from: 'cache', has, lacks, age })
