@@ -54,6 +54,7 @@ struct client_connection {
     size_t proxy_count;
 
     /* HTTP/1: the request that is being read */
+    bool line_was_skipped; /* PHASE_IDLE: an empty line */
     struct head_scan scan;
     size_t head_bytes;
     enum head_body body;

@@ -250,15 +250,19 @@ static void take_head(struct client_connection *c)
         gate_refuse(c, refusal.status, refusal.detail);
 }
 
-/* RFC 9112 §2.2: an empty line in front of a request line is ignored. False: wait for more. */
+/* RFC 9112 §2.2: one empty line in front of a request line is ignored, whether the rest of the
+ * request has come already or not. False: wait for more. */
 static bool begin_head(struct client_connection *c)
 {
     if (slice_equal(input_of(c), SLICE("\r")))
         return false;
-    if (slice_starts_with(input_of(c), SLICE("\r\n")))
+    if (!c->line_was_skipped && slice_starts_with(input_of(c), SLICE("\r\n"))) {
+        c->line_was_skipped = true;
         h2o_buffer_consume(&c->sock->input, 2);
+    }
     if (c->sock->input->size == 0)
         return false;
+    c->line_was_skipped = false;
     c->scan = (struct head_scan){0};
     client_move(c, PHASE_HEAD);
     return true;
