@@ -241,6 +241,8 @@ bool h2_hand_over(struct client_connection *c, size_t fresh)
 {
     while (fresh > 0) {
         fresh -= drop_payload(c, fresh);
+        if (fresh == 0)
+            break; /* nothing may be left of the input, not even its place */
         h2o_buffer_t *input = c->sock->input;
         slice rest = slice_of(input->bytes + input->size - fresh, fresh);
         enum h2_verdict verdict = h2_gate_feed(c->h2, &rest, client_now(c), c->sock->bytes_written);
