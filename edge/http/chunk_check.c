@@ -6,6 +6,8 @@
  */
 #include "edge/http/chunk_check.h"
 
+#include "edge/http/head_check.h"
+
 enum { DIGITS_MAX = 15, SIDE_MAX_BYTES = 4096 };
 
 static bool is_text(char c)
@@ -50,15 +52,22 @@ static bool end_size_line(struct chunk_scan *scan, char c)
     return scan->data_bytes >= scan->left;
 }
 
+/* name ":" value: without a name it is a folded line, without a colon perhaps another request. */
 static bool take_trailer(struct chunk_scan *scan, char c)
 {
+    if (scan->trailer_line_bytes == 0)
+        scan->is_in_name = c != '\r';
     if (c == '\r') {
         scan->state = CHUNK_TRAILER_LF;
-        return true;
+        return !scan->is_in_name;
     }
-    bool is_folded = scan->trailer_line_bytes == 0 && (c == ' ' || c == '\t');
+    bool is_colon = c == ':' && scan->trailer_line_bytes > 0;
+    if (scan->is_in_name && !is_colon && !token_is_valid(slice_of(&c, 1)))
+        return false;
+    if (is_colon)
+        scan->is_in_name = false;
     scan->trailer_line_bytes++;
-    return !is_folded && count_side(scan, c);
+    return count_side(scan, c);
 }
 
 static bool end_trailer_line(struct chunk_scan *scan, char c)

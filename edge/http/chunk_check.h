@@ -27,6 +27,7 @@ struct chunk_scan {
     uint64_t data_bytes; /* of all chunks announced so far */
     size_t side_bytes;   /* extensions and trailer: bounded together */
     size_t trailer_line_bytes;
+    bool is_in_name; /* of a trailer field: its colon has not come */
 };
 
 enum chunk_verdict { CHUNK_MORE, CHUNK_DONE, CHUNK_BAD };

@@ -330,7 +330,13 @@ static enum head_verdict check_field(slice line, struct head *head, struct seen 
     slice raw = slice_from(line, colon + 1);
     if (!consists_of(raw, IS_VALUE))
         return refuse(refusal, 400, "a header value with a control byte");
-    return check_known_field(line, slice_until(line, colon), slice_trim(raw), head, seen, refusal);
+    slice name = slice_until(line, colon), value = slice_trim(raw);
+    if (slice_equal_nocase(name, SLICE("content-length")) ||
+        slice_equal_nocase(name, SLICE("transfer-encoding"))) {
+        head->framing = value;
+        head->framing_room = raw;
+    }
+    return check_known_field(line, name, value, head, seen, refusal);
 }
 
 /* --- the whole --- */

@@ -32,6 +32,8 @@ struct head {
     unsigned minor; /* of HTTP/1.minor */
     enum head_body body;
     uint64_t content_length;
+    slice framing, framing_room;        /* value of Content-Length or Transfer-Encoding; and with
+                                           the white space around it */
     bool wants_close, wants_keep_alive; /* members of Connection */
     slice expect;                       /* value; ptr NULL: no such field */
     slice expect_line;                  /* whole line with CRLF */

@@ -189,6 +189,18 @@ static void cut_target_prefix(struct client_connection *c, const struct head *he
     cut_out(c, prefix);
 }
 
+/* libh2o takes white space behind a length for a part of it: it is moved to the front. */
+static void align_framing(struct client_connection *c, const struct head *head)
+{
+    if (head->framing_room.len == 0)
+        return;
+    h2o_buffer_t *input = c->sock->input;
+    char *room = input->bytes + (head->framing_room.ptr - input->bytes);
+    size_t blanks = head->framing_room.len - head->framing.len;
+    memmove(room + blanks, head->framing.ptr, head->framing.len);
+    memset(room, ' ', blanks);
+}
+
 /* libh2o would answer Expect itself, and write between our writes: we do, and it sees none. */
 static bool take_expect(struct client_connection *c, const struct head *head)
 {
@@ -226,6 +238,7 @@ static void accept_head(struct client_connection *c, const struct head *head)
 {
     c->head_bytes = head->bytes;
     c->continue_is_wanted = false;
+    align_framing(c, head);
     if (!take_framing(c, head) || !take_expect(c, head))
         return;
     cut_target_prefix(c, head);

@@ -5,6 +5,8 @@
  */
 #include "edge/origin/chunked.h"
 
+#include "edge/http/head_check.h"
+
 enum {
     SIZE,
     EXTENSION,
@@ -13,6 +15,7 @@ enum {
     DATA_CR,
     DATA_LF,
     TRAILER_START,
+    TRAILER_NAME,
     TRAILER,
     TRAILER_LF,
     LAST_LF
@@ -45,17 +48,23 @@ static bool take_size_byte(struct chunked *chunked, char c)
     return chunked->digits > 0 && (c == '\r' || c == ' ' || c == '\t' || c == ';');
 }
 
+/* In front of the colon. A line without one could be the next answer, behind a forgotten end. */
+static bool take_name_byte(struct chunked *chunked, char c)
+{
+    bool is_first = chunked->state == TRAILER_START;
+    chunked->state = c == ':' ? TRAILER : TRAILER_NAME;
+    return token_is_valid(slice_of(&c, 1)) || (c == ':' && !is_first);
+}
+
 static bool take_trailer_byte(struct chunked *chunked, char c)
 {
     if (++chunked->trailer_bytes > CHUNK_TRAILERS_MAX_BYTES)
         return false;
-    if (c == '\r')
+    if (c == '\r' && chunked->state != TRAILER_NAME) {
         chunked->state = chunked->state == TRAILER_START ? LAST_LF : TRAILER_LF;
-    else if (chunked->state == TRAILER_START && (c == ' ' || c == '\t'))
-        return false; /* obs-fold */
-    else
-        chunked->state = TRAILER;
-    return c == '\r' || is_line_byte(c);
+        return true;
+    }
+    return chunked->state == TRAILER ? is_line_byte(c) : take_name_byte(chunked, c);
 }
 
 /* A byte outside the data; false if it may not stand here. */

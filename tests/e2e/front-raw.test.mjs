@@ -14,6 +14,11 @@ async function runCorpus(t, v, origin, where, more) {
     const behind = `GET /behind-${before} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`
     const c = await exchange(t, where, bytes + behind, { ...more, methods: [bytes.split(' ')[0]] })
     const answers = c.answers()
+    for (const { head } of origin.requests.slice(before)) {
+      assert.doesNotMatch(head, /smuggled/, name)
+      assert.equal(head.match(/^host:/gim).length, 1, `${name}: Host`)
+      assert.ok((head.match(/^(content-length|transfer-encoding):/gim) ?? []).length <= 1, `${name}: one framing`)
+    }
     const wasBehindSeen = origin.requests.some((r) => r.url === `/behind-${before}`)
     assert.ok(!c.isReset, `${name}: reset`)
     // where it ends within a chunk, what is behind it may be what is wrong first

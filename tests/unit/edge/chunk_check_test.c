@@ -47,6 +47,11 @@ static const struct row rows[] = {
     {"5\r\nhello\n0\r\n\r\n", CHUNK_BAD, 0, 0},
     {"0\r\n A: folded\r\n\r\n", CHUNK_BAD, 0, 0},
     {"0\r\nA: b\n\r\n", CHUNK_BAD, 0, 0},
+    {"0\r\nA\r\n\r\n", CHUNK_BAD, 0, 0},
+    {"0\r\n: b\r\n\r\n", CHUNK_BAD, 0, 0},
+    {"0\r\nA : b\r\n\r\n", CHUNK_BAD, 0, 0},
+    {"0\r\nA:\r\nB: c:d\r\n\r\n", CHUNK_DONE, 17, 0},
+    {"0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", CHUNK_BAD, 0, 0},
     {"0\r\nA: \x01\r\n\r\n", CHUNK_BAD, 0, 0},
     {"0\r\n\rX", CHUNK_BAD, 0, 0},
 };
