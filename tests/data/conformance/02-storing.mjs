@@ -7,6 +7,11 @@ const statuses = [200, 201, 202, 203, 204, 205, 226, 299, 300, 301, 302, 303, 30
 const pages = 'statuses of pages alone (4.1)'
 const auth = { request: { headers: { Authorization: 'Bearer secret' } } }
 
+const anew = { answer: { headers: cc('no-store') }, from: 'origin' }
+const post = (location, headers = fresh(), status = 200) => ({ method: 'POST', body: 'a=1', answer: { status, headers: { ...headers, 'Content-Location': location } }, from: 'origin' })
+const posted = (name, location, request = {}, headers = fresh()) => steps(name, { ...post(location, headers), ...request }, { ...request, from: 'cache' })
+const notPosted = (name, location, headers = fresh(), status = 200) => steps(`not: ${name}`, post(location, headers, status), anew)
+
 export default section(2, 'Which responses are stored', [
   rule('Any final status with explicit freshness is stored and reused, and not when it is stale',
     { unit: ['policy/judge_test.c: test_2_rfc_stores_any_final_status_with_explicit_freshness'], defaults: `${pages}, errors for at most \`error_max: 10s\`, no redirect to itself (4.2)` }, [
@@ -106,6 +111,32 @@ export default section(2, 'Which responses are stored', [
       reused('Content-Disposition', fresh({ 'Content-Disposition': 'attachment; filename="x"' }), { has: { 'content-disposition': 'attachment; filename="x"' } }),
       reused('Set-Cookie, as the profile says', fresh({ 'Set-Cookie': 'a=1' }), { has: { 'set-cookie': 'a=1' } }),
     ]),
+  rule('POST: a 200 with explicit freshness whose Content-Location is its own URI is stored as the response to GET; a POST is never answered from the cache',
+    { tests: ['rfc.test.mjs: RFC 9110 §9.3.3 any other answer', 'rfc.test.mjs: 2.2 a POST that carries what a fill holds back'], defaults: '`post: never`' }, [
+      posted('a path', '$PATH'),
+      posted('absolute', '$URL'),
+      posted('empty', ''),
+      posted('relative', 'b', { path: '/a/b' }),
+      posted('with the query', '$PATH?x=1', { path: '?x=1' }),
+      posted('with s-maxage', '$PATH', {}, cc('s-maxage=3600')),
+      posted('with Expires', '$PATH', {}, { Expires: at(3600) }),
+      posted('over HTTP/2', '$PATH', { over: 'h2' }),
+      steps('used for HEAD', post('$PATH'), { method: 'HEAD', from: 'cache' }),
+      steps('it takes the place of the older one', { answer: { headers: fresh() }, from: 'origin' }, post('$PATH'), { from: 'cache', of: 2 }),
+      steps('Vary: the fields of the POST choose', { ...post('$PATH', fresh({ Vary: 'Foo' })), headers: { Foo: '1' } }, { headers: { Foo: '1' }, from: 'cache' }, { headers: { Foo: '2' }, ...anew }),
+      steps('a second POST is asked for', post('$PATH'), post('$PATH'), { from: 'cache', of: 2 }),
+      steps('not when it is stale', post('$PATH', cc('max-age=10', { Age: '20' })), anew),
+      notPosted('another Content-Location', '$PATH/other'),
+      notPosted('another query', '$PATH?x=1'),
+      notPosted('another host', 'http://other.example$PATH'),
+      notPosted('no Content-Location', null),
+      notPosted('201', '$PATH', fresh(), 201),
+      notPosted('404', '$PATH', fresh(), 404),
+      notPosted('no explicit freshness', '$PATH', { 'Last-Modified': at(-30 * 86400) }),
+      notPosted('no-store', '$PATH', cc('max-age=3600, no-store')),
+      notPosted('private', '$PATH', cc('max-age=3600, private')),
+      notPosted('Vary: *', '$PATH', fresh({ Vary: '*' })),
+    ]),
   rule('Interim responses are not stored, their fields do not leak into the final one, and a hit sends none', { tests: ['interim.test.mjs: http-caching §2: an interim response is never stored'] }, [
     steps('103 before a stored 200',
       { answer: { headers: fresh({ X: '1' }), interim: [{ status: 103, headers: { Link: '</a.css>; rel=preload', 'X-Interim': '1' } }] }, from: 'origin', lacks: ['x-interim', 'link'], has: { x: '1' } },
@@ -123,6 +154,7 @@ export default section(2, 'Which responses are stored', [
     steps('no-store of a request does not keep its answer from being stored', { headers: { 'Cache-Control': 'no-store' }, answer: { headers: fresh() }, from: 'origin' }, { from: 'cache' }),
     steps('only-if-cached with nothing stored', { headers: { 'Cache-Control': 'only-if-cached' }, answer: { headers: fresh() }, from: 'origin' }),
   ]),
+  rule('With `client_cache_control: honour` no-cache, no-store, max-age, min-fresh and only-if-cached count', { unit: ['policy/client_wish_test.c'], tests: ['rfc.test.mjs: RFC 9111 §5.2.1 client_cache_control: honour', 'rfc.test.mjs: RFC 9111 §5.2.1.4'] }, []),
   rule('The key is the whole URI with its query', [
     reused('a query prevents nothing', fresh(), { request: { path: '?a=1' } }),
     steps('another query is another response',

@@ -12,7 +12,7 @@ export const PROFILE = [
   'identity: {logged_in: none}',
   'vary: {accept-language: {sort: true}}',
   'compress: {codings: []}',
-  'routes: [{match: "/**", error_max: none, store_statuses: rfc, store_set_cookie: true, invalidate: rfc}]',
+  'routes: [{match: "/**", error_max: none, store_statuses: rfc, store_set_cookie: true, invalidate: rfc, post: rfc}]',
 ].join('\n')
 
 /** `text` with the case's own addresses, and dates as text. */
