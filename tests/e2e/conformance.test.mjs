@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { conformanceSite, eachCase, PROFILE } from './conformance/run.mjs'
+import { conformanceSites, eachCase, PROFILE } from './conformance/run.mjs'
 import { cases, sections, table } from './conformance/table.mjs'
 
 test('http-caching', { concurrency: 64 }, async (t) => {
-  const site = await conformanceSite(t)
-  await eachCase(cases, ({ title, steps, id, exception }) =>
+  const site = conformanceSites(t)
+  await eachCase(cases, ({ title, rule, steps, id, exception }) =>
     t.test(title, async () => {
-      if (!exception) return site.run(id, steps)
-      await assert.rejects(site.run(id, steps), `is kept: no exception any more (${exception})`)
+      const { run } = await site(rule)
+      if (!exception) return run(id, steps)
+      await assert.rejects(run(id, steps), `is kept: no exception any more (${exception})`)
     }))
 })
 

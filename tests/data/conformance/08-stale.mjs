@@ -41,12 +41,18 @@ export default section(8, 'Stale', [
     never('the targeted s-maxage', { answer: { headers: { 'CDN-Cache-Control': 's-maxage=10', Age: '20' } }, from: 'origin' }),
     steps('must-revalidate, fresh: no question', { answer: { headers: { 'Cache-Control': 'max-age=3600, must-revalidate' } }, from: 'origin' }, { from: 'cache' }),
   ]),
-  rule('Two exceptions for s-maxage: its own stale-while-revalidate or stale-if-error, and an explicit `stale:` of the route',
-    { unit: ['policy/facts_test.c: test_5_1_what_the_response_says', 'policy/facts_test.c: test_5_1_what_the_route_says'] }, [
+  rule('s-maxage beside its own stale-while-revalidate or stale-if-error',
+    { unit: ['policy/facts_test.c: test_5_1_what_the_response_says'] }, [
       steps('s-maxage with stale-if-error', stale('s-maxage=10, stale-if-error=3600'), { ...gone, status: 200, of: 1 }),
       steps('s-maxage with stale-while-revalidate, as frameworks send it', raw('s-maxage=10, stale-while-revalidate=3600'), { answer: { headers: fresh() }, from: 'stale' }, { eventually: true, from: 'cache', of: 2 }),
       never('stale-while-revalidate that has passed helps nothing', raw('s-maxage=5, stale-while-revalidate=5')),
     ]),
+  rule('An explicit `stale:` of the route covers s-maxage', { unit: ['policy/facts_test.c: test_5_1_what_the_route_says'], route: 'stale: {if_error: 1h}' }, [
+    steps('s-maxage', stale('s-maxage=10'), { ...gone, status: 200, of: 1 }),
+    stands('s-maxage and a 503', stale('s-maxage=10'), { status: 503 }),
+    never('must-revalidate stays forbidden', stale('must-revalidate'), 504),
+    never('after that hour', { answer: { headers: { 'Cache-Control': 's-maxage=10', Age: '7200' } }, from: 'origin' }),
+  ]),
   rule('stale-while-revalidate=N: stale at once, validated behind it, once; not after lifetime plus N, and not once the answer replaced it', { tests: ['freshness.test.mjs: 5.1 stale-while-revalidate'] }, [
     steps('stale at once, then the new one', stale('stale-while-revalidate=3600'), { answer: { headers: fresh() }, from: 'stale' }, { eventually: true, from: 'cache', of: 2 }),
     steps('the question behind it is conditional', stale('stale-while-revalidate=3600', { ETag: '"a"' }), { answer: { status: 304, headers: fresh() }, from: 'stale', sent: { 'if-none-match': '"a"' } }, { eventually: true, from: 'cache', of: 1, age: [0, 19] }),

@@ -87,6 +87,13 @@ export default section(10, 'Targeted fields', [
       { answers: [{ status: 304, headers: cdn('no-store') }, { headers: cdn('no-store'), body: 'anew' }], asked: 2, gets: 'anew' }),
     reused('404', cdn('max-age=3600'), { status: 404 }),
   ]),
+  rule('A configured own name comes before it', { unit: ['policy/cache_control_test.c: test_10_the_first_readable_targeted_field_decides_alone'], route: 'targeted: [own-cache-control, cdn-cache-control]' }, [
+    reused('its max-age over no-store', { 'Own-Cache-Control': 'max-age=3600', 'CDN-Cache-Control': 'no-store', 'Cache-Control': 'no-store' }),
+    askedAgain('its no-store over both', { 'Own-Cache-Control': 'no-store', 'CDN-Cache-Control': 'max-age=3600', 'Cache-Control': 'max-age=3600' }),
+    askedAgain('with an error: the next one decides', { 'Own-Cache-Control': 'max-age=3600,', 'CDN-Cache-Control': 'no-store', 'Cache-Control': 'max-age=3600' }),
+    askedAgain('absent: the next one decides', { 'CDN-Cache-Control': 'no-store', 'Cache-Control': 'max-age=3600' }),
+    reused('both absent: Cache-Control', { 'Cache-Control': 'max-age=3600' }),
+  ]),
   rule('The field is forwarded and stored', [
     reused('with Cache-Control beside it', cdn('max-age=3600, foo;bar', cc('no-store')), { has: { 'cdn-cache-control': 'max-age=3600, foo;bar', 'cache-control': 'no-store' } }),
     steps('of a response that is not stored', { answer: { headers: cdn('no-store') }, from: 'origin', has: { 'cdn-cache-control': 'no-store' } }),

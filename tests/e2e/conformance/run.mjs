@@ -15,6 +15,12 @@ export const PROFILE = [
   'routes: [{match: "/**", error_max: none, store_statuses: rfc, store_set_cookie: true, invalidate: rfc, post: rfc}]',
 ].join('\n')
 
+/** The profile with one more setting of its route, or another one. */
+export const profileWith = (route) => {
+  const kept = PROFILE.replace(new RegExp(`, ${route.split(':')[0]}: [^,}]+`), '')
+  return kept.replace('/**"', `/**", ${route}`)
+}
+
 /** `text` with the case's own addresses, and dates as text. */
 function filled(value, scene) {
   if (value?.isDate) return dateText((value.isNow ? Date.now() : scene.began) + value.seconds * 1000, value.form)
@@ -185,6 +191,15 @@ class Scene {
     if (method === 'HEAD' || status === 204 || status === 304) return { status, body: '' }
     if (of) return { status, body: this.bodies[of - 1] }
     return { status, body: from === 'origin' ? this.bodies.at(-1) : this.last?.body }
+  }
+}
+
+/** For each rule the site that it needs; `site(rule)` is a promise. */
+export function conformanceSites(t) {
+  const sites = new Map()
+  return ({ route = '' }) => {
+    if (!sites.has(route)) sites.set(route, conformanceSite(t, route ? profileWith(route) : PROFILE))
+    return sites.get(route)
   }
 }
 

@@ -31,10 +31,10 @@ rules that tests are named after.
 
 const cell = (text) => text.replaceAll('|', '\\|')
 
-function proofs({ cases, unit = [], tests = [] }) {
+function proofs({ cases, route, unit = [], tests = [] }) {
   const names = cases.map((one) => one.name)
   const count = `${names.length} ${names.length === 1 ? 'case' : 'cases'}`
-  return [...(names.length ? [`${count}: ${names.join('; ')}`] : []), ...[...unit, ...tests].map((name) => `\`${name}\``)].join('<br>')
+  return [...(names.length ? [`${count}${route ? `, with \`${route}\`` : ''}: ${names.join('; ')}`] : []), ...[...unit, ...tests].map((name) => `\`${name}\``)].join('<br>')
 }
 
 function outcome(rule) {
