@@ -96,7 +96,7 @@ static void unlock(struct purge_file *file)
 int purge_file_open(struct purge_file *file, slice path, bool sync)
 {
     char *lock_path = path_print(path, ".lock");
-    int lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0640), error = errno;
+    int lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640), error = errno;
     free(lock_path);
     if (lock_fd < 0)
         return error;
@@ -126,7 +126,7 @@ static int reopen(struct purge_file *file)
 {
     if (is_at_path(file))
         return 0;
-    int fd = open(file->path, O_RDWR | O_CLOEXEC);
+    int fd = open(file->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno;
     if (file->fd >= 0)
@@ -304,7 +304,9 @@ static int sync_directory(const char *path)
 
 static int rewrite_locked(struct purge_file *file, const struct purge_region *region)
 {
-    int fd = open(file->new_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    unlink(
+        file->new_path); /* left by a crash; O_EXCL then makes sure that this is a file of ours */
+    int fd = open(file->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return errno;
     int error = write_region(fd, region);
