@@ -274,7 +274,7 @@ struct api *api_new(struct server *server, char *error)
     slice token_file = server->policy->admin_token_file;
     if (token_file.len) {
         char reason[200];
-        api->token = file_blob(token_file, reason, sizeof(reason));
+        api->token = file_blob_secret(token_file, reason, sizeof(reason));
         if (!api->token) {
             snprintf(error, 256, "admin.token_file: %s", reason);
             free(api);

@@ -37,7 +37,7 @@ test('10.2 over TCP: a token, its own Host, no foreign Origin', async (t) => {
   const origin = await pages(t)
   const port = await freePort()
   const dir = tempDir(t)
-  writeFileSync(`${dir}/token`, 'secret-token\n')
+  writeFileSync(`${dir}/token`, 'secret-token\n', { mode: 0o600 })
   await varve(t, `renderer: ${origin.url}\nadmin: {listen: "127.0.0.1:${port}", token_file: $DIR/token}\n`, { dir })
   const ask = (headers, target = '/v1/stats') => request(`http://127.0.0.1:${port}${target}`, { headers })
   const authorization = 'Bearer secret-token'
@@ -438,7 +438,7 @@ test('6.5 PURGE on the public listener: from whom it is allowed, for a URL with 
 test('10.2 values of cookies and Authorization are not shown, and detail only to who has the token', async (t) => {
   const origin = await pages(t)
   const dir = tempDir(t)
-  writeFileSync(`${dir}/token`, 'secret-token')
+  writeFileSync(`${dir}/token`, 'secret-token', { mode: 0o600 })
   const v = await varve(t, `renderer: ${origin.url}\nadmin: {token_file: $DIR/token}\nvary: {cookie: {keep: [bucket]}}\nroutes: [{match: "/**"}]\n`, { dir })
   const headers = { cookie: 'bucket=verysecretvalue', accept: 'text/html' }
   await v.get('/a', headers)

@@ -134,7 +134,7 @@ test('http-caching §11 it stands behind what caches before it said, on hits too
 
 test('10.2 key and detail only with the debug token; varve’s own answers have no Cache-Status without it (RFC 9211 §2)', async (t) => {
   const dir = tempDir(t)
-  writeFileSync(`${dir}/token`, 'secret-token')
+  writeFileSync(`${dir}/token`, 'secret-token', { mode: 0o600 })
   let down = false
   const origin = await renderer(t, (req, res) => (down ? req.socket.destroy() : page(res, 'x', { ...MINUTE, vary: 'x-v' })))
   const v = await varve(t, `renderer: ${origin.url}\nadmin: {token_file: $DIR/token}\nvary: {cookie: {keep: [bucket]}}\nroutes: [{match: "/**"}]\n`, { dir })
