@@ -9,6 +9,7 @@
 
 enum {
     SIZE,
+    BLANKS,
     EXTENSION,
     SIZE_LF,
     DATA,
@@ -34,6 +35,14 @@ static bool is_line_byte(char c)
     return c == '\t' || ((unsigned char)c >= 0x20 && c != 0x7f);
 }
 
+/* Some servers pad the size with blanks; an extension starts with ';'. */
+static bool end_size(struct chunked *chunked, char c)
+{
+    bool is_blank = c == ' ' || c == '\t';
+    chunked->state = c == '\r' ? SIZE_LF : is_blank ? BLANKS : EXTENSION;
+    return ++chunked->line_bytes <= CHUNK_LINE_MAX_BYTES && (is_blank || c == '\r' || c == ';');
+}
+
 static bool take_size_byte(struct chunked *chunked, char c)
 {
     int digit = hex_value(c);
@@ -43,9 +52,7 @@ static bool take_size_byte(struct chunked *chunked, char c)
         chunked->left = chunked->left * 16 + (uint64_t)digit;
         return true;
     }
-    /* some servers pad the size with blanks; an extension starts with ';' */
-    chunked->state = c == '\r' ? SIZE_LF : EXTENSION;
-    return chunked->digits > 0 && (c == '\r' || c == ' ' || c == '\t' || c == ';');
+    return chunked->digits > 0 && end_size(chunked, c);
 }
 
 /* In front of the colon. A line without one could be the next answer, behind a forgotten end. */
@@ -73,6 +80,8 @@ static bool take_byte(struct chunked *chunked, char c)
     switch (chunked->state) {
     case SIZE:
         return take_size_byte(chunked, c);
+    case BLANKS:
+        return end_size(chunked, c);
     case EXTENSION:
         if (c == '\r')
             chunked->state = SIZE_LF;

@@ -5,7 +5,7 @@ import https from 'node:https'
 import net from 'node:net'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { freePort, gate, outcome, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { certificate, exchange, raw, table } from './wire.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
@@ -17,9 +17,12 @@ const deadUrl = async () => `http://127.0.0.1:${await freePort()}`
 
 /** A server that answers `/NAME` (whatever is in front or behind) with row NAME of the table of bad origins; all else is good. */
 async function badOrigin(t, rows) {
-  const origin = { heads: [] }
+  const origin = { heads: [], connections: 0, reused: [] }
   const sockets = new Set()
-  const play = (socket, [, , head, repeated, times, tail, ending]) => {
+  const play = (socket, [name, method, head, repeated, times, tail, ending, expected], asked) => {
+    // what came out of order, or with more behind it than it should
+    const hasMore = /_with_body$|_with_chunks$|behind_/.test(name) && asked === method // a HEAD may be asked as a GET
+    if (expected !== 'CLEAN' || ending !== 'KEEP' || hasMore) socket.spoiledBy = name
     const bytes = Buffer.from(head + repeated.repeat(times) + tail, 'latin1')
     if (ending === 'TRICKLE') {
       let i = 0
@@ -33,14 +36,16 @@ async function badOrigin(t, rows) {
   }
   const server = net.createServer((socket) => {
     let rest = ''
+    origin.connections++
     sockets.add(socket)
     socket.on('error', () => {}).on('close', () => sockets.delete(socket))
     socket.on('data', (bytes) => {
       rest += bytes.toString('latin1')
+      if (socket.spoiledBy) origin.reused.push(socket.spoiledBy)
       for (let end; (end = rest.indexOf('\r\n\r\n') + 4) > 3; rest = rest.slice(end)) {
         origin.heads.push(rest.slice(0, end))
         const row = rows.get(rest.split(' ')[1].split('/').pop())
-        if (row) play(socket, row)
+        if (row) play(socket, row, rest.split(' ')[0])
         else socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\ngood')
       }
     })
@@ -76,12 +81,12 @@ function judge(row, c, isStorable) {
 }
 
 for (const [what, prefix] of [['a pass', '/pass/'], ['a fill', '/fill/']])
-  test(`bad origins, as ${what}: the client gets a right answer or sees that it is broken, nothing wrong is stored, varve goes on`, async (t) => {
+  test(`bad origins, as ${what}: the client gets a right answer or sees that it is broken, nothing wrong is stored, its connection is never used again, varve goes on`, async (t) => {
     const rows = new Map(table('bad_origins.def', 'BAD').map((row) => [row[0], row]))
     for (const row of rows.values()) // storable, so that only its wrongness keeps it out
       if (row[0] !== 'two_hundred_lines') row[2] = row[2].replace(/^(HTTP\/1.[01] 200.*\r\n)/, '$1Content-Type: text/html\r\nCache-Control: max-age=60\r\n')
     const origin = await badOrigin(t, rows)
-    const v = await varve(t, origins(origin.url, ', slots: 200, retries: 0, timeouts: {connect: 1s, first_byte: 2s, between_bytes: 1s}'))
+    const v = await varve(t, 'threads: 1\n' + origins(origin.url, ', slots: 200, retries: 0, timeouts: {connect: 1s, first_byte: 2s, between_bytes: 1s}'))
     const one = async (row) => {
       const [name, method, , , , , , expected] = row
       const c = await exchange(t, v.port, `${method} ${prefix}${name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, { methods: [method] })
@@ -98,8 +103,31 @@ for (const [what, prefix] of [['a pass', '/pass/'], ['a fill', '/fill/']])
     }
     await Promise.all([...rows.values()].filter(hanging).map(one))
     assert.equal((await v.get('/pass/good')).body, 'good')
+    assert.deepEqual(origin.reused, [])
+    assert.ok(origin.connections < origin.heads.length - 20, 'but those of right answers are')
     assert.doesNotMatch(v.log, /worker died|Sanitizer/)
   })
+
+test('an answer that nobody asked for, on an idle connection, is given to nobody', async (t) => {
+  const poison = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil'
+  const open = new Set()
+  const ports = []
+  const origin = await rawOrigin(t, (socket, head) => {
+    ports.push(socket.remotePort)
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    socket.write(poison.replace('evil', 'good'))
+  })
+  const v = await varve(t, `threads: 1\n${origins(origin.url)}`)
+  for (const [i, ask] of ['/pass/a', '/b', '/pass/c', '/d'].entries()) {
+    assert.equal((await v.get(ask)).body, 'good', ask)
+    assert.equal(open.size, 1)
+    for (const socket of open) socket.write(poison)
+    if (i % 2) await until(() => open.size === 0, 'varve to close it') // else the next request comes as fast as it can
+  }
+  assert.equal((await v.get('/e')).body, 'good')
+  assert.equal(new Set(ports).size, ports.length, 'a connection each')
+})
 
 /* --- several workers --- */
 
