@@ -4,6 +4,7 @@
 #include "policy/normalise.h"
 #include "policy/seal.h"
 #include "policy/template.h"
+#include "policy/via.h"
 
 static bool is_passed(const struct policy *policy, const struct request *request,
                       const struct decision *decision, const struct field *field)
@@ -65,5 +66,6 @@ void forward_pass(const struct policy *policy, const struct request *request,
     slice forwarded_for = head_forwarded_for(request);
     if (forwarded_for.len)
         fields_add_id(fields, FIELD_X_FORWARDED_FOR, forwarded_for);
+    via_add(fields, via_version(request), request->arena);
     head_add_ours(fields, request, decision, head_reduce_codings(request));
 }

@@ -10,6 +10,7 @@
 #include "policy/representation.h"
 #include "policy/seal.h"
 #include "policy/template.h"
+#include "policy/via.h"
 
 #include <stdlib.h>
 
@@ -231,6 +232,8 @@ void head_build(struct head *head)
         build_sealed(head);
     else
         build_unsealed(head);
+    /* always the same version: a fill is one request for clients of all versions */
+    via_add(&head->fields, SLICE("1.1"), request->arena);
     bool wants_identity = head->wants_identity || decision->is_sealed;
     slice codings = wants_identity ? SLICE("identity") : head_reduce_codings(request);
     head_add_ours(&head->fields, request, decision, codings);

@@ -11,6 +11,7 @@
 #include "policy/route.h"
 #include "policy/rules.h"
 #include "policy/url.h"
+#include "policy/via.h"
 #include "policy/weighted.h"
 
 struct receiving {
@@ -151,6 +152,9 @@ static bool is_refused(const struct receiving *r, const struct routing_path *pat
         return reject(r->decision, 400, SLICE("control characters in the request target"));
     if (!host_is_allowed(r->policy, r->request->host))
         return reject(r->decision, 421, SLICE("this host is not served here"));
+    if (via_passages(&r->request->fields) > VIA_PASSAGES_MAX)
+        return reject(r->decision, 508,
+                      SLICE("the request goes in circles: an origin leads back to varve"));
     return false;
 }
 

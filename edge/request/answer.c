@@ -34,6 +34,8 @@ static slice status_text(unsigned status)
         return SLICE("Gateway Timeout");
     case 507:
         return SLICE("Insufficient Storage");
+    case 508:
+        return SLICE("Loop Detected");
     default:
         return status < 400 ? SLICE("OK") : SLICE("Error");
     }

@@ -8,6 +8,7 @@
 #include "edge/request/exchange.h"
 #include "edge/request/partial.h"
 #include "policy/date.h"
+#include "policy/via.h"
 
 /* --- the head --- */
 
@@ -22,15 +23,6 @@ static void send_pieces(struct exchange *ex, const struct sink_head *head, const
 void send_whole(struct exchange *ex, const struct sink_head *head, slice body)
 {
     send_pieces(ex, head, &body, body.len ? 1 : 0);
-}
-
-static void add_via(struct exchange *ex, struct fields *fields)
-{
-    slice before;
-    slice value = SLICE("1.1 varve");
-    if (fields_join(fields, SLICE("via"), &ex->arena, &before))
-        value = arena_concat(&ex->arena, (slice[]){before, SLICE(", 1.1 varve")}, 2);
-    fields_set(fields, SLICE("via"), value);
 }
 
 static void apply_client_cache(const struct exchange *ex, struct fields *fields)
@@ -154,7 +146,7 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     apply_client_cache(ex, fields);
     add_vary(ex, fields, &object->facts, &stored);
     fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));
-    add_via(ex, fields);
+    via_add(fields, SLICE("1.1"), &ex->arena);
     add_object_status(ex, fields, object);
 }
 
@@ -233,7 +225,7 @@ static void build_forwarded_fields(struct exchange *ex, const struct flight_head
         add_vary(ex, fields, head->facts, head->fields);
     }
     add_server_timing(ex, head, fields);
-    add_via(ex, fields);
+    via_add(fields, SLICE("1.1"), &ex->arena);
     add_flight_status(ex, fields, head);
 }
 

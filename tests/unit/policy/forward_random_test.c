@@ -155,6 +155,8 @@ static void random_lines(struct text *text)
                                         "X-Request-Id: mine",
                                         "Accept-Encoding: gzip",
                                         "Accept-Encoding: br",
+                                        "Via: 1.0 cdn",
+                                        "Via: 1.1 varve",
                                         "X-Class: fake",
                                         "X-Build: fake"};
     for (size_t n = pick(5); n; n--)
@@ -189,6 +191,7 @@ static void random_union(struct setup *s)
                                         "x-forwarded-host",
                                         "authorization",
                                         "x-class",
+                                        "via",
                                         "x-real-ip"};
     s->names = (struct field_names){.count = 0};
     for (size_t n = pick(2) ? pick(6) : 0; n; n--) {
@@ -222,6 +225,7 @@ static bool make(struct setup *s, struct made *made)
     random_request(&text);
     receive(s, text.bytes);
     s->request.id = arena_printf(&s->arena, "id-%zu", pick(1000));
+    s->request.http_major = 1 + (unsigned)pick(2);
     s->request.peer.bytes[15] = s->request.client.bytes[15] = (uint8_t)pick(256);
     if (s->decision.action != ACTION_LOOKUP)
         return false;

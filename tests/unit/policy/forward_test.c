@@ -277,6 +277,51 @@ static void test_target_templates(void **state)
     check_target("/r?p={path}", "GET https://h/a?b", "/r?p=/a");
 }
 
+/* --- Via (RFC 9110 §7.6.3) --- */
+
+static void test_9110_7_6_3_every_request_to_an_origin_names_varve(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE ROUTES);
+    assert_field(fill(&s, "GET https://h/s/a"), "via", "1.1 varve");
+    assert_field(fill(&s, "GET https://h/a"), "via", "1.1 varve");
+    assert_field(fill(&s, "GET https://h/a\nVia: 1.0 cdn (x)\nVia:  HTTP/2 b "), "via",
+                 "1.0 cdn (x), HTTP/2 b, 1.1 varve");
+    assert_field(pass(&s, "POST https://h/a"), "via", "1.1 varve");
+    assert_field(pass(&s, "POST https://h/a\nVia: 1.0 cdn\nVia: 1.1 varve"), "via",
+                 "1.0 cdn, 1.1 varve, 1.1 varve");
+    s.request.http_major = 2;
+    s.request.http_minor = 0;
+    forward_pass(s.policy, &s.request, &s.decision, &s.forward);
+    assert_field(&s.forward.fields, "via", "1.0 cdn, 1.1 varve, 2.0 varve");
+    s.request.http_major = 1;
+    forward_pass(s.policy, &s.request, &s.decision, &s.forward);
+    assert_field(&s.forward.fields, "via", "1.0 cdn, 1.1 varve, 1.0 varve");
+    assert_int_equal(fields_count_id(&s.forward.fields, FIELD_VIA), 1);
+    setup_fini(&s);
+}
+
+/* Nothing of the client in it: neither what it came through nor its version of HTTP. */
+static void test_2_1_via_of_a_sealed_fill_is_always_the_same(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE ROUTES);
+    fill(&s, "GET https://h/s/a\nVia: 1.0 cdn");
+    assert_field(&s.forward.fields, "via", "1.1 varve");
+    slice key = s.forward.key_text;
+    s.request.http_major = 2;
+    forward_fill(s.policy, &s.request, &s.decision, &s.names, true, &s.forward);
+    assert_field(&s.forward.fields, "via", "1.1 varve");
+    assert_true(slice_equal(key, s.forward.key_text));
+    set_union(&s, "via"); /* the renderer varies by it: sent, and keyed as it is sent */
+    fill(&s, "GET https://h/s/a\nVia: 1.0 cdn");
+    assert_field(&s.forward.fields, "via", "1.0 cdn, 1.1 varve");
+    assert_slice(forward_variant_text(s.forward.key_text, &s.arena), "via=1.0 cdn, 1.1 varve");
+    setup_fini(&s);
+}
+
 static void test_2_8_passes_send_what_the_client_said(void **state)
 {
     struct setup s;
@@ -442,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_1_1_the_key_is_length_prefixed),
         cmocka_unit_test(test_1_1_class_host_and_build_of_set_headers),
         cmocka_unit_test(test_target_templates),
+        cmocka_unit_test(test_9110_7_6_3_every_request_to_an_origin_names_varve),
+        cmocka_unit_test(test_2_1_via_of_a_sealed_fill_is_always_the_same),
         cmocka_unit_test(test_2_8_passes_send_what_the_client_said),
         cmocka_unit_test(test_2_8_internal_fields_pass_only_with_seal_off),
         cmocka_unit_test(test_2_8_forwarded_for_is_appended_behind_trusted_peers),

@@ -369,9 +369,41 @@ static void test_6_4_purge_urls(void **state)
     setup_fini(&s);
 }
 
+/* A request that varve sends comes back to it: not for ever. */
+static void test_9110_7_6_3_a_request_that_goes_in_circles_is_refused(void **state)
+{
+    static const struct {
+        const char *lines;
+        enum action action;
+    } rows[] = {
+        {"Via: 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve", ACTION_LOOKUP},
+        {"Via: 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve", ACTION_REJECT},
+        {"Via: 1.1 varve, 2.0 Varve (x),\t1.1\tvarve\nVia: HTTP/1.1 varve,, varve varve\nX: varve\n"
+         "Via: 1.1 varve",
+         ACTION_REJECT},
+        {"Via: 1.1 a, 1.1 b, 1.1 c, 1.1 d, 1.1 e, 1.1 f, 1.1 varve", ACTION_LOOKUP},
+        {"Via: 1.1 varve.example, varve, 1.1 x (varve), 1.1 varvevarve, 1.1 varve:80, 1.1 a",
+         ACTION_LOOKUP},
+        {"Via: 1.1 varve\nX-Via: 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve",
+         ACTION_LOOKUP},
+    };
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE "routes: [{match: \"/**\"}]\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        slice text = arena_printf(&s.arena, "GET http://h/a\n%s", rows[i].lines);
+        if (receive(&s, text.ptr)->action != rows[i].action)
+            fail_msg("%s", rows[i].lines);
+        if (rows[i].action == ACTION_REJECT)
+            assert_int_equal(s.decision.status, 508);
+    }
+    setup_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_9110_7_6_3_a_request_that_goes_in_circles_is_refused),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_2_1_what_makes_fills_sealed),

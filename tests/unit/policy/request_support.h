@@ -137,7 +137,8 @@ static inline slice head_text(struct arena *arena, const struct fields *fields)
     for (size_t i = 0; i < fields->count; i++) {
         const struct field *f = &fields->at[i];
         bool is_constant = f->id == FIELD_X_REQUEST_ID || f->id == FIELD_X_FORWARDED_HOST ||
-                           f->id == FIELD_X_FORWARDED_PROTO || f->id == FIELD_ACCEPT_ENCODING;
+                           f->id == FIELD_X_FORWARDED_PROTO || f->id == FIELD_ACCEPT_ENCODING ||
+                           (f->id == FIELD_VIA && slice_equal(f->value, SLICE("1.1 varve")));
         if (!is_constant)
             text = arena_concat(
                 arena,
