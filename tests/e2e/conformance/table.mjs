@@ -38,9 +38,8 @@ function proofs({ cases, route, unit = [], tests = [] }) {
 }
 
 function outcome(rule) {
-  const exceptions = rule.cases.filter((one) => one.exception).map((one) => `**exception** (${one.name}): ${one.exception}`)
-  const words = [...(rule.exception ? [`**exception**: ${rule.exception}`] : []), ...exceptions]
-  return [words.join('<br>') || 'kept', ...(rule.defaults ? [`in the defaults: ${rule.defaults}`] : [])].join('<br>')
+  const exceptions = rule.cases.filter((one) => one.exception).map((one) => `**exception**: ${one.name}`)
+  return [exceptions.length ? `kept, ${exceptions.join(', ')}` : 'kept', ...(rule.defaults ? [`in the defaults: ${rule.defaults}`] : [])].join('<br>')
 }
 
 const sectionText = ({ number, title, rules }) =>
@@ -49,8 +48,8 @@ const sectionText = ({ number, title, rules }) =>
 
 export function table(profile) {
   const rules = sections.flatMap((s) => s.rules)
-  const exceptions = cases.filter((one) => one.exception).length + rules.filter((rule) => rule.exception).length
-  const sum = `\n${rules.length} rules, ${cases.length} cases, ${exceptions} exceptions.\n`
+  const exceptions = cases.filter((one) => one.exception).map(({ rule, name, exception }) => `- ${rule.text}: **${name}**. ${exception[0].toUpperCase()}${exception.slice(1)}.\n`)
+  const sum = `\n${rules.length} rules, ${cases.length} cases. Exceptions, which are tested as such:\n\n${exceptions.join('')}`
   return INTRO.replace('PROFILE', profile) + sum + sections.map(sectionText).join('\n') + '\n'
 }
 

@@ -45,7 +45,7 @@ export const section = (number, title, rules) => ({ number, title, rules })
 /**
  * `more.unit`: the unit tests that prove it as well, "folder/name_test.c: name_of_test". `more.tests`: other end-to-end tests, "file:
  * start of the name". `more.route`: a setting of the route that the rule is about; its cases have
- * a varve of their own. `more.exception`: why it is not kept. `more.defaults`: what the defaults do otherwise, and the number in semantics.
+ * a varve of their own. `more.defaults`: what the defaults do otherwise, and the number in semantics.
  */
 export const rule = (text, ...rest) => {
   const [more, cases] = rest.length === 2 ? rest : [{}, rest[0]]
