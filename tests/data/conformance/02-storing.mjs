@@ -197,7 +197,7 @@ export default section(2, 'Which responses are stored', [
       { path: '/a/', answer: { headers: fresh() }, from: 'origin' },
       { path: '/a', from: 'cache', of: 1 }),
     steps('another host is another response',
-      { headers: { Host: 'a.example' }, answer: { headers: fresh() }, from: 'origin' },
+      { over: 'h1', headers: { Host: 'a.example' }, answer: { headers: fresh() }, from: 'origin' },
       { headers: { Host: 'b.example' }, answer: { headers: fresh() }, from: 'origin' },
       { headers: { Host: 'A.example' }, from: 'cache', of: 1 }),
     steps('the query reaches the origin as it came', { path: '?q=%20+&&x', answer: { headers: fresh() }, from: 'origin', sentLine: 'GET $PATH?q=%20+&&x HTTP/1.1' }),

@@ -33,7 +33,7 @@ export default section(3, 'What is stored', [
     gone('empty members', { Connection: ', a,,', a: '1' }, ['a']),
     gone('names beside keep-alive', { Connection: 'keep-alive, a', a: '1' }, ['a']),
     steps('of the request: they do not reach the origin',
-      { headers: { Connection: 'close, X-Hop', 'X-Hop': '1', 'X-Stays': '1' }, answer: { headers: fresh() }, from: 'origin', sent: { 'x-hop': undefined, 'x-stays': '1' } }),
+      { over: 'h1', headers: { Connection: 'close, X-Hop', 'X-Hop': '1', 'X-Stays': '1' }, answer: { headers: fresh() }, from: 'origin', sent: { 'x-hop': undefined, 'x-stays': '1' } }),
   ]),
   rule('Fields of the connection are neither stored nor forwarded', { unit: ['policy/merge_test.c: test_3_hop_by_hop_fields_and_those_that_connection_names_go'] }, [
     ...[['Keep-Alive', 'timeout=77'], ['Proxy-Connection', 'x'], ['TE', 'x'], ['Trailer', 'X-T'], ['Upgrade', 'x'], ['Proxy-Authenticate', 'Basic'],
@@ -45,7 +45,7 @@ export default section(3, 'What is stored', [
       { answer: { headers: fresh(), chunks: ['one ', 'two'] }, from: 'origin', gets: 'one two' },
       { from: 'cache', gets: 'one two', lacks: ['transfer-encoding'], has: { 'content-length': '7' } }),
     steps('of the request',
-      { headers: { 'Keep-Alive': 'x', 'Proxy-Connection': 'x', TE: 'trailers', 'Proxy-Authorization': 'Basic eDp5' }, answer: { headers: fresh() }, from: 'origin',
+      { over: 'h1', headers: { 'Keep-Alive': 'x', 'Proxy-Connection': 'x', TE: 'trailers', 'Proxy-Authorization': 'Basic eDp5' }, answer: { headers: fresh() }, from: 'origin',
         sent: { 'keep-alive': undefined, 'proxy-connection': undefined, te: undefined, 'proxy-authorization': undefined } }),
     steps('over HTTP/2', { over: 'h2', answer: { headers: fresh({ Connection: 'a', a: '1', 'Keep-Alive': 'x' }) }, from: 'origin', lacks: ['connection', 'a', 'keep-alive'] },
       { over: 'h2', from: 'cache', lacks: ['connection', 'a', 'keep-alive', 'transfer-encoding'] }),

@@ -77,7 +77,7 @@ function checkField(what, name, actual, expected) {
 
 const asText = (value) => (Array.isArray(value) ? value.join(', ') : value)
 
-const linesOf = ({ rawHeaders }, name) => rawHeaders.filter((_, i) => i % 2 && rawHeaders[i - 1].toLowerCase() === name)
+const linesOf = ({ headers, rawHeaders }, name) => rawHeaders === undefined ? [headers[name]].flat() : rawHeaders.filter((_, i) => i % 2 && rawHeaders[i - 1].toLowerCase() === name)
 
 /** What a case has seen so far. */
 class Scene {

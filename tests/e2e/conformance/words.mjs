@@ -1,7 +1,8 @@
 // The words in which tests/data/conformance is written. A section has rules, a rule has cases, a case is a list of steps that all
 // concern one URL of the case's own:
 //
-//   {method, path, headers, body, over}   the request; `path` is put behind the case's URL, `over: 'h2'` takes HTTP/2
+//   {method, path, headers, body, over}   the request; `path` is put behind the case's URL, `over: 'h2'` takes HTTP/2,
+//                                         'h1' cannot be said there
 //   answer: {status, headers, body, …}    what the origin says if it is asked in this step (origin.mjs has every key)
 //   answers: [{…}, …]                     the same for several questions; the last one holds on
 //   from                                  who must have answered, see below; `asked: n` says how often the origin was asked instead of once
