@@ -198,14 +198,20 @@ void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last
     sink->held_count = count;
 }
 
-/* Without it a client could take a body that ends by closing for a complete one. */
-static void reset_on_close(h2o_req_t *req)
+/* A frame that stays open shows the break (RFC 9112 §8), and what came before it arrives. */
+static bool has_frame(const struct sink *sink)
 {
-    if (req->version >= 0x200)
-        return; /* the library sends RST_STREAM */
+    return sink->is_chunked || sink->req->version >= 0x200 ||
+           sink->req->res.content_length != SIZE_MAX;
+}
+
+/* A body that ends by closing: only a reset tells a client that it is not whole. At once, so that
+ * no close_notify of TLS goes out first. */
+static void reset_connection(h2o_req_t *req)
+{
     h2o_socket_t *socket = req->conn->callbacks->get_socket(req->conn);
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(h2o_socket_get_fd(socket), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    connect(h2o_socket_get_fd(socket), &nobody, sizeof(nobody));
 }
 
 void sink_break(struct sink *sink)
@@ -213,7 +219,8 @@ void sink_break(struct sink *sink)
     MUST(sink->is_started && !sink->is_ended);
     sink->is_ended = true;
     sink->req->http1_is_persistent = 0;
-    reset_on_close(sink->req);
+    if (!has_frame(sink))
+        reset_connection(sink->req);
     h2o_send(sink->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 

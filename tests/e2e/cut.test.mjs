@@ -1,7 +1,8 @@
 // A renderer that breaks off: who has seen nothing of the answer gets something else, who has seen some of it sees the break.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gate, page, rawOrigin, renderer, request, until, varve } from './lib.mjs'
+import { freePort, gate, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { certificate, raw } from './wire.mjs'
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: max-age=60\r\n'
 
@@ -45,4 +46,35 @@ for (const [framing, head, tail] of [
     assert.equal(origin.requests, 1)
     await v.get('/page').catch(() => {})
     await until(() => origin.requests === 2, 'a second render')
+  })
+
+for (const [how, path, version, isFramed] of [
+  ['Content-Length', '/length', '1.1', true], ['chunks', '/chunks', '1.1', true], ['chunks, to HTTP/1.0', '/chunks', '1.0', false],
+  ['Content-Length, to HTTP/1.0', '/length', '1.0', true]])
+  test(`RFC 9112 §8 a cut body (${how}): ${isFramed ? 'all that was there arrives, and its frame stays open' : 'only a reset tells'}; over TLS too`, async (t) => {
+    const cut = gate()
+    const origin = await rawOrigin(t, async (socket, head) => {
+      const isChunked = head.startsWith('GET /chunks')
+      socket.write(isChunked ? `${HEAD}Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n` : `${HEAD}Content-Length: 100\r\n\r\n0123456789`)
+      await cut.promise
+      socket.destroy()
+    })
+    const port = await freePort()
+    const { yaml } = certificate(tempDir(t), 'a.example')
+    const v = await varve(t, `listen: ["127.0.0.1:$PORT", {address: "127.0.0.1:${port}", tls: [${yaml}]}]\nrenderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+    const secure = { servername: 'a.example', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }
+    const clients = [await raw(t, v.port), await raw(t, port, { secure })]
+    const cleanEnds = []
+    for (const [i, c] of clients.entries()) {
+      c.socket.on('end', () => cleanEnds.push(i))
+      c.send(`GET ${path} HTTP/${version}\r\nHost: a.example\r\n\r\n`)
+      await until(() => c.bytes.includes('0123456789'), 'the part that is there')
+    }
+    cut.open()
+    for (const [i, c] of clients.entries()) {
+      await c.ended
+      assert.equal(c.isReset, !isFramed, `client ${i}`)
+      assert.equal(c.answers()[0].broken !== undefined, isFramed, `client ${i}`)
+    }
+    assert.deepEqual(cleanEnds, isFramed ? [0, 1] : [])
   })
