@@ -26,23 +26,13 @@ static void check_max_age(const struct age_row *rows, size_t count)
 static void test_1_lifetimes_are_digits_and_invalid_ones_are_zero(void **state)
 {
     static const struct age_row rows[] = {
-        {"max-age=3600", 3600},
-        {"max-age=003600", 3600},
-        {"max-age=\"3600\"", 3600},
-        {"max-age=0", 0},
-        {"max-age=-3600", 0},
-        {"max-age='3600'", 0},
-        {"max-age=a3600", 0},
-        {"max-age=3600a", 0},
-        {"max-age=3600.5", 0},
-        {"max-age=+3600", 0},
-        {"max-age=", 0},
-        {"max-age", 0},
-        {"max-age=\"3600", 0},
-        {"max-age=\"\"", 0},
-        {"max-age=\"36\\00\"", 0},
-        {"max-age=36 00", 0},
-        {"", -1},
+        {"max-age=3600", 3600},  {"max-age=003600", 3600}, {"max-age=\"3600\"", 3600},
+        {"max-age=0", 0},        {"max-age=-3600", 0},     {"max-age='3600'", 0},
+        {"max-age=a3600", 0},    {"max-age=3600a", 0},     {"max-age=3600.5", 0},
+        {"max-age=+3600", 0},    {"max-age=", 0},          {"max-age", 0},
+        {"max-age=\"3600", 0},   {"max-age=\"\"", 0},      {"max-age=\"36\\00\"", 0},
+        {"max-age=36 00", 0},    {"max-age=0x10", 0},      {"max-age=1e3", 0},
+        {"max-age=3600;foo", 0}, {"max-age==3600", 0},     {"", -1},
         {"max-ag=3", -1},
     };
     (void)state;
@@ -51,8 +41,15 @@ static void test_1_lifetimes_are_digits_and_invalid_ones_are_zero(void **state)
 
 static void test_1_lifetimes_saturate(void **state)
 {
-    static const char *const rows[] = {"max-age=2147483647", "max-age=2147483648",
-                                       "max-age=2147483649", "max-age=99999999999",
+    static const char *const rows[] = {"max-age=2147483647",
+                                       "max-age=2147483648",
+                                       "max-age=2147483649",
+                                       "max-age=99999999999",
+                                       "max-age=4294967297",
+                                       "max-age=9223372036854775807",
+                                       "max-age=9223372036854775808",
+                                       "max-age=18446744073709551616",
+                                       "s-maxage=1, max-age=18446744073709551617",
                                        "max-age=99999999999999999999999999"};
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
@@ -81,6 +78,12 @@ static void test_1_members_are_told_apart(void **state)
         {"max-age= 100", -1},
         {"max-age = 100", -1},
         {"max-age\t=100", -1},
+        {"max-age =1, max-age=100", 100},
+        {"max-age= 1, max-age=100", 100},
+        {"extension=\"a\\\\\", max-age=5", 5},
+        {"extension=\"max-age=3600, max-age=1", -1},
+        {"x-max-age=3600", -1},
+        {"max-age=3600, max-age=x", 3600},
         {"public,max-age=7", 7},
     };
     (void)state;
@@ -99,6 +102,8 @@ static void test_1_restrictions_in_any_case_and_their_qualified_forms(void **sta
         {"No-CaChE", false, false, true},
         {"PRIVATE", false, true, false},
         {"no-store=1", true, false, false},
+        {"no-store=\"x\"", true, false, false},
+        {"NO-CACHE=\"Set-Cookie\"", false, false, false},
         {"no-cache=\"a, b\"", false, false, false},
         {"private=\"a\"", false, false, false},
         {"private=a", false, false, false},

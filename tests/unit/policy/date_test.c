@@ -115,6 +115,18 @@ static void test_1_anything_else_is_rejected(void **state)
         "Thu Aug  8 02:01:18 2050 GMT",
         "Thu Aug   8 02:01:18 2050",
         "Thu, 18 Aug +050 02:01:18 GMT",
+        "Thu, 18 Aug 2050 02:01:18 +0000",
+        "2050-08-18T02:01:18Z",
+        "2544400878",
+        "-1",
+        "Thu, 18 Aug 2050 02:01:18 GMT; x",
+        "Thu, 18 August 2050 02:01:18 GMT",
+        "Thu,18 Aug 2050 02:01:18 GMT",
+        "Thu, 18 Aug 02050 02:01:18 GMT",
+        "Thu, 18-Aug-50 02:01:18 GMT",
+        "Thursday, 18-Aug-50 02:01:18",
+        "Thursday, 8-Aug-50 02:01:18 GMT",
+        "Thu Aug 08 02:01:18 50",
     };
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
