@@ -15,7 +15,7 @@ static bool is_scalar(const json_t *value)
 static void escape(char cell[CELL_BYTES], const char *text)
 {
     size_t used = 0;
-    for (; *text && used + 5 < CELL_BYTES; text++) {
+    for (; *text && used + 8 < CELL_BYTES; text++) { /* room for an escape, or for a mark behind */
         unsigned char c = (unsigned char)*text;
         if (c < 0x20 || c == 0x7f)
             used += (size_t)snprintf(cell + used, CELL_BYTES - used, "\\x%02x", c);
@@ -24,7 +24,7 @@ static void escape(char cell[CELL_BYTES], const char *text)
     }
     cell[used] = '\0';
     if (*text)
-        snprintf(cell + used - 1, 4, "…");
+        memcpy(cell + used, "…", sizeof("…"));
 }
 
 static void format_scalar(char cell[CELL_BYTES], const json_t *value)
