@@ -50,15 +50,16 @@ static int format_record(char line[LINE_BYTES], const struct record *record)
                     record->format, record->boot, record->is_clean, record->is_synced);
 }
 
-/* Strict: what is read must be what would be written. */
-static bool parse_record(const char *line, struct record *record)
+/* Strict: what is read must be what would be written. `line` is followed by a NUL byte. */
+static bool parse_record(slice line, struct record *record)
 {
     char again[LINE_BYTES];
-    if (sscanf(line, "varve-store format=%9u boot=%16" SCNx64 " clean=%1u synced=%1u",
-               &record->format, &record->boot, &record->is_clean, &record->is_synced) != 4)
+    if (sscanf(line.ptr, "varve-store format=%9u boot=%16" SCNx64 " clean=%1u synced=%1u",
+               &record->format, &record->boot, &record->is_clean, &record->is_synced) != 4 ||
+        record->is_clean > 1 || record->is_synced > 1)
         return false;
-    format_record(again, record);
-    return strcmp(line, again) == 0;
+    int length = format_record(again, record);
+    return slice_equal(line, slice_of(again, (size_t)length));
 }
 
 /* --- reading and judging --- */
@@ -74,7 +75,7 @@ static int read_record(slice store, struct record *record)
         return errno == ENOENT ? 0 : -1;
     ssize_t length = read(fd, line, LINE_BYTES);
     close(fd);
-    return length > 0 && parse_record(line, record) ? 1 : -1;
+    return length > 0 && parse_record(slice_of(line, (size_t)length), record) ? 1 : -1;
 }
 
 static bool is_same_boot(uint64_t boot)

@@ -211,6 +211,7 @@ static void test_9_3_nonsense_in_the_state_is_set_aside(void **context)
         "varve-store format=1 boot=0000000000000001 clean=1 synced=0\nmore",
         "varve-store format=01 boot=0000000000000001 clean=1 synced=0\n",
         "varve-store format=1 boot=-000000000000001 clean=1 synced=0\n",
+        "varve-store format=1 boot=0000000000000001 clean=7 synced=0\n",
         "varve-store format=99999999999 boot=0000000000000001 clean=1 synced=0\n",
     };
     struct fixture *f = *context;
