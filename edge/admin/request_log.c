@@ -12,16 +12,16 @@
 #include <time.h>
 
 /* The longest of all texts together fit a line, so that none is cut in the middle of its JSON. */
-enum { LINE_BYTES = 8192, PATH_MAX_BYTES = 3072, AGENT_MAX_BYTES = 1536, TEXT_MAX_BYTES = 300 };
+enum { PATH_MAX_BYTES = 3072, AGENT_MAX_BYTES = 1536, TEXT_MAX_BYTES = 300 };
 
 struct line {
-    char bytes[LINE_BYTES];
+    char *bytes; /* REQUEST_LINE_BYTES */
     size_t used;
 };
 
 static void put(struct line *line, slice text)
 {
-    size_t room = LINE_BYTES - line->used;
+    size_t room = REQUEST_LINE_BYTES - line->used;
     text = slice_until(text, room);
     if (text.len)
         memcpy(line->bytes + line->used, text.ptr, text.len);
@@ -49,7 +49,7 @@ static size_t escape_byte(char out[6], unsigned char c, slice escape)
 /* Cut where more than `max` bytes would be written. */
 static void put_escaped(struct line *line, slice text, slice escape, size_t max)
 {
-    size_t end = line->used + max < LINE_BYTES ? line->used + max : LINE_BYTES;
+    size_t end = line->used + max < REQUEST_LINE_BYTES ? line->used + max : REQUEST_LINE_BYTES;
     for (size_t i = 0; i < text.len; i++) {
         char out[6];
         size_t length = escape_byte(out, (unsigned char)text.ptr[i], escape);
@@ -178,18 +178,23 @@ static void put_ncsa(struct exchange *ex, struct line *line)
     put_ncsa_text(line, fields_value(&request->fields, FIELD_USER_AGENT), AGENT_MAX_BYTES);
 }
 
-static void write_line(struct exchange *ex, duration took)
+slice request_log_line(struct exchange *ex, duration took, char bytes[REQUEST_LINE_BYTES])
 {
-    struct line line = {.used = 0};
-    if (!ex->server->policy->access_log_path.len)
-        return;
+    struct line line = {.bytes = bytes};
     if (ex->server->policy->access_log_is_ncsa)
         put_ncsa(ex, &line);
     else
         put_json(ex, &line, took);
-    line.used = line.used < LINE_BYTES ? line.used : LINE_BYTES - 1; /* room for the newline */
+    line.used = line.used < REQUEST_LINE_BYTES ? line.used : REQUEST_LINE_BYTES - 1;
     line.bytes[line.used++] = '\n';
-    log_access(slice_of(line.bytes, line.used));
+    return slice_of(line.bytes, line.used);
+}
+
+static void write_line(struct exchange *ex, duration took)
+{
+    char bytes[REQUEST_LINE_BYTES];
+    if (ex->server->policy->access_log_path.len)
+        log_access(request_log_line(ex, took, bytes));
 }
 
 void request_log(struct exchange *ex)
