@@ -96,6 +96,22 @@ static duration explicit_lifetime(const struct fields *fields, const struct dire
     return lifetime_of_expires(fields, date, now);
 }
 
+/*
+ * Next.js says by this field alone that it is making a page anew and gives the old one meanwhile:
+ * with the whole lifetime of a new one, and without Age. The new one is due in a moment.
+ */
+static bool is_stale_of_next(const struct fields *fields)
+{
+    const struct field *field = fields_find(fields, SLICE("x-nextjs-cache"));
+    return field && slice_equal(slice_trim(field->value), SLICE("STALE"));
+}
+
+static duration at_most_a_moment(duration lifetime)
+{
+    enum { MOMENT_MS = 1000 };
+    return lifetime.ms > MOMENT_MS ? (duration){MOMENT_MS} : lifetime;
+}
+
 /* must-understand lifts no-store where the status is understood (RFC 9111 §5.2.2.3). */
 static uint32_t flags_of_directives(const struct directives *d, unsigned status)
 {
@@ -147,6 +163,8 @@ void facts_of_response(unsigned status, const struct fields *fields,
         facts->flags |= FACT_LAST_MODIFIED;
     facts->initial_age = corrected_initial_age(fields, facts->date, times);
     facts->explicit_lifetime = explicit_lifetime(fields, directives, facts->date, now);
+    if (is_stale_of_next(fields))
+        facts->explicit_lifetime = at_most_a_moment(facts->explicit_lifetime);
     facts->flags |= flags_of_facts(facts, fields);
 }
 

@@ -339,3 +339,13 @@ test('4.8 Vary to clients: the renderer\'s, always-fields, Cookie where kept coo
     assert.equal((await v.get('/private-cached/x')).headers['cache-control'], 'max-age=5')
   }
 })
+
+test('frameworks 6: what Next gives while it makes the page anew (x-nextjs-cache: STALE) is soon asked for again', async (t) => {
+  const isr = { 'cache-control': 's-maxage=300, stale-while-revalidate=31535700' }
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...isr, 'x-nextjs-cache': n === 1 ? 'STALE' : 'HIT' }))
+  const v = await varve(t, anyRoute(origin))
+  assert.equal((await v.get('/')).body, 'render 1')
+  await until(async () => (await v.get('/')).body === 'render 2', 'the new page')
+  assert.match((await v.get('/')).headers['cache-status'], /^varve; hit; ttl=(29\d|300)$/)
+  assert.equal(origin.requests.length, 2)
+})

@@ -51,6 +51,28 @@ static void test_4_s_maxage_then_max_age_then_expires(void **state)
     check_fresh(rows, ROWS(rows));
 }
 
+/* frameworks 6 */
+static void test_a_page_that_next_calls_stale_is_asked_for_anew_soon(void **state)
+{
+    static const struct fresh_row rows[] = {
+        {"Cache-Control: s-maxage=60\nX-Nextjs-Cache: HIT", 59, true},
+        {"Cache-Control: s-maxage=60\nX-Nextjs-Cache: STALE", 0, true},
+        {"Cache-Control: s-maxage=60\nX-Nextjs-Cache: STALE", 1, false},
+        {"Cache-Control: max-age=60\nX-Nextjs-Cache: REVALIDATED", 59, true},
+        {"Cache-Control: s-maxage=0\nX-Nextjs-Cache: STALE", 0, false},
+        {"X-Nextjs-Cache: STALE", 0, false},
+    };
+    struct fixture *f = fixture_new();
+    (void)state;
+    check_fresh(rows, ROWS(rows));
+    judge(f, 200, "Cache-Control: s-maxage=5, stale-while-revalidate=99\nX-Nextjs-Cache: STALE");
+    assert_true(f->verdict.may_store && f->verdict.is_shareable);
+    assert_int_equal(freshness_at(f, 1), STALE_WHILE_REVALIDATE);
+    judge(f, 200, "X-Nextjs-Cache: STALE");
+    assert_false(duration_is_given(f->verdict.facts.explicit_lifetime));
+    fixture_free(f);
+}
+
 static void test_4_fresh_only_if_the_lifetime_exceeds_the_age(void **state)
 {
     static const struct fresh_row rows[] = {
@@ -660,6 +682,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_4_s_maxage_then_max_age_then_expires),
+        cmocka_unit_test(test_a_page_that_next_calls_stale_is_asked_for_anew_soon),
         cmocka_unit_test(test_4_fresh_only_if_the_lifetime_exceeds_the_age),
         cmocka_unit_test(test_4_expires_works_on_the_origins_clock),
         cmocka_unit_test(test_4_the_age_that_came_with_it_counts),
