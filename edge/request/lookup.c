@@ -91,9 +91,9 @@ static void decline_if_wished(struct exchange *ex)
     const struct object *object = ex->found.object;
     struct instant now = loop_now(ex->loop);
     duration left = facts_fresh_left(&object->facts, ex->decision.route, object->content_type, now);
-    ex->found.is_declined = !client_wish_admits(&ex->wish, facts_age(&object->facts, now), left);
-    if (!ex->found.is_declined)
+    if (client_wish_admits(&ex->wish, facts_age(&object->facts, now), left))
         return;
+    ex->found.is_declined = ex->found.freshness == FRESH;
     ex->found.freshness = STALE_UNUSABLE;
     ex->found.reason = REASON_NO_CACHE;
 }

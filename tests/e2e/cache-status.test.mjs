@@ -43,20 +43,39 @@ test('http-caching §11 uri-miss, vary-miss, hit, stale, miss: what the look-up 
   })
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
   for (const [path, headers, expected] of [
-    ['/', {}, /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=(59|60)$/],
+    ['/', {}, /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=\d\d$/],
     ['/', {}, /^varve; hit; ttl=\d\d$/],
-    ['/', { 'x-v': '1' }, /^varve; fwd=vary-miss; fwd-status=200; stored; ttl=(59|60)$/],
+    ['/', { 'x-v': '1' }, /^varve; fwd=vary-miss; fwd-status=200; stored; ttl=\d\d$/],
     ['/', { 'if-none-match': '"1"' }, /^varve; hit; ttl=\d\d$/],
-    ['/', { 'if-none-match': '"1"', 'x-v': '2' }, /^varve; fwd=vary-miss; fwd-status=200; stored; ttl=(59|60)$/],
+    ['/', { 'if-none-match': '"1"', 'x-v': '2' }, /^varve; fwd=vary-miss; fwd-status=200; stored; ttl=\d\d$/],
     ['/old', {}, /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=-4\d$/],
     ['/old', {}, /^varve; fwd=stale; fwd-status=200; stored; ttl=-4\d$/],
-    ['/renewed', {}, /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=(0|-1)$/],
-    ['/renewed', {}, /^varve; fwd=stale; fwd-status=304; stored; ttl=(59|60)$/],
+    ['/renewed', {}, /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=-?\d$/],
+    ['/renewed', {}, /^varve; fwd=stale; fwd-status=304; stored; ttl=\d\d$/],
     ['/renewed', {}, /^varve; hit; ttl=\d\d$/],
   ])
     assert.match(status(await v.get(path, headers)), expected, path)
   await v.cli('purge', `${v.url}/`)
   assert.match(status(await v.get('/')), /^varve; fwd=(uri-miss|miss); fwd-status=200; stored/)
+})
+
+test('http-caching §11 request: a fresh page was there, and the client would not have it', async (t) => {
+  const origin = await renderer(t, (req, res, n) => {
+    const age = req.url === '/stale' && n < 3 ? { age: '100' } : { age: '30' }
+    req.headers['if-none-match'] ? res.writeHead(304, { etag: '"1"', ...MINUTE }).end() : page(res, `render ${n}`, { ...MINUTE, ...age, ...(req.url === '/tag' && { etag: '"1"' }) })
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**", client_cache_control: honour}]\n`)
+  for (const path of ['/a', '/stale', '/tag']) await v.get(path)
+  for (const [path, control, expected] of [
+    ['/a', 'max-age=40', /^varve; hit; ttl=\d\d$/],
+    ['/a', 'max-age=20', /^varve; fwd=request; fwd-status=200; stored; ttl=\d\d$/],
+    ['/a', 'min-fresh=40', /^varve; fwd=request; fwd-status=200; stored; ttl=\d\d$/],
+    ['/tag', 'no-cache', /^varve; fwd=request; fwd-status=304; stored; ttl=\d\d$/],
+    ['/stale', 'no-cache', /^varve; fwd=stale; fwd-status=200; stored; ttl=\d\d$/],
+    ['/new', 'no-cache', /^varve; fwd=uri-miss; fwd-status=200; stored; ttl=\d\d$/],
+    ['/newer', 'no-store', /^varve; fwd=uri-miss; fwd-status=200$/],
+  ])
+    assert.match(status(await v.get(path, { 'cache-control': control })), expected, `${path} ${control}`)
 })
 
 test('http-caching §11 bypass and method: not looked up; a status that is not stored is not called so', async (t) => {
