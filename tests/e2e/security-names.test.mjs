@@ -64,3 +64,17 @@ test('2.2 seal: standard, a renderer that calls everything public: no name of se
   assert.deepEqual(namesWhere(seen, (attack) => attack.body.includes(MARK)), KEYED, 'who reached the renderer')
   assert.deepEqual(namesWhere(seen, (attack, victim) => outcome(victim) !== 'hit'), KEYED)
 })
+
+test('2.2 seal: standard sends on what it does not know, and the page is then everybody\'s; seal: strict, vary: or the renderer\'s Vary close that', async (t) => {
+  for (const [how, policy, vary, isOpen] of [
+    ['standard', '', undefined, true],
+    ['strict', 'seal: strict\n', undefined, false],
+    ['vary:', 'vary: {x-unheard-of: {always: true}}\n', undefined, false],
+    ['Vary', '', 'X-Unheard-Of', false],
+  ]) {
+    const origin = await renderer(t, mirror(() => ({ 'cache-control': 'public, max-age=60', ...(vary ? { vary } : {}) })))
+    const v = await varve(t, `renderer: ${origin.url}\n${policy}routes: [{match: "/**"}]\n`)
+    await v.get('/', { 'x-unheard-of': MARK })
+    assert.equal((await v.get('/')).body.includes(MARK), isOpen, how)
+  }
+})
