@@ -54,6 +54,17 @@ static void note_build(struct call *call)
         pool_note_build(call->pool, field->value, loop_now(call->home->loop).mono);
 }
 
+/* For the master, which replaces renderers that fail or are worn out (`spawn.recycle`). */
+static void count_answer(const struct call *call)
+{
+    struct renderer *renderer = slots_renderer(call->permit.worker->slots);
+    bool is_render = call->permit.kind == PERMIT_SLOT || call->pool->config->slots == 0;
+    if (is_render)
+        atomic_fetch_add(&renderer->renders, 1);
+    if (call->parser.response.status >= 500)
+        atomic_fetch_add(&renderer->errors, 1);
+}
+
 static bool is_event_stream(const struct response *response)
 {
     slice type = fields_value(&response->fields, FIELD_CONTENT_TYPE);
@@ -81,6 +92,7 @@ static void head_arrived(struct call *call)
     pool_worker_answered(call->permit.worker, loop_now(loop).mono);
     if (call->is_probe)
         return;
+    count_answer(call);
     note_build(call);
     if (is_late_request || call->is_write_broken)
         call->parser.may_reuse = false;

@@ -346,6 +346,8 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, now_of(call));
+    } else if (!call->is_probe) {
+        atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
     }
     if (may_go_elsewhere(call, failure, is_untouched)) {
         go_elsewhere(call, failure, detail);

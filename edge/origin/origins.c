@@ -137,6 +137,9 @@ void origins_each_counters(const struct origins *origins,
 
 static slice state_text(const struct worker *worker, unsigned stuck)
 {
+    enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
+    if (gate != GATE_OPEN)
+        return gate == GATE_HELD ? SLICE("held") : SLICE("down");
     switch (worker->state) {
     case WORKER_UNRESOLVED:
         return SLICE("unresolved");

@@ -20,9 +20,13 @@ static bool may_try(const struct worker *worker, mono_time now)
     return worker->state == WORKER_DOWN && !worker->has_try && worker->retry_at.ms <= now.ms;
 }
 
+/* One that varve itself runs, and that drains or starts, is worth waiting for. */
 static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
 {
-    return (worker->state == WORKER_LIVE || may_try(worker, now)) && !is_tried(waiter, worker);
+    enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
+    bool is_coming = worker->state == WORKER_DOWN && gate == GATE_HELD;
+    return (worker->state == WORKER_LIVE || may_try(worker, now) || is_coming) &&
+           gate != GATE_CLOSED && !is_tried(waiter, worker);
 }
 
 static bool has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now)
@@ -41,6 +45,8 @@ static bool rate(const struct worker *worker, bool wants_slot, mono_time now, in
     if (wants_slot && !slot_peek(worker->slots, config->slots, &idle_since))
         return false;
     if (!wants_slot && config->connections > 0 && worker->connections >= config->connections)
+        return false;
+    if (slots_gate(worker->slots) != GATE_OPEN)
         return false;
     /* a try goes first: else a worker would stay down for as long as others can take the load */
     *rank = may_try(worker, now) ? -1 : idle_since.ms;
@@ -63,6 +69,13 @@ static struct worker *choose(const struct pool *pool, const struct waiter *waite
     return best;
 }
 
+/* In the slot table too, where the master sees whether anything is under way. */
+static void count_connection(struct worker *worker, int step)
+{
+    worker->connections += (unsigned)step;
+    slots_count_connection(worker->slots, worker->pool->pid, step);
+}
+
 static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
 {
     struct worker *worker;
@@ -81,13 +94,20 @@ static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
                                      .worker = worker,
                                      .slot = slot >= 0 ? (unsigned)slot : 0,
                                      .is_try = may_try(worker, now)};
-    worker->connections += slot < 0;
+    if (slot < 0)
+        count_connection(worker, 1);
     worker->has_try |= waiter->permit.is_try;
     atomic_fetch_add(&worker->users, 1);
     return true;
 }
 
 /* --- the queue --- */
+
+static void move_worker(struct worker *worker, enum worker_state state, mono_time now)
+{
+    worker->state = state;
+    worker->state_since = now;
+}
 
 static void leave_queue(struct pool *pool, struct waiter *waiter, enum waiter_state state)
 {
@@ -130,10 +150,25 @@ static void serve_queue(struct pool *pool, struct list *queue, mono_time now)
     }
 }
 
+/* A process that was started anew is none of what was known of the one before. */
+static void welcome(struct pool *pool, mono_time now)
+{
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = pool->workers[i];
+        uint32_t readied = worker->slots ? atomic_load(&slots_renderer(worker->slots)->readied) : 0;
+        if (worker->readied == readied)
+            continue;
+        worker->readied = readied;
+        if (worker->state == WORKER_DOWN)
+            move_worker(worker, WORKER_LIVE, now);
+    }
+}
+
 static void serve(struct pool *pool, mono_time now)
 {
     if (pool->is_closing)
         return;
+    welcome(pool, now);
     if (!list_is_empty(&pool->slot_queue) && is_anything_free(pool, true, now))
         serve_queue(pool, &pool->slot_queue, now);
     if (!list_is_empty(&pool->connection_queue) && is_anything_free(pool, false, now))
@@ -202,7 +237,7 @@ static void release(struct permit *permit, mono_time now)
     if (permit->kind == PERMIT_SLOT)
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
     else if (permit->kind == PERMIT_CONNECTION)
-        worker->connections--;
+        count_connection(worker, -1);
     else if (permit->kind == PERMIT_DETACHED)
         worker->detached--;
     if (permit->is_try)
@@ -338,12 +373,6 @@ void pool_note_build(struct pool *pool, slice value, mono_time now)
 
 /* --- signs of life --- */
 
-static void move_worker(struct worker *worker, enum worker_state state, mono_time now)
-{
-    worker->state = state;
-    worker->state_since = now;
-}
-
 void pool_worker_failed(struct worker *worker, slice why, mono_time now)
 {
     static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000};
@@ -400,6 +429,11 @@ static bool is_counted(const struct pool *pool, size_t index)
     return false;
 }
 
+static bool is_live(const struct worker *worker)
+{
+    return worker->state == WORKER_LIVE && slots_gate(worker->slots) != GATE_CLOSED;
+}
+
 struct origin_state pool_state(struct pool *pool)
 {
     struct origin_state state = {0};
@@ -410,11 +444,11 @@ struct origin_state pool_state(struct pool *pool)
         if (worker->state == WORKER_GONE)
             continue;
         state.workers++;
-        state.live_workers += worker->state == WORKER_LIVE;
+        state.live_workers += is_live(worker);
         if (is_counted(pool, i))
             continue;
         state.slots += pool->config->slots;
-        state.live_slots += worker->state == WORKER_LIVE ? pool->config->slots : 0;
+        state.live_slots += is_live(worker) ? pool->config->slots : 0;
         count_slots(worker, &state);
     }
     pthread_mutex_unlock(&pool->lock);

@@ -45,6 +45,7 @@ struct worker {
     duration back_off;
     bool has_try; /* the one request that may try a DOWN worker is under way */
     unsigned connections, detached;
+    uint32_t readied; /* of its process, when last looked at */
 };
 
 /* The right to ask a worker. */

@@ -16,8 +16,9 @@ enum { ATTACHED_MAX = 8, ADDRESS_MAX_BYTES = 128 };
 enum { STATE_BITS = 3, PID_BITS = 22, SINCE_SHIFT = STATE_BITS + PID_BITS };
 
 struct attachment {
-    int pid; /* 0: none */
+    atomic_int pid; /* 0: none */
     unsigned count;
+    atomic_uint connections; /* any thread of that process */
 };
 
 struct slot_worker {
@@ -27,6 +28,7 @@ struct slot_worker {
     uint64_t address_hash;
     struct attachment attached[ATTACHED_MAX];
     /* any process */
+    struct renderer renderer;
     atomic_uint used;
     _Atomic uint64_t slots[SLOTS_PER_WORKER_MAX];
 };
@@ -180,7 +182,15 @@ static void forget_if_unused(struct slot_worker *worker)
     for (unsigned i = 0; i < slots_used(worker); i++)
         atomic_store(&worker->slots[i], 0);
     atomic_store(&worker->used, 0);
+    memset(&worker->renderer, 0, sizeof(worker->renderer));
     worker->address_bytes = 0;
+}
+
+static void let_go(struct attachment *attachment)
+{
+    attachment->count = 0;
+    atomic_store(&attachment->connections, 0);
+    atomic_store(&attachment->pid, 0);
 }
 
 void slots_detach(void *region, struct slot_worker *worker, int pid)
@@ -189,7 +199,7 @@ void slots_detach(void *region, struct slot_worker *worker, int pid)
     table_lock(table);
     struct attachment *mine = attachment_of(worker, pid);
     if (mine && --mine->count == 0)
-        mine->pid = 0;
+        let_go(mine);
     forget_if_unused(worker);
     pthread_mutex_unlock(&table->lock);
 }
@@ -211,7 +221,7 @@ static int find_free(const struct slot_worker *worker, unsigned limit, uint64_t 
             *word = candidate;
         }
     }
-    return busy < limit ? best : -1;
+    return busy < limit && slots_gate(worker) == GATE_OPEN ? best : -1;
 }
 
 static void raise_used(struct slot_worker *worker, unsigned used)
@@ -234,8 +244,12 @@ int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now
         int index = find_free(worker, clamp(limit), &word);
         if (index < 0)
             return -1;
-        if (swap(&worker->slots[index], word, word_of(SLOT_BUSY, pid, now)))
+        if (!swap(&worker->slots[index], word, word_of(SLOT_BUSY, pid, now)))
+            continue;
+        if (slots_gate(worker) == GATE_OPEN) /* again: the master looks at slots behind its gate */
             return index;
+        swap(&worker->slots[index], word_of(SLOT_BUSY, pid, now), word);
+        return -1;
     }
 }
 
@@ -297,7 +311,7 @@ static void bury(struct slot_worker *worker, int pid)
     }
     struct attachment *attachment = attachment_of(worker, pid);
     if (attachment)
-        *attachment = (struct attachment){0};
+        let_go(attachment);
     forget_if_unused(worker);
 }
 
@@ -310,4 +324,45 @@ void slots_owner_died(void *region, int pid)
             bury(&table->workers[i], pid);
     pthread_mutex_unlock(&table->lock);
     ring(region); /* a slot may now be another's to ask for */
+}
+
+/* --- processes --- */
+
+struct renderer *slots_renderer(struct slot_worker *worker)
+{
+    return &worker->renderer;
+}
+
+enum gate slots_gate(const struct slot_worker *worker)
+{
+    return (enum gate)atomic_load(&worker->renderer.gate);
+}
+
+void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate)
+{
+    atomic_store(&worker->renderer.gate, (int)gate);
+    ring(region);
+}
+
+void slots_bury_renders(void *region, struct slot_worker *worker, mono_time now)
+{
+    slots_revive(region, worker, (mono_time){INT64_MAX}, now);
+}
+
+void slots_count_connection(struct slot_worker *worker, int pid, int step)
+{
+    struct attachment *mine = attachment_of(worker, pid);
+    if (mine)
+        atomic_fetch_add(&mine->connections, (unsigned)step);
+}
+
+bool slots_are_idle(const struct slot_worker *worker)
+{
+    for (size_t i = 0; i < ATTACHED_MAX; i++)
+        if (atomic_load(&worker->attached[i].connections) != 0)
+            return false;
+    for (unsigned i = 0; i < slots_used(worker); i++)
+        if (slot_view(worker, i).state != SLOT_FREE)
+            return false;
+    return true;
 }

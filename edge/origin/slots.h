@@ -15,8 +15,11 @@
 
 #include "base/clock.h"
 #include "base/slice.h"
+#include "edge/origin/renderer.h"
 
-enum { SLOT_WORKERS_MAX = 256, SLOTS_PER_WORKER_MAX = 1024 };
+#include <sys/socket.h>
+
+enum { SLOT_WORKERS_MAX = 256, SLOTS_PER_WORKER_MAX = 1024, SLOT_KEY_BYTES = 160 };
 
 enum slot_state {
     SLOT_FREE,       /* since: when it became free */
@@ -35,6 +38,13 @@ struct slot_view {
 struct slot_worker;
 
 /*
+ * The text by which the slots of an address are found. All loopback addresses count as one there: a
+ * renderer listening on "localhost" is often reached by 127.0.0.1 and by ::1, and is still one
+ * process.
+ */
+slice slot_key(const struct sockaddr_storage *address, char buffer[SLOT_KEY_BYTES]);
+
+/*
  * The slots of the worker with this address, for process `pid`. NULL: the table is full. Attached
  * as often as it is detached; a worker that nobody is attached to, and whose slots are free, is
  * forgotten. Any thread.
@@ -42,7 +52,8 @@ struct slot_worker;
 struct slot_worker *slots_attach(void *region, slice address, int pid);
 void slots_detach(void *region, struct slot_worker *worker, int pid);
 
-/* Takes the longest-idle free slot if fewer than `limit` are not free: its index, or -1. */
+/* Takes the longest-idle free slot if fewer than `limit` are not free and the gate is open: its
+ * index, or -1. */
 int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now);
 /* FREE, since now; nothing happens if the slot is not `pid`'s. Rings slots_freed(). */
 void slot_release(void *region, struct slot_worker *worker, unsigned index, int pid, mono_time now);
@@ -61,3 +72,15 @@ struct slot_view slot_view(const struct slot_worker *worker, unsigned index);
 unsigned slots_used(const struct slot_worker *worker);
 /* Changes whenever any slot of any worker becomes free: other processes compare it. */
 uint32_t slots_freed(const void *region);
+
+/* What is known of the process there (`spawn`). Never NULL. Any thread. */
+struct renderer *slots_renderer(struct slot_worker *worker);
+enum gate slots_gate(const struct slot_worker *worker);
+/* Master. Once it returns, no slot is taken before it is opened again. Rings slots_freed(). */
+void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate);
+/* Master, when the process is gone: OWNER_DEAD slots are free, for nothing runs there any more. */
+void slots_bury_renders(void *region, struct slot_worker *worker, mono_time now);
+/* `pid` has one request more, or less, under way there that needs no slot. */
+void slots_count_connection(struct slot_worker *worker, int pid, int step);
+/* Is nothing under way there, with a slot or without? */
+bool slots_are_idle(const struct slot_worker *worker);

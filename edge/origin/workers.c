@@ -2,42 +2,16 @@
  * Which workers a pool has: one for each address of each configured name (semantics 9.6). Records
  * of addresses that went away are used again once nothing hangs on them, so that a name whose
  * addresses change all day does not fill the memory.
- *
- * The slots of a worker are those of its address. All loopback addresses count as one there: a
- * renderer listening on "localhost" is often reached by 127.0.0.1 and by ::1, and is still one
- * process.
  */
 #include "base/log.h"
 #include "base/must.h"
 #include "edge/origin/pool.h"
 #include "edge/origin/tls.h"
 
-#include "base/ip.h"
-
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { SLOT_KEY_BYTES = 160 };
-
-static slice slot_key(const struct sockaddr_storage *address, char buffer[SLOT_KEY_BYTES])
-{
-    int bytes;
-    if (address->ss_family == AF_UNIX) {
-        const struct sockaddr_un *local = (const struct sockaddr_un *)address;
-        bytes = snprintf(buffer, SLOT_KEY_BYTES, "unix:%s", local->sun_path);
-    } else {
-        char text[IP_TEXT_BYTES];
-        struct ip_address ip = ip_of_sockaddr((const struct sockaddr *)address);
-        slice host = ip_is_loopback(&ip) ? SLICE("loopback") : ip_format(&ip, text);
-        /* sin_port and sin6_port lie at the same place */
-        bytes = snprintf(buffer, SLOT_KEY_BYTES, "%" SLICE_FMT " %u", SLICE_ARG(host),
-                         ntohs(((const struct sockaddr_in *)address)->sin_port));
-    }
-    return slice_of(buffer, (size_t)bytes);
-}
 
 static struct worker *worker_new(struct pool *pool)
 {

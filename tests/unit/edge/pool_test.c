@@ -209,6 +209,43 @@ static void test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest(void **
     assert_int_equal(f->pool->build_count, POOL_BUILDS_MAX);
 }
 
+static void test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    set_v4(f, 0, "127.0.0.1");
+    resolve(f, 1);
+    struct slot_worker *slots = f->pool->workers[0]->slots;
+    slots_set_gate(f->region, slots, GATE_HELD);
+    assert_int_equal(ask(f, &permit, at(10)), POOL_QUEUED);
+    assert_int_equal(state_of(f).live_workers, 1);
+    slots_set_gate(f->region, slots, GATE_CLOSED);
+    assert_int_equal(ask(f, &permit, at(11)), POOL_ALL_DOWN);
+    assert_int_equal(state_of(f).live_workers, 0);
+    slots_set_gate(f->region, slots, GATE_OPEN);
+    assert_int_equal(ask(f, &permit, at(12)), POOL_GRANTED);
+    pool_return(&permit, at(13));
+}
+
+static void test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did(void **state)
+{
+    struct fixture *f = *state;
+    struct permit first, second;
+    set_v4(f, 0, "127.0.0.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    pool_worker_failed(worker, SLICE("refused"), at(10));
+    assert_int_equal(ask(f, &first, at(11)), POOL_ALL_DOWN);
+    slots_set_gate(f->region, worker->slots, GATE_HELD); /* the master starts it anew */
+    assert_int_equal(ask(f, &first, at(12)), POOL_QUEUED);
+    atomic_fetch_add(&slots_renderer(worker->slots)->readied, 1);
+    slots_set_gate(f->region, worker->slots, GATE_OPEN);
+    assert_int_equal(ask(f, &first, at(13)), POOL_GRANTED);
+    assert_int_equal(ask(f, &second, at(13)), POOL_GRANTED); /* not one as a try, but both */
+    pool_return(&first, at(14));
+    pool_return(&second, at(14));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -219,6 +256,8 @@ int main(void)
         TEST(test_a_refusing_worker_gets_one_try_after_each_back_off),
         TEST(test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least),
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
+        TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),
+        TEST(test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,6 +224,59 @@ static void test_7_2_a_killed_process_leaves_its_slots_quarantined_and_nothing_e
     munmap(tally, sizeof(*tally));
 }
 
+static void
+test_7_2_behind_a_closed_gate_no_slot_is_taken_and_those_who_have_one_keep_it(void **state)
+{
+    mono_time idle_since;
+    struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
+    assert_int_equal(slot_take(worker, 2, 1, at(10)), 0);
+    uint32_t freed = slots_freed(*state);
+    slots_set_gate(*state, worker, GATE_HELD);
+    assert_int_not_equal(slots_freed(*state), freed);
+    assert_int_equal(slot_take(worker, 2, 1, at(11)), -1);
+    assert_false(slot_peek(worker, 2, &idle_since));
+    assert_false(slots_are_idle(worker));
+    slot_release(*state, worker, 0, 1, at(12));
+    assert_true(slots_are_idle(worker));
+    slots_set_gate(*state, worker, GATE_OPEN);
+    assert_int_equal(slot_take(worker, 2, 1, at(13)), 1);
+}
+
+static void test_requests_without_a_slot_count_as_long_as_their_process_lives(void **state)
+{
+    struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
+    assert_ptr_equal(slots_attach(*state, SLICE("a"), 2), worker);
+    slots_count_connection(worker, 1, 1);
+    slots_count_connection(worker, 2, 1);
+    slots_count_connection(worker, 2, -1);
+    assert_false(slots_are_idle(worker));
+    slots_owner_died(*state, 1);
+    assert_true(slots_are_idle(worker));
+}
+
+static void test_7_5_a_process_that_is_gone_renders_nothing_for_dead_owners(void **state)
+{
+    struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
+    slots_attach(*state, SLICE("a"), 2);
+    slot_take(worker, 2, 1, at(10));
+    assert_int_equal(slot_take(worker, 2, 2, at(10)), 1);
+    slots_owner_died(*state, 1);
+    slots_bury_renders(*state, worker, at(20));
+    assert_int_equal(slot_view(worker, 0).state, SLOT_FREE);
+    assert_int_equal(slot_view(worker, 1).state, SLOT_BUSY); /* its owner sees the connection end */
+}
+
+static void test_a_forgotten_worker_leaves_no_gate_behind(void **state)
+{
+    struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
+    slots_set_gate(*state, worker, GATE_CLOSED);
+    atomic_fetch_add(&slots_renderer(worker)->renders, 7);
+    slots_detach(*state, worker, 1);
+    assert_ptr_equal(slots_attach(*state, SLICE("b"), 1), worker);
+    assert_int_equal(slots_gate(worker), GATE_OPEN);
+    assert_int_equal(atomic_load(&slots_renderer(worker)->renders), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_region, drop_region)
@@ -238,6 +291,10 @@ int main(void)
         TEST(test_long_addresses_that_begin_alike_are_told_apart),
         TEST(test_7_2_two_processes_together_never_hold_more_than_the_slots),
         TEST(test_7_2_a_killed_process_leaves_its_slots_quarantined_and_nothing_else),
+        TEST(test_7_2_behind_a_closed_gate_no_slot_is_taken_and_those_who_have_one_keep_it),
+        TEST(test_requests_without_a_slot_count_as_long_as_their_process_lives),
+        TEST(test_7_5_a_process_that_is_gone_renders_nothing_for_dead_owners),
+        TEST(test_a_forgotten_worker_leaves_no_gate_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
