@@ -220,6 +220,8 @@ static void build_forwarded_fields(struct exchange *ex, const struct flight_head
         if (!is_made_anew)
             fields_push(fields, field);
     }
+    if (!ex->waiter.is_leader) /* what `private` and `no-cache` name is for who asked */
+        fields_remove_limited(fields, ex->decision.route);
     if (head->facts) {
         apply_client_cache(ex, fields);
         add_vary(ex, fields, head->facts, head->fields);

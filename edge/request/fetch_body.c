@@ -37,6 +37,16 @@ static enum reason judge_body(const struct fetch *fetch, const struct blob *body
     return reason;
 }
 
+/* Without what is for its own client alone (RFC 9111 §5.2.2.4, §5.2.2.7). */
+static struct fields fields_for_everybody(struct fetch *fetch)
+{
+    struct fields fields;
+    fields_init(&fields, &fetch->arena);
+    fields_copy(&fields, &fetch->fields);
+    fields_remove_limited(&fields, fetch->decision.route);
+    return fields;
+}
+
 static void store(struct fetch *fetch)
 {
     const struct flight *flight = fetch->flight;
@@ -53,6 +63,7 @@ static void store(struct fetch *fetch)
     }
     slice build_header = fetch->decision.origin->build_header;
     const struct field *build = build_header.len ? fields_find(&fetch->fields, build_header) : NULL;
+    struct fields stored = fields_for_everybody(fetch);
     const struct object_parts parts = {
         .key_text = fetch->forward.key_text,
         .url_text = fetch->decision.url_text,
@@ -70,7 +81,7 @@ static void store(struct fetch *fetch)
         .reason_phrase = fetch->reason_phrase,
         .variant_text = forward_variant_text(fetch->forward.key_text, &fetch->arena),
         .names = &fetch->record->names,
-        .fields = &fetch->fields,
+        .fields = &stored,
         .coding = fetch->coding == CODING_UNKNOWN ? CODING_IDENTITY : fetch->coding,
         .body = body,
     };

@@ -129,8 +129,6 @@ static void take_fields(struct fetch *fetch, const struct response *response)
     fields_remove_hop_by_hop(&fetch->fields);
     if (fetch->kind != FETCH_PASS)
         fields_remove_held_set_cookies(&fetch->fields, fetch->forward.held_cookies);
-    if (fetch->verdict.may_store)
-        fields_remove_limited(&fetch->fields, fetch->decision.route);
     fetch->status = response->status;
     fetch->reason_phrase = arena_copy(arena, response->reason);
     fetch->coding = coding_of_response(&fetch->fields);

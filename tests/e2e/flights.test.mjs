@@ -57,6 +57,26 @@ test('3.1 a cold URL that turns out to vary: one render per variant, and everybo
   assert.equal(origin.requests.length, 3)
 })
 
+test('RFC 9111 §5.2.2.7 fields that `private` names are for who began the render, not for who joined it', async (t) => {
+  const rest = gate()
+  const origin = await renderer(t, async (req, res) => {
+    res.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'max-age=60, private="x-own"', 'x-own': 'his', 'x-all': 'theirs' })
+    res.write('first part, ')
+    await rest.promise
+    res.end('and the rest')
+  })
+  const v = await varve(t, anyRoute(origin))
+  let begun = 0
+  const answers = all(20, () => v.get('/', {}, { onHead: () => begun++ }))
+  await until(() => begun === 20, 'everybody to have the head')
+  rest.open()
+  const got = await answers
+  assert.equal(origin.requests.length, 1)
+  assert.deepEqual(got.filter((res) => res.headers['x-own']).map((res) => /collapsed/.test(res.headers['cache-status'])), [false])
+  assert.ok(got.every((res) => res.headers['x-all'] === 'theirs' && res.body === 'first part, and the rest'))
+  assert.equal((await v.get('/')).headers['x-own'], undefined)
+})
+
 test('3.1 an answer that may not be stored is its own client\'s alone', async (t) => {
   for (const field of ['no-store', 'private']) {
     const first = gate()
