@@ -29,6 +29,16 @@ export default section(5, 'Choosing and reusing', [
       { headers: { Foo: '2', Bar: 'a' }, answer: { headers: varies('Foo, Bar') }, from: 'origin' },
       { headers: { Foo: '2', Bar: 'b' }, ...other }),
   ]),
+  rule('Also where one variant names more fields than another', [
+    { ...steps('the one that names fewer stays',
+      { ...foo('1'), answer: { headers: varies('Foo') }, from: 'origin' },
+      { ...foo('2'), answer: { headers: varies('Foo, Bar') }, from: 'origin' },
+      { ...foo('1'), from: 'cache', of: 1 }), exception: 'all variants of a URL are told apart by the same fields; when these become more, the older ones are dropped, never mistaken (semantics 2.5)' },
+    steps('and is never taken for what it is not',
+      { ...foo('1'), answer: { headers: varies('Foo') }, from: 'origin' },
+      { ...foo('2'), answer: { headers: varies('Foo, Bar') }, from: 'origin' },
+      { headers: { Foo: '2', Bar: '1' }, ...other }),
+  ]),
   rule('A field that is absent matches absence alone', [
     steps('absent in the first, there in the second',
       { answer: { headers: varies('Foo') }, from: 'origin' },
