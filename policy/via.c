@@ -33,12 +33,13 @@ static slice next_word(slice *rest)
     return word;
 }
 
+/* There are no quoted-strings in Via: a quotation mark hides nothing that stands behind it. */
 size_t via_passages(const struct fields *fields)
 {
     size_t count = 0;
     for (size_t i = 0; i < fields->count; i++) {
         slice rest = fields->at[i].value, member;
-        while (fields->at[i].id == FIELD_VIA && slice_next_member(&rest, &member)) {
+        while (fields->at[i].id == FIELD_VIA && slice_next(&rest, ',', &member)) {
             (void)next_word(&member);
             count += slice_equal_nocase(next_word(&member), OUR_NAME);
         }

@@ -381,6 +381,8 @@ static void test_9110_7_6_3_a_request_that_goes_in_circles_is_refused(void **sta
         {"Via: 1.1 varve, 2.0 Varve (x),\t1.1\tvarve\nVia: HTTP/1.1 varve,, varve varve\nX: varve\n"
          "Via: 1.1 varve",
          ACTION_REJECT},
+        {"Via: 1.1 \"a, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve, 1.1 varve",
+         ACTION_REJECT},
         {"Via: 1.1 a, 1.1 b, 1.1 c, 1.1 d, 1.1 e, 1.1 f, 1.1 varve", ACTION_LOOKUP},
         {"Via: 1.1 varve.example, varve, 1.1 x (varve), 1.1 varvevarve, 1.1 varve:80, 1.1 a",
          ACTION_LOOKUP},
