@@ -210,12 +210,26 @@ static bool is_for(const struct exchange *ex, const struct flight_view *view)
     return !came_after_purge && key_equal(&ex->mark_key, &view->head.key);
 }
 
+/* A body may take longer than its lifetime: who came after that asks anew, and waits for nobody. */
+static bool is_too_old(const struct exchange *ex, const struct flight_view *view)
+{
+    const struct flight_head *head = &view->head;
+    slice content_type = fields_value(head->fields, FIELD_CONTENT_TYPE);
+    return facts_freshness(head->facts, ex->decision.route, false, content_type, false, false,
+                           ex->started) > STALE_WHILE_REVALIDATE;
+}
+
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
         return stream(ex, view);
     if (!is_for(ex, view))
         return look_again(ex);
+    if (is_too_old(ex, view)) {
+        waiter_leave(&ex->waiter);
+        start_private(ex, FETCH_FILL);
+        return WAIT;
+    }
     if (can_read_coding(ex, view))
         return stream(ex, view);
     /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */

@@ -77,6 +77,24 @@ test('RFC 9111 §5.2.2.7 fields that `private` names are for who began the rende
   assert.equal((await v.get('/')).headers['x-own'], undefined)
 })
 
+test('http-caching §4 who comes when the lifetime of what still streams is over asks anew', async (t) => {
+  const rest = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    res.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'max-age=1' })
+    res.write(`page ${n}, `)
+    if (n === 1) await rest.promise
+    res.end('whole')
+  })
+  const v = await varve(t, anyRoute(origin))
+  const began = gate()
+  const first = v.get('/slow', {}, { onData: () => began.open() })
+  await began.promise
+  await new Promise((resolve) => setTimeout(resolve, 1100))
+  assert.equal((await v.get('/slow')).body, 'page 2, whole')
+  rest.open()
+  assert.equal((await first).body, 'page 1, whole')
+})
+
 test('3.1 an answer that may not be stored is its own client\'s alone', async (t) => {
   for (const field of ['no-store', 'private']) {
     const first = gate()
