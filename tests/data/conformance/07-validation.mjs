@@ -96,6 +96,9 @@ export default section(7, 'Validation', [
     steps('stale, in spite of stale-while-revalidate', { answer: staleAnswer('must-revalidate, stale-while-revalidate=3600', { ETag: '"a"' }), from: 'origin' }, { answer: unchanged(), from: 'validated' }),
     steps('proxy-revalidate', { answer: staleAnswer('proxy-revalidate, stale-while-revalidate=3600', { ETag: '"a"' }), from: 'origin' }, { answer: unchanged(), from: 'validated' }),
   ]),
+  rule('A 304 that was answered to somebody else’s question is not believed', { tests: ['freshness.test.mjs: 4.6 a 304 makes the object fresh again'] }, [
+    steps('nothing stored: 502, and the next one is asked for', { headers: { 'If-None-Match': '"a"' }, answer: unchanged({ ETag: '"a"' }), asked: 1, status: 502 }, { answer: { headers: fresh() }, from: 'origin' }, { from: 'cache', of: 2 }),
+  ]),
   rule('Over HTTP/2 the same', [
     steps('validated, then a hit', { over: 'h2', answer: staleAnswer('', { ETag: '"a"' }), from: 'origin' },
       { over: 'h2', answer: unchanged({ 'X-New': '1' }), from: 'validated', has: { 'x-new': '1' } }, { over: 'h2', from: 'cache', has: { 'x-new': '1' } }),
