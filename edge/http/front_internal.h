@@ -179,14 +179,19 @@ unsigned h2_check(const struct client_connection *c, h2o_req_t *req, slice *host
 /* What libh2o adds to the fields from here on are trailers. */
 void h2_mark_trailers(h2o_req_t *req);
 
-/* h2_bodies.c */
-enum { H2_PADDING_MAX_BYTES = 256 }; /* of one frame */
+/* h2_input.c */
 /*
- * Hands the newest `fresh` bytes of the input to libh2o, those apart that are not to be seen by it,
- * and counts them all. False: a flood, or out of memory for bodies. `c` may be gone when it returns
- * true.
+ * Hands the newest `fresh` bytes of the input to libh2o, and counts them. False: a flood, or out of
+ * memory for bodies. `c` may be gone when it returns true.
  */
 bool h2_hand_over(struct client_connection *c, size_t fresh);
+
+/* h2_bodies.c */
+enum { H2_PADDING_MAX_BYTES = 256 }; /* of one frame */
+enum h2_meeting { H2_PASS, H2_DROP, H2_CLOSE };
+/* What to do with the frame whose header the gate has just read. libh2o has taken all that came
+ * before it. */
+enum h2_meeting h2_meet(struct client_connection *c);
 /* Its body was too large, and is not all there. */
 bool h2_body_is_refused(const struct client_connection *c, const h2o_req_t *req);
 

@@ -13,53 +13,9 @@
  *
  * CONTINUATION behind its GOAWAY puts it in an endless loop: the connection is closed.
  */
-#include "edge/http/front_internal.h"
+#include "edge/http/h2_streams.h"
 
-#include <h2o/http2_internal.h>
-#include <stdlib.h>
-
-enum { FRAME_HEADER_BYTES = 9, WINDOW_BYTES = 16777216, ERROR_NONE = 0 };
-
-static h2o_http2_conn_t *conn_of(const struct client_connection *c)
-{
-    return c->sock->data;
-}
-
-/* --- streams --- */
-
-static h2o_http2_scheduler_openref_t *ref_of_link(h2o_linklist_t *link)
-{
-    return container_of(link, h2o_http2_scheduler_openref_t, _all_link);
-}
-
-/* The next of a node's children, or of its parents'; NULL: that was the last. */
-static h2o_http2_scheduler_openref_t *next_ref(h2o_http2_scheduler_node_t *node,
-                                               h2o_linklist_t *link)
-{
-    while (link == &node->_all_refs) {
-        if (!node->_parent)
-            return NULL;
-        link = container_of(node, h2o_http2_scheduler_openref_t, node)->_all_link.next;
-        node = node->_parent;
-    }
-    return ref_of_link(link);
-}
-
-/* By way of the tree of priorities, which has each stream, at most 100 and the idle ones: the
- * layout of libh2o's table of streams is not in its headers. */
-static h2o_http2_stream_t *find_stream(const struct client_connection *c, uint32_t id)
-{
-    h2o_http2_scheduler_node_t *node = &conn_of(c)->scheduler;
-    for (;;) {
-        h2o_http2_scheduler_openref_t *ref = next_ref(node, node->_all_refs.next);
-        if (!ref)
-            return NULL;
-        h2o_http2_stream_t *stream = container_of(ref, h2o_http2_stream_t, _refs.scheduler);
-        if (stream->stream_id == id)
-            return stream;
-        node = &ref->node;
-    }
-}
+enum { WINDOW_BYTES = 16777216, ERROR_NONE = 0 };
 
 /* --- refused bodies --- */
 
@@ -82,7 +38,7 @@ static bool is_too_large(const struct client_connection *c, const h2o_http2_stre
 
 static void answer_without_body(struct client_connection *c, h2o_http2_stream_t *stream)
 {
-    h2o_http2_conn_t *conn = conn_of(c);
+    h2o_http2_conn_t *conn = h2_conn_of(c);
     h2o_buffer_dispose(&stream->_req_body);
     stream->_req_body = NULL;
     h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
@@ -104,7 +60,7 @@ static void renew_window(h2o_http2_conn_t *conn, size_t bytes)
 
 static void stop_sender(struct client_connection *c, uint32_t stream)
 {
-    h2o_http2_conn_t *conn = conn_of(c);
+    h2o_http2_conn_t *conn = h2_conn_of(c);
     h2_gate_forget(c->h2, stream);
     h2o_http2__encode_rst_stream_frame(&conn->_write.buf, stream, ERROR_NONE);
     h2o_http2_conn_request_write(conn);
@@ -115,10 +71,10 @@ static void drop_frame(struct client_connection *c)
     const struct h2_frame *frame = &c->h2->frame;
     c->h2->payload_left = 0;
     c->h2_drop_left = frame->length;
-    renew_window(conn_of(c), frame->length);
+    renew_window(h2_conn_of(c), frame->length);
     if (frame->flags & H2_END_STREAM)
         h2_gate_forget(c->h2, frame->stream);
-    else if (!find_stream(c, frame->stream))
+    else if (!h2_find_stream(c, frame->stream))
         stop_sender(c, frame->stream);
 }
 
@@ -128,7 +84,7 @@ static bool meet_data(struct client_connection *c)
     uint32_t id = c->h2->frame.stream;
     if (h2_gate_is_refused(c->h2, id))
         return true;
-    h2o_http2_stream_t *stream = find_stream(c, id);
+    h2o_http2_stream_t *stream = h2_find_stream(c, id);
     if (!stream || stream->state == H2O_HTTP2_STREAM_STATE_IDLE)
         return false; /* an error that libh2o knows */
     bool awaits_body = stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
@@ -144,114 +100,25 @@ static bool meet_data(struct client_connection *c)
 
 static void meet_trailers(struct client_connection *c)
 {
-    h2o_http2_stream_t *stream = find_stream(c, c->h2->frame.stream);
+    h2o_http2_stream_t *stream = h2_find_stream(c, c->h2->frame.stream);
     if (stream && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
         h2_mark_trailers(&stream->req);
 }
 
-enum meeting { PASS, DROP, CLOSE };
-
-/* libh2o has taken all that came before this frame. */
-static enum meeting meet_frame(struct client_connection *c)
+enum h2_meeting h2_meet(struct client_connection *c)
 {
     switch (c->h2->frame.type) {
     case H2_DATA:
-        return meet_data(c) ? DROP : PASS;
+        if (!meet_data(c))
+            return H2_PASS;
+        drop_frame(c);
+        return H2_DROP;
     case H2_HEADERS:
         meet_trailers(c);
-        return PASS;
+        return H2_PASS;
     case H2_CONTINUATION:
-        return conn_of(c)->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED ? CLOSE : PASS;
+        return h2_conn_of(c)->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED ? H2_CLOSE : H2_PASS;
     default:
-        return PASS;
+        return H2_PASS;
     }
-}
-
-/* --- the input --- */
-
-/* libh2o takes what is in the input. False: the connection is over, `c` perhaps gone. */
-static bool give(struct client_connection *c)
-{
-    bool freed = false;
-    if (c->sock->input->size == 0)
-        return true;
-    c->h2_is_open = c->h2->preface_left == 0;
-    c->freed = &freed;
-    c->h2o_read(c->sock, NULL);
-    if (freed)
-        return false;
-    c->freed = NULL;
-    return h2o_socket_is_reading(c->sock) && conn_of(c)->state < H2O_HTTP2_CONN_STATE_IS_CLOSING;
-}
-
-static void cut_front(struct client_connection *c, size_t bytes)
-{
-    h2o_buffer_consume(&c->sock->input, bytes);
-}
-
-/* Gives what stands in front of the last `count` bytes of the input. False: it is over. */
-static bool give_all_but(struct client_connection *c, size_t count)
-{
-    h2o_buffer_t *input = c->sock->input;
-    size_t before = input->size - count;
-    if (before == 0)
-        return true;
-    char *kept = mem_alloc(count);
-    memcpy(kept, input->bytes + before, count);
-    input->size = before;
-    bool goes_on = give(c) && c->sock->input->size == 0;
-    if (goes_on) {
-        h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, count);
-        memcpy(room.base, kept, count);
-        c->sock->input->size = count;
-    }
-    free(kept);
-    return goes_on;
-}
-
-/* The gate has stopped behind a header; `rest` bytes follow it. False: the connection is over. */
-static bool look(struct client_connection *c, size_t rest)
-{
-    if (!give_all_but(c, FRAME_HEADER_BYTES + rest))
-        return false;
-    switch (meet_frame(c)) {
-    case CLOSE:
-        h2_close(c);
-        return false;
-    case DROP:
-        drop_frame(c);
-        cut_front(c, FRAME_HEADER_BYTES);
-        return true;
-    case PASS:
-        break;
-    }
-    return true;
-}
-
-/* Of a dropped frame nothing stands in the input but its payload. */
-static size_t drop_payload(struct client_connection *c, size_t fresh)
-{
-    size_t bytes = c->h2_drop_left < fresh ? c->h2_drop_left : fresh;
-    c->h2_drop_left -= bytes;
-    cut_front(c, bytes);
-    return bytes;
-}
-
-bool h2_hand_over(struct client_connection *c, size_t fresh)
-{
-    while (fresh > 0) {
-        fresh -= drop_payload(c, fresh);
-        if (fresh == 0)
-            break; /* nothing may be left of the input, not even its place */
-        h2o_buffer_t *input = c->sock->input;
-        slice rest = slice_of(input->bytes + input->size - fresh, fresh);
-        enum h2_verdict verdict = h2_gate_feed(c->h2, &rest, client_now(c), c->sock->bytes_written);
-        if (verdict == H2_FLOOD || !h2_account_bodies(c))
-            return false;
-        fresh = rest.len;
-        if (verdict == H2_LOOK && !look(c, fresh))
-            return true;
-    }
-    give(c);
-    return true;
 }

@@ -1,77 +1,52 @@
 /*
- * HTTP/2: counts frames before libh2o parses them, and ends a connection that asks for too much
- * with GOAWAY ENHANCE_YOUR_CALM (RFC 9113 §7).
- *
- * libh2o has no call that sends a GOAWAY with a code of ours, but it answers with just this one
- * when a client gives priorities to more idle streams than max_streams_for_priority. So that is
- * what it is shown instead of the client's bytes: it then ends the connection in its own orderly
- * way.
+ * HTTP/2: the life of a connection. One that asks for too much ends with GOAWAY ENHANCE_YOUR_CALM
+ * (RFC 9113 §7).
  */
-#include "edge/http/front_internal.h"
+#include "edge/http/h2_streams.h"
 
 enum { UPLOAD_BYTES_PER_SECOND = 500, UPLOAD_GRACE_MS = 20000, PREFACE_GRACE_MS = 10000 };
 enum { DRAINING_IDLE_MS = 2000 };
-enum { PRIORITY_BYTES = 9 + 5, HIGHEST_STREAM = 0x7fffffff };
 
 /* --- the end --- */
+
+/*
+ * libh2o takes its input, or an error. Between the end of a write and the moment when it begins the
+ * next one, it would close at once and lose what is to be written, a GOAWAY most of all: it is made
+ * to believe that it is still writing.
+ */
+void h2_call_libh2o(struct client_connection *c, const char *err)
+{
+    static h2o_buffer_t in_flight;
+    h2o_http2_conn_t *conn = h2_conn_of(c);
+    bool is_between_writes = h2o_socket_is_writing(c->sock) && !conn->_write.buf_in_flight;
+    if (!is_between_writes) {
+        c->h2o_read(c->sock, err);
+        return;
+    }
+    conn->_write.buf_in_flight = &in_flight;
+    c->h2o_read(c->sock, err);
+    conn->_write.buf_in_flight = NULL;
+}
 
 /* libh2o writes what is pending, then closes; if the client does not take it, the sweep does. */
 void h2_close(struct client_connection *c)
 {
     client_move(c, PHASE_CLOSED);
-    c->h2o_read(c->sock, h2o_socket_error_closed);
-}
-
-/* length 5 | type PRIORITY | no flags | stream | depends on 0 | weight 16 */
-static void write_priority(char frame[PRIORITY_BYTES], uint32_t stream)
-{
-    const char bytes[PRIORITY_BYTES] = {0,
-                                        0,
-                                        5,
-                                        2,
-                                        0,
-                                        (char)(stream >> 24),
-                                        (char)(stream >> 16),
-                                        (char)(stream >> 8),
-                                        (char)stream,
-                                        0,
-                                        0,
-                                        0,
-                                        0,
-                                        15};
-    memcpy(frame, bytes, PRIORITY_BYTES);
-}
-
-static bool give_idle_priorities(struct client_connection *c)
-{
-    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    enum { FRAMES = H2_IDLE_STREAMS_MAX + 1, PREFACE_BYTES = sizeof(preface) - 1 };
-    size_t offset = c->h2_is_open ? 0 : PREFACE_BYTES;
-    c->sock->input->size = 0; /* nothing of the client's is looked at any more */
-    h2o_iovec_t room = h2o_buffer_reserve(&c->sock->input, PREFACE_BYTES + FRAMES * PRIORITY_BYTES);
-    if (!room.base)
-        return false;
-    memcpy(room.base, preface, offset);
-    for (uint32_t i = 0; i < FRAMES; i++)
-        write_priority(room.base + offset + i * PRIORITY_BYTES, HIGHEST_STREAM - 2 * (FRAMES - i));
-    c->sock->input->size = offset + FRAMES * PRIORITY_BYTES;
-    return true;
+    h2_call_libh2o(c, h2o_socket_error_closed);
 }
 
 static void close_as_flood(struct client_connection *c)
 {
-    bool freed = false;
+    h2o_http2_conn_t *conn = h2_conn_of(c);
+    h2o_iovec_t why = h2o_iovec_init(c->h2->why, strlen(c->h2->why));
     count(&c->owner->front->h2_floods);
     client_linger_later(c);
-    client_move(c, PHASE_CLOSED);
-    c->freed = &freed;
-    if (give_idle_priorities(c))
-        c->h2o_read(c->sock, NULL);
-    if (freed)
-        return;
-    c->freed = NULL;
-    if (h2o_socket_is_reading(c->sock)) /* it has not closed, or waits for a write */
-        c->h2o_read(c->sock, h2o_socket_error_closed);
+    if (c->h2_is_open) {
+        h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open,
+                                      H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM, why);
+        h2o_http2_conn_request_write(conn);
+    }
+    h2_close(c);
 }
 
 /* --- request bodies in memory --- */

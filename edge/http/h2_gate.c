@@ -30,7 +30,9 @@ static void begin_second(struct h2_gate *gate, mono_time now, uint64_t sent)
         return;
     gate->second = now;
     gate->sent_before = sent;
+    gate->data_before = gate->data_bytes;
     gate->control = gate->resets = gate->window_updates = 0;
+    gate->our_resets = 0;
 }
 
 static enum h2_verdict count_control(struct h2_gate *gate)
@@ -128,7 +130,7 @@ void h2_gate_forget(struct h2_gate *gate, uint32_t stream)
 
 /* --- one frame --- */
 
-static struct h2_frame read_header(const uint8_t header[9])
+static struct h2_frame read_header(const uint8_t header[H2_HEADER_BYTES])
 {
     const uint8_t *id = header + 5;
     return (struct h2_frame){.length =
@@ -162,11 +164,19 @@ static enum h2_verdict count_continuation(struct h2_gate *gate, const struct h2_
     return H2_LOOK;
 }
 
+static enum h2_verdict compare_resets(struct h2_gate *gate)
+{
+    uint64_t granted = (gate->data_bytes - gate->data_before) / H2_DATA_BYTES_PER_RESET;
+    uint64_t ours = gate->our_resets > granted ? gate->our_resets - granted : 0;
+    return gate->resets + ours > H2_RESETS_PER_SECOND ? flood(gate, "stream resets") : H2_FINE;
+}
+
 static enum h2_verdict count_reset(struct h2_gate *gate, uint32_t stream)
 {
     end_upload(gate, stream);
     h2_gate_forget(gate, stream);
-    return ++gate->resets > H2_RESETS_PER_SECOND ? flood(gate, "stream resets") : H2_FINE;
+    gate->resets++;
+    return compare_resets(gate);
 }
 
 static enum h2_verdict count_frame(struct h2_gate *gate, const struct h2_frame *frame,
@@ -217,16 +227,25 @@ static size_t take_bytes(struct h2_gate *gate, slice bytes)
 
 enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice *bytes, mono_time now, uint64_t sent)
 {
-    enum h2_verdict verdict = H2_FINE;
     begin_second(gate, now, sent);
-    while (bytes->len && verdict == H2_FINE) {
-        *bytes = slice_from(*bytes, take_bytes(gate, *bytes));
-        if (gate->header_bytes < sizeof(gate->header))
-            continue;
-        gate->header_bytes = 0;
-        gate->frame = read_header(gate->header);
-        gate->payload_left = gate->frame.length;
-        verdict = count_frame(gate, &gate->frame, sent);
-    }
-    return verdict;
+    *bytes = slice_from(*bytes, take_bytes(gate, *bytes));
+    if (gate->header_bytes < sizeof(gate->header))
+        return H2_FINE;
+    gate->header_bytes = 0;
+    gate->frame = read_header(gate->header);
+    gate->frames++;
+    gate->payload_left = gate->frame.length;
+    enum h2_verdict verdict = count_frame(gate, &gate->frame, sent);
+    return verdict == H2_FINE ? H2_HEADER : verdict;
+}
+
+bool h2_gate_is_between_frames(const struct h2_gate *gate)
+{
+    return gate->preface_left == 0 && gate->payload_left == 0 && gate->header_bytes == 0;
+}
+
+enum h2_verdict h2_gate_count_our_resets(struct h2_gate *gate, uint64_t resets)
+{
+    gate->our_resets += resets;
+    return compare_resets(gate);
 }

@@ -8,7 +8,7 @@
 #include "policy/host.h"
 #include "policy/proxy.h"
 
-enum { FIELDS_FLOOD_FACTOR = 4, ID_MAX_BYTES = 64 };
+enum { ID_MAX_BYTES = 64 };
 
 /* One request; a shared allocation of libh2o's request pool, so that it hears of its end. */
 struct client_request {
@@ -53,17 +53,24 @@ static slice name_of(const h2o_header_t *header)
     return slice_of(header->name->base, header->name->len);
 }
 
+static bool is_cookie(const h2o_header_t *header)
+{
+    return slice_equal(name_of(header), SLICE("cookie"));
+}
+
 /* RFC 9113 §8.2.3: the lines into which HTTP/2 splits Cookie are one value for everybody behind. */
 static slice join_cookies(struct arena *arena, const h2o_req_t *req)
 {
-    slice joined = SLICE_NONE;
+    size_t count = 0;
+    slice *parts = arena_array(arena, slice, 2 * req->headers.size);
     for (size_t i = 0; i < req->headers.size; i++) {
-        slice value = slice_trim(slice_of_iovec(req->headers.entries[i].value));
-        if (!slice_equal(name_of(&req->headers.entries[i]), SLICE("cookie")))
+        if (!is_cookie(&req->headers.entries[i]))
             continue;
-        joined = joined.ptr ? arena_concat(arena, (slice[]){joined, SLICE("; "), value}, 3) : value;
+        if (count)
+            parts[count++] = SLICE("; ");
+        parts[count++] = slice_trim(slice_of_iovec(req->headers.entries[i].value));
     }
-    return joined;
+    return arena_concat(arena, parts, count);
 }
 
 /* Upgrade to h2c is ignored: forwarded, it would open a way past every check here. */
@@ -82,7 +89,6 @@ static void copy_fields(struct client_request *r)
 {
     const h2o_req_t *req = r->h2o_req;
     struct fields *fields = &r->request.fields;
-    fields_init(fields, &r->arena);
     for (size_t i = 0; i < req->headers.size; i++) {
         slice name = name_of(&req->headers.entries[i]);
         slice value = slice_trim(slice_of_iovec(req->headers.entries[i].value));
@@ -165,12 +171,16 @@ static void describe_message(struct client_request *r)
     request->received = loop_now(r->c->owner->loop);
 }
 
-static struct client_request *make_request(struct client_connection *c, h2o_req_t *req)
+/* Without fields: what is refused because of their size is not copied first. */
+static struct client_request *make_request(struct client_connection *c, h2o_req_t *req,
+                                           bool has_fields)
 {
     struct client_request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
     *r = (struct client_request){.h2o_req = req, .c = c};
     arena_init(&r->arena);
-    copy_fields(r);
+    fields_init(&r->request.fields, &r->arena);
+    if (has_fields)
+        copy_fields(r);
     describe_message(r);
     resolve_client(r);
     choose_id(r);
@@ -219,22 +229,15 @@ static int on_h1_request(struct client_connection *c, h2o_req_t *req)
     MUST(c->phase == PHASE_BUSY); /* nothing comes here but through the read gate */
     req->http1_is_persistent = c->keep_alive && !req->conn->ctx->shutdown_requested;
     c->h2o_req = req;
-    start(make_request(c, req), slice_trim(slice_of_iovec(req->input.authority)));
+    start(make_request(c, req, true), slice_trim(slice_of_iovec(req->input.authority)));
     return 0;
 }
 
 static int on_h2_request(struct client_connection *c, h2o_req_t *req)
 {
     slice detail = SLICE_NONE, host = SLICE_NONE;
-    const struct front *front = c->owner->front;
-    if (req->headers.size > front->head_limits.fields * FIELDS_FLOOD_FACTOR) {
-        /* an amplified header block, not a browser. Cut, not closed: libh2o is in the middle of
-         * this connection's input */
-        shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
-        return 0;
-    }
     unsigned status = h2_check(c, req, &host, &detail);
-    struct client_request *r = make_request(c, req);
+    struct client_request *r = make_request(c, req, status != 431);
     r->entity_bytes = req->entity.len;
     h2_request_begins(c, r->entity_bytes);
     if (status)

@@ -60,7 +60,8 @@ for (const [how, step] of [['at once', Infinity], ['in pieces', 13]])
       const told = `${name}: ${JSON.stringify([own, next.status, goaway(c), seen.map((r) => r.line)])}`
       assert.ok(seen.every((r) => !/smuggled/.test(r.head)), told)
       if (outcome === 'CONNECTION') {
-        assert.ok(c.isOver && (code === 0 ? goaway(c) : goaway(c) === code), told)
+        // who goes on sending may lose it to a reset of the connection
+        assert.ok(c.isOver && (goaway(c) === undefined ? c.isReset && step < Infinity : code === 0 || goaway(c) === code), told)
         assert.ok(next.status === undefined && seen.every((r) => r.url !== behind), told)
         continue
       }

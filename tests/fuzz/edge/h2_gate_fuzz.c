@@ -77,7 +77,7 @@ static void feed(struct outcome *o, slice all, size_t piece, const struct settin
     h2_gate_init(&o->gate, setting->block_bytes, setting->body_bytes, (mono_time){5000});
     for (; all.len && o->verdict != H2_FLOOD; all = slice_from(all, piece))
         take_piece(o, slice_until(all, piece), setting);
-    if (o->verdict == H2_LOOK)
+    if (o->verdict != H2_FLOOD)
         o->verdict = H2_FINE;
     MUST((o->verdict == H2_FLOOD) == (o->gate.why != NULL));
 }

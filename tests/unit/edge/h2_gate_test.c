@@ -24,10 +24,10 @@ static enum h2_verdict feed(struct feeder *f, const char *bytes, size_t count)
     f->looks = 0;
     for (size_t at = 0; at < count && verdict != H2_FLOOD; at += f->piece) {
         slice piece = slice_until(slice_of(bytes + at, count - at), f->piece);
-        do {
+        while (piece.len && verdict != H2_FLOOD) {
             verdict = h2_gate_feed(&f->gate, &piece, f->now, f->sent);
             f->looks += verdict == H2_LOOK;
-        } while (piece.len && verdict == H2_LOOK);
+        }
     }
     return verdict == H2_FLOOD ? H2_FLOOD : H2_FINE;
 }
@@ -207,6 +207,46 @@ static void test_more_uploads_than_streams_is_a_flood(void **state)
     assert_int_equal(frame(&f, HEADERS, END_HEADERS, 2 * H2_UPLOADS_MAX + 1, 10), H2_FLOOD);
 }
 
+static void test_our_resets_share_the_budget_of_the_clients(void **state)
+{
+    (void)state;
+    struct feeder f = open_connection(1000);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(frame(&f, RST_STREAM, 0, 2 * i + 1, 4), H2_FINE);
+    assert_int_equal(h2_gate_count_our_resets(&f.gate, 10), H2_FINE);
+    assert_int_equal(h2_gate_count_our_resets(&f.gate, 1), H2_FLOOD);
+    assert_string_equal(f.gate.why, "stream resets");
+    f = open_connection(1000);
+    assert_int_equal(h2_gate_count_our_resets(&f.gate, 20), H2_FINE);
+    f.now.ms += 1000;
+    assert_int_equal(frame(&f, RST_STREAM, 0, 1, 4), H2_FINE);
+    assert_int_equal(frame(&f, DATA, 0, 1, 30 * H2_DATA_BYTES_PER_RESET), H2_FINE);
+    assert_int_equal(h2_gate_count_our_resets(&f.gate, 19 + 30), H2_FINE);
+    assert_int_equal(frame(&f, RST_STREAM, 0, 1, 4), H2_FLOOD);
+}
+
+static void test_it_stops_behind_each_header_and_each_frame(void **state)
+{
+    (void)state;
+    struct feeder f = open_connection(1000);
+    static const char bytes[] = "\0\0\10\6\0\0\0\0\0pingpong\0\0\0\4\0\0\0\0\0\0\0";
+    slice rest = slice_of(bytes, 9 + 8 + 9 + 2);
+    static const struct {
+        size_t left;
+        enum h2_verdict verdict;
+        bool is_between;
+    } steps[] = {{8 + 9 + 2, H2_HEADER, false},
+                 {9 + 2, H2_FINE, true},
+                 {2, H2_HEADER, true},
+                 {0, H2_FINE, false}};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        assert_int_equal(h2_gate_feed(&f.gate, &rest, f.now, 0), steps[i].verdict);
+        assert_int_equal(rest.len, steps[i].left);
+        assert_int_equal(h2_gate_is_between_frames(&f.gate), steps[i].is_between);
+    }
+    assert_int_equal(f.gate.frames, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +258,8 @@ int main(void)
         cmocka_unit_test(test_bodies_under_way_are_counted_per_stream),
         cmocka_unit_test(test_the_caller_looks_at_beginnings_excess_trailers_and_continuations),
         cmocka_unit_test(test_of_refused_bodies_the_last_16_are_remembered),
+        cmocka_unit_test(test_our_resets_share_the_budget_of_the_clients),
+        cmocka_unit_test(test_it_stops_behind_each_header_and_each_frame),
         cmocka_unit_test(test_more_uploads_than_streams_is_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
