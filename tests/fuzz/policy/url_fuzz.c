@@ -6,6 +6,7 @@
  */
 #include "policy/host.h"
 #include "policy/redirect.h"
+#include "policy/reference.h"
 #include "policy/template.h"
 #include "policy/url.h"
 
@@ -43,6 +44,19 @@ static bool is_plain_path(slice path)
     return true;
 }
 
+static void check_reference(const struct request *request, slice text)
+{
+    struct reference target;
+    slice segment;
+    if (!reference_resolve(request, text, &target))
+        return;
+    MUST(slice_starts_with(target.path, SLICE("/")));
+    MUST(slice_equal(target.scheme, SLICE("http")) || slice_equal(target.scheme, SLICE("https")));
+    MUST(target.has_query || target.query.len == 0);
+    for (slice rest = target.path; slice_next(&rest, '/', &segment);)
+        MUST(!slice_equal(segment, SLICE(".")) && !slice_equal(segment, SLICE("..")));
+}
+
 static void check_redirect(struct arena *arena, const struct request *request,
                            const struct decision *decision, slice location)
 {
@@ -51,6 +65,7 @@ static void check_redirect(struct arena *arena, const struct request *request,
         arena_concat(arena, (slice[]){SLICE("https://"), www, request->host, request->target}, 4);
     slice other = arena_concat(arena, (slice[]){SLICE("//other.example"), request->target}, 2);
     redirect_is_to_itself(request, decision, location);
+    check_reference(request, location);
     if (!is_plain_path(request->target))
         return;
     MUST(redirect_is_to_itself(request, decision, request->target));
