@@ -92,8 +92,11 @@ static bool key_fields(const struct head *head, struct key_text *key)
     return true;
 }
 
+/* None is sent where the client's Connection names Cookie, which makes it a field of that hop. */
 static bool key_cookies(const struct head *head, struct key_text *key)
 {
+    if (!fields_find_id(&head->fields, FIELD_COOKIE))
+        return true;
     for (size_t i = 0; i < head->cookies.count; i++)
         if (head->cookies.at[i].kind == COOKIE_KEPT &&
             head->cookies.at[i].text.len > VARY_VALUE_MAX)

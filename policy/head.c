@@ -90,9 +90,10 @@ struct slices head_held_cookies(const struct head *head)
     struct slices held = {0};
     if (head->cookies.count == 0)
         return held;
+    bool is_any_sent = fields_find_id(&head->fields, FIELD_COOKIE) != NULL;
     held.at = arena_array(head->request->arena, slice, head->cookies.count);
     for (size_t i = 0; i < head->cookies.count; i++)
-        if (!is_carried(head, &head->cookies.at[i]))
+        if (!is_any_sent || !is_carried(head, &head->cookies.at[i]))
             held.at[held.count++] = head->cookies.at[i].name;
     return held;
 }

@@ -26,7 +26,7 @@ void head_build(struct head *head);
 bool head_is_named(const struct head *head, slice name);
 /* Could a fill of this request ever carry the client's field `name`, or its class? */
 bool head_may_carry(const struct head *head, slice name);
-/* Names of the cookies that the head does not carry (semantics 2.7). */
+/* Names of the cookies that the head, once built, does not carry (semantics 2.7). */
 struct slices head_held_cookies(const struct head *head);
 
 /* What varve writes itself on every request, and its debug token: the client's is dropped. */

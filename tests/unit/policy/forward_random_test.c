@@ -145,6 +145,8 @@ static void random_lines(struct text *text)
                                         "Authorization: Basic x",
                                         "X-User: 1",
                                         "Connection: RSC, X-A",
+                                        "Connection: Cookie",
+                                        "Connection: User-Agent, X-Device, Accept, Accept-Language",
                                         "Connection: close",
                                         "Range: bytes=0-1",
                                         "If-None-Match: x",
@@ -244,7 +246,8 @@ static bool same_field(const struct made *a, const struct made *b, slice name)
     return (!x && !y) || (x && y && slice_equal(x->value, y->value));
 }
 
-/* Semantics 1.1: the union, always fields and, unless `seal: off`, the fields of 1.4. */
+/* Semantics 1.1: the union, always fields and, unless `seal: off`, kept cookies and the fields
+ * of 1.4. */
 static void check_keyed_fields(const struct setup *s, const struct made *a, const struct made *b)
 {
     for (size_t i = 0; i < s->names.count; i++) {
@@ -256,6 +259,8 @@ static void check_keyed_fields(const struct setup *s, const struct made *a, cons
     for (size_t i = 0; i < s->policy->vary_count; i++)
         if (s->policy->vary[i].always == VARY_ALWAYS)
             assert_true(same_field(a, b, vary_sent_name(&s->policy->vary[i])));
+    if (s->policy->seal != SEAL_OFF)
+        assert_true(same_field(a, b, SLICE("cookie")));
     for (size_t i = 0; i < a->forward.fields.count && s->policy->seal != SEAL_OFF; i++)
         if (representation_is_field(a->forward.fields.at[i].name))
             assert_true(same_field(a, b, a->forward.fields.at[i].name));

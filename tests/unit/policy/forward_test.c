@@ -215,6 +215,27 @@ static void test_1_1_what_is_in_every_key(void **state)
     setup_fini(&s);
 }
 
+static void test_1_2_cookies_of_a_hop_are_neither_sent_nor_keyed(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE "vary: {cookie: {keep: [ab]}}\n" ROUTES);
+    for (const char **path = (const char *[]){"/", "/s/a", NULL}; *path; path++) {
+        fill(&s,
+             arena_printf(&s.arena, "GET http://h%s\nConnection: X, Cookie\nCookie: ab=1", *path)
+                 .ptr);
+        assert_null(fields_find_id(&s.forward.fields, FIELD_COOKIE));
+        assert_int_equal(s.forward.held_cookies.count, 1);
+        slice key = s.forward.key_text;
+        fill(&s, arena_printf(&s.arena, "GET http://h%s", *path).ptr);
+        assert_true(slice_equal(s.forward.key_text, key));
+        fill(&s, arena_printf(&s.arena, "GET http://h%s\nCookie: ab=1", *path).ptr);
+        assert_field(&s.forward.fields, "cookie", "ab=1");
+        assert_false(slice_equal(s.forward.key_text, key));
+    }
+    setup_fini(&s);
+}
+
 static void test_1_1_the_key_is_length_prefixed(void **state)
 {
     struct setup s;
@@ -484,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_2_3_unsealed_fills_hold_back_nothing_that_could_be_keyed),
         cmocka_unit_test(test_2_4_a_vary_entry_beats_the_seal),
         cmocka_unit_test(test_1_1_what_is_in_every_key),
+        cmocka_unit_test(test_1_2_cookies_of_a_hop_are_neither_sent_nor_keyed),
         cmocka_unit_test(test_1_1_the_key_is_length_prefixed),
         cmocka_unit_test(test_1_1_class_host_and_build_of_set_headers),
         cmocka_unit_test(test_target_templates),
