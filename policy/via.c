@@ -1,9 +1,6 @@
 /*
  *   Via         = #( received-protocol RWS received-by [ RWS comment ] )
  *   received-by = pseudonym [ ":" port ]
- *
- * Passages are counted between any two commas: a quotation mark that a client left open must not
- * hide those that were added behind it.
  */
 #include "policy/via.h"
 

@@ -1,11 +1,12 @@
 /*
- * Cache-Control, targeted fields (Structured Fields) and delta-seconds: whatever stands in them,
- * the reading never becomes less careful by a member more, limits are lists of field names, and a
- * targeted field with any error says nothing.
+ * Cache-Control of origins and clients, targeted fields (Structured Fields) and delta-seconds:
+ * whatever stands in them, the reading never becomes less careful by a member more, limits are
+ * lists of field names, and a targeted field with any error says nothing.
  *
  *   input = a field value, newline, another one
  */
 #include "policy/cache_control.h"
+#include "policy/client_wish.h"
 #include "policy/structured.h"
 
 #include "tests/fuzz/input.h"
@@ -136,6 +137,20 @@ static void check_delta_seconds(slice text)
     MUST(!is_number || d.ms >= 0);
 }
 
+static void check_wish(struct arena *arena, slice text)
+{
+    static const struct route honours = {.honours_client = true}, ignores = {.is_cacheable = true};
+    struct client_wish wish, none;
+    struct request request = {.arena = arena};
+    fields_init(&request.fields, arena);
+    fields_add_id(&request.fields, FIELD_CACHE_CONTROL, text);
+    client_wish_of(&request, &honours, &wish);
+    client_wish_of(&request, &ignores, &none);
+    MUST(is_valid_time(wish.max_age) && is_valid_time(wish.min_fresh));
+    MUST(client_wish_admits(&none, DURATION_MAX, (duration){-1}) && !none.no_store);
+    MUST(!wish.no_cache || !client_wish_admits(&wish, (duration){0}, DURATION_MAX));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     slice input = input_of(data, size < 4096 ? size : 4096), a = take_line(&input);
@@ -145,6 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_dictionaries(&arena, a, input);
     check_targeted(a);
     check_delta_seconds(a);
+    check_wish(&arena, a);
     arena_fini(&arena);
     return 0;
 }
