@@ -84,12 +84,14 @@ static bool meet_data(struct client_connection *c)
     uint32_t id = c->h2->frame.stream;
     if (h2_gate_is_refused(c->h2, id))
         return true;
+    h2o_http2_conn_t *conn = h2_conn_of(c);
+    if (conn->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED || id > conn->pull_stream_ids.max_open)
+        return false; /* libh2o ignores it, or knows the error */
     h2o_http2_stream_t *stream = h2_find_stream(c, id);
-    if (!stream || stream->state == H2O_HTTP2_STREAM_STATE_IDLE)
-        return false; /* an error that libh2o knows */
-    bool awaits_body = stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
+    bool awaits_body = stream && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
     if (awaits_body && !is_too_large(c, stream))
         return false;
+    /* otherwise its answer has begun without the body, and has perhaps ended already */
     h2_gate_refuse(c->h2, id);
     if (awaits_body)
         answer_without_body(c, stream);

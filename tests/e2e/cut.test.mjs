@@ -76,5 +76,5 @@ for (const [how, path, version, isFramed] of [
       assert.equal(c.isReset, !isFramed, `client ${i}`)
       assert.equal(c.answers()[0].broken !== undefined, isFramed, `client ${i}`)
     }
-    assert.deepEqual(cleanEnds, isFramed ? [0, 1] : [])
+    assert.deepEqual(cleanEnds.sort(), isFramed ? [0, 1] : [])
   })
