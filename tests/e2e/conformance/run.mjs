@@ -102,8 +102,10 @@ class Scene {
     return script ? filled(script, this) : { status: 200, headers: { 'cache-control': 'no-store' }, body: 'the origin was not to be asked' }
   }
 
-  async run(steps) {
-    for (const [index, step] of steps.entries()) {
+  /** Runs the steps from `first` on, up to `end`. */
+  async run(steps, first = 0, end = steps.length) {
+    for (let index = first; index < end; index++) {
+      const step = steps[index]
       try {
         if (step.wait) await new Promise((resolve) => setTimeout(resolve, step.wait * 1000))
         if (step.eventually) await this.retried(step, index)
@@ -227,11 +229,12 @@ export async function conformanceSite(t, profile = PROFILE) {
       second ??= h2(t, listener.port)
       return overHttp2((await second).session, `127.0.0.1:${v.port}`, what)
     },
-    run: (id, steps) => {
+    scene: (id) => {
       const scene = new Scene(site, id)
       scenes.set(id, scene)
-      return scene.run(steps)
+      return scene
     },
+    run: (id, steps) => site.scene(id).run(steps),
   }
   return site
 }

@@ -22,7 +22,7 @@ PROFILE
 
 Run it with \`./dev test conformance\`. Each case is one URL, some requests, and what the origin says if it is asked
 (\`tests/data/conformance\`); all of them go to one varve with one scripted origin, over HTTP/1.1 (\`tests/e2e/conformance.test.mjs\`) and
-over HTTP/2 (\`tests/e2e/conformance-h2.test.mjs\`). The name of a test is the rule and the case. Other tests are named by file. This page is made from the same data: \`node tests/e2e/conformance/table.mjs --write\`.
+over HTTP/2 (\`tests/e2e/conformance-h2.test.mjs\`); what is stored is also looked at after a restart (\`tests/e2e/conformance-restart.test.mjs\`). The name of a test is the rule and the case. Other tests are named by file. This page is made from the same data: \`node tests/e2e/conformance/table.mjs --write\`.
 
 In the last column, *kept* means that every case holds, in the profile and in the defaults (a route \`/**\` that says nothing else:
 \`tests/e2e/conformance-defaults.test.mjs\`). Where the defaults are stricter, the column says what they do; numbers such as 4.1 are those of varve's
