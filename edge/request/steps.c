@@ -202,12 +202,14 @@ static enum progress stream(struct exchange *ex, const struct flight_view *view)
  * Is the answer the one to what this waiter would have asked? Its own key decides, not the one that
  * it joined under: on a cold URL that is the URL's, which is also the key of a request that sends
  * nothing keyed. And it must not have come after a purge of one of the answer's tags
- * (semantics 3.3).
+ * (semantics 3.3), nor be a navigation where data was asked for under the same key (4.5).
  */
 static bool is_for(const struct exchange *ex, const struct flight_view *view)
 {
     bool came_after_purge = view->is_tag_purged && ex->arrival_stamp > ex->waiter.flight->stamp;
-    return !came_after_purge && key_equal(&ex->mark_key, &view->head.key);
+    const struct facts *facts = view->head.object ? &view->head.object->facts : view->head.facts;
+    return !came_after_purge && key_equal(&ex->mark_key, &view->head.key) &&
+           (!facts || facts_may_answer(facts, &ex->decision));
 }
 
 /* A body may take longer than its lifetime: who came after that asks anew, and waits for nobody. */

@@ -139,6 +139,31 @@ for (const [how, policy] of POLICIES.slice(0, 2))
     }
   })
 
+test('4.5 a navigation that waits with a request for data is not given the data', async (t) => {
+  for (const isRefresh of [false, true]) {
+    const opened = gate()
+    let payloads = 0
+    const origin = await renderer(t, async (req, res) => {
+      if (req.headers['sec-fetch-dest'] !== 'empty') return page(res, 'the page', { 'cache-control': 'public, max-age=600' })
+      if (++payloads > (isRefresh ? 1 : 0)) await opened.promise
+      if (req.headers['if-none-match']) return res.writeHead(304, { etag: '"d"', 'cache-control': 'public, max-age=600' }).end()
+      res.writeHead(200, { 'content-type': 'text/x-component', etag: '"d"', 'cache-control': 'public, max-age=600', ...(isRefresh ? { age: '700' } : {}) }).end('0:["payload"]')
+    })
+    const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+    const data = { ...BROWSER, 'sec-fetch-dest': 'empty' }
+    if (isRefresh) await v.get('/p', data) // old already: the next one validates it
+    const first = v.get('/p', data)
+    await until(() => payloads === (isRefresh ? 2 : 1), 'the render')
+    const visitors = Array.from({ length: 5 }, () => v.get('/p', BROWSER))
+    const others = Array.from({ length: 3 }, () => v.get('/p', data))
+    await until(async () => (await v.metric('varve_connections')) >= 9, 'all of them')
+    opened.open()
+    assert.equal((await first).body, '0:["payload"]')
+    for (const res of await Promise.all(visitors)) assert.equal(res.body, 'the page')
+    for (const res of await Promise.all(others)) assert.match(res.body, /payload|the page/)
+  }
+})
+
 /* --- fallbacks --- */
 
 const SHELL = '<!doctype html><title>shell</title>'
