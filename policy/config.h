@@ -238,7 +238,7 @@ struct policy {
     struct {
         size_t header_bytes, headers, url_bytes, request_body_bytes;
         uint64_t request_bodies_bytes, response_buffers_bytes;
-        duration header_timeout, idle;
+        duration header_timeout, idle, stall;
         unsigned connections;
     } limits;
 

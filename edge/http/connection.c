@@ -16,15 +16,50 @@
 
 enum { LINGERING_MAX = 256 };
 
+void client_set_idle(struct client_connection *c, bool is_idle)
+{
+    if (c->listener->is_admin || is_idle == list_is_linked(&c->idle_link))
+        return;
+    if (!is_idle) {
+        list_remove(&c->idle_link);
+        return;
+    }
+    list_append(&c->owner->idle, &c->idle_link);
+    listeners_resume(c->owner); /* it can give way to those who wait to be accepted */
+}
+
 void client_move(struct client_connection *c, enum phase phase)
 {
     c->phase = phase;
     c->since = client_now(c);
-    list_remove(&c->idle_link);
-    if (phase != PHASE_IDLE || c->listener->is_admin)
-        return;
-    list_append(&c->owner->idle, &c->idle_link);
-    listeners_resume(c->owner); /* it can give way to those who wait to be accepted */
+    client_set_idle(c, false);
+    client_set_idle(c, phase == PHASE_IDLE || phase == PHASE_H2);
+}
+
+static void note_closing(struct closings *closings, const struct client_connection *c,
+                         const char *why)
+{
+    closings->count++;
+    closings->why = why;
+    closings->client = c->peer;
+}
+
+void client_is_slow(struct client_connection *c, const char *why)
+{
+    count(&c->owner->front->timeouts);
+    note_closing(&c->owner->timeouts, c, why);
+}
+
+void client_is_flood(struct client_connection *c, const char *why)
+{
+    count(&c->owner->front->h2_floods);
+    note_closing(&c->owner->floods, c, why);
+}
+
+void client_cut(h2o_socket_t *sock, const char *why)
+{
+    client_is_flood(sock->on_close.data, why);
+    shutdown(h2o_socket_get_fd(sock), SHUT_RDWR);
 }
 
 struct client_connection *client_of(const h2o_req_t *req)

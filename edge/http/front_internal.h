@@ -34,9 +34,15 @@ enum phase {
     PHASE_CLOSED,   /* libh2o was told to close; its struct is gone, the socket perhaps flushing */
 };
 
+/* What a client takes while we wait for it. */
+struct stall {
+    mono_time since; /* ms 0: we do not wait */
+    uint64_t taken_before;
+};
+
 struct client_connection {
     struct list link;      /* in front_loop.connections */
-    struct list idle_link; /* a client's: in front_loop.idle while PHASE_IDLE */
+    struct list idle_link; /* a client's that waits for no answer: in front_loop.idle */
     struct front_loop *owner;
     const struct listener *listener;
     h2o_socket_t *sock;
@@ -83,9 +89,9 @@ struct client_connection {
     uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */
     mono_time upload_since; /* HTTP/2: since when some upload is under way; ms 0: none */
     uint64_t upload_data_before;
-    /* slow readers, looked at by the sweep */
-    mono_time drain_checked;
-    uint64_t drained_before;
+    uint64_t h2_sent_before; /* bytes of bodies of answers that are over */
+    /* looked at by the sweep */
+    struct stall to_socket, to_window;
 };
 
 struct listener {
@@ -95,12 +101,21 @@ struct listener {
     struct tls *tls; /* NULL: plain */
 };
 
+/* Connections that were closed for one sort of reason. One line of the log a second tells of them.
+ */
+struct closings {
+    uint64_t count;
+    const char *why; /* the last one's */
+    struct ip_address client;
+};
+
 /* Per loop; the loop's thread only. */
 struct front_loop {
     struct front *front;
     struct loop *loop;
     struct list connections, idle, lingering;
     size_t lingering_count;
+    struct closings floods, timeouts; /* since the last sweep */
     struct loop_timer sweep;
     h2o_socket_t **sockets; /* one per listener; NULL: closed */
     bool is_paused[2];      /* by is_admin */
@@ -136,6 +151,13 @@ void listeners_resume(struct front_loop *owner);
 /* connection.c */
 void client_start(struct front_loop *owner, const struct listener *listener, h2o_socket_t *sock);
 void client_move(struct client_connection *c, enum phase phase);
+/* It waits for no answer, or does: who waits for none may have to give way to others. */
+void client_set_idle(struct client_connection *c, bool is_idle);
+/* Counts it, and has the log tell of it. */
+void client_is_slow(struct client_connection *c, const char *why);
+void client_is_flood(struct client_connection *c, const char *why);
+/* Ends the connection of this socket as a flood, from within OpenSSL: the next read closes it. */
+void client_cut(h2o_socket_t *sock, const char *why);
 /* Closes in whatever phase; `c` may be gone when it returns. */
 void client_close(struct client_connection *c);
 /* The same, reading on for a moment so that what was written is not lost in a reset. */
@@ -164,9 +186,12 @@ void h2_begin(struct client_connection *c);
 bool h2_account_bodies(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);
-/* A request with a body of so many bytes begins (ends) to be answered. */
+/* A request with a body of so many bytes begins (ends) to be answered; `sent` of its answer. */
 void h2_request_begins(struct client_connection *c, size_t entity_bytes);
-void h2_request_ends(struct client_connection *c, size_t entity_bytes);
+void h2_request_ends(struct client_connection *c, size_t entity_bytes, uint64_t sent);
+/* Some answer waits for the client to open its window; `sent` is how much of all bodies of answers
+ * has gone out on this connection. */
+bool h2_waits_for_window(const struct client_connection *c, uint64_t *sent);
 
 /* h2_interim.c */
 void h2_send_interim(h2o_req_t *req, unsigned status, const struct fields *fields);

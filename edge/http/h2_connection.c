@@ -4,8 +4,9 @@
  */
 #include "edge/http/h2_streams.h"
 
-enum { UPLOAD_BYTES_PER_SECOND = 500, UPLOAD_GRACE_MS = 20000, PREFACE_GRACE_MS = 10000 };
-enum { DRAINING_IDLE_MS = 2000 };
+enum { UPLOAD_BYTES_PER_SECOND = 500, DRAINING_IDLE_MS = 2000 };
+/* libh2o closes those that say nothing by itself, with a GOAWAY */
+enum { IDLE_GRACE_MS = 2000 };
 
 /* --- the end --- */
 
@@ -31,15 +32,17 @@ void h2_call_libh2o(struct client_connection *c, const char *err)
 /* libh2o writes what is pending, then closes; if the client does not take it, the sweep does. */
 void h2_close(struct client_connection *c)
 {
+    bool is_open = h2o_socket_is_reading(c->sock); /* else libh2o has closed it, TLS is flushing */
     client_move(c, PHASE_CLOSED);
-    h2_call_libh2o(c, h2o_socket_error_closed);
+    if (is_open)
+        h2_call_libh2o(c, h2o_socket_error_closed);
 }
 
 static void close_as_flood(struct client_connection *c)
 {
     h2o_http2_conn_t *conn = h2_conn_of(c);
     h2o_iovec_t why = h2o_iovec_init(c->h2->why, strlen(c->h2->why));
-    count(&c->owner->front->h2_floods);
+    client_is_flood(c, c->h2->why);
     client_linger_later(c);
     if (c->h2_is_open) {
         h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open,
@@ -51,14 +54,26 @@ static void close_as_flood(struct client_connection *c)
 
 /* --- request bodies in memory --- */
 
+static bool is_uploading(const struct client_connection *c)
+{
+    return c->h2->upload_count > 0 || c->h2->is_in_block;
+}
+
+static void update_idle(struct client_connection *c)
+{
+    if (c->phase == PHASE_H2)
+        client_set_idle(c, c->h2_requests == 0 && !is_uploading(c));
+}
+
 bool h2_account_bodies(struct client_connection *c)
 {
-    if (c->h2->upload_count == 0 && !c->h2->is_in_block)
+    if (!is_uploading(c))
         c->upload_since.ms = 0;
     else if (c->upload_since.ms == 0) {
         c->upload_since = client_now(c);
         c->upload_data_before = c->h2->data_bytes;
     }
+    update_idle(c);
     uint64_t bytes = c->h2->upload_bytes + c->entity_bytes;
     return bytes == c->bodies_bytes || client_reserve(c, bytes);
 }
@@ -68,13 +83,16 @@ void h2_request_begins(struct client_connection *c, size_t entity_bytes)
     c->h2_requests++;
     c->h2_active = client_now(c);
     c->entity_bytes += entity_bytes;
+    update_idle(c);
 }
 
-void h2_request_ends(struct client_connection *c, size_t entity_bytes)
+void h2_request_ends(struct client_connection *c, size_t entity_bytes, uint64_t sent)
 {
     c->h2_requests--;
     c->h2_active = client_now(c);
+    c->h2_sent_before += sent;
     c->entity_bytes -= entity_bytes;
+    update_idle(c);
 }
 
 /* --- reading --- */
@@ -113,21 +131,58 @@ void h2_begin(struct client_connection *c)
 
 /* --- each second --- */
 
+static const struct policy *policy_of(const struct client_connection *c)
+{
+    return c->owner->front->policy;
+}
+
 static bool is_stuck_upload(const struct client_connection *c)
 {
     if (c->upload_since.ms == 0)
         return false;
-    int64_t ms = mono_since(client_now(c), c->upload_since).ms - UPLOAD_GRACE_MS;
+    int64_t ms = mono_since(client_now(c), c->upload_since).ms - policy_of(c)->limits.stall.ms;
     int64_t bytes = (int64_t)(c->h2->data_bytes - c->upload_data_before);
     return ms > 0 && bytes < ms / 1000 * UPLOAD_BYTES_PER_SECOND;
 }
 
-/* libh2o says GOAWAY once, to those that were there when draining began: later ones are closed when
- * they have nothing to do. */
+static bool is_unused_for(const struct client_connection *c, int64_t ms)
+{
+    return c->h2_requests == 0 && mono_since(client_now(c), c->h2_active).ms > ms;
+}
+
+/* Neither PING nor a frame that comes byte by byte keeps a place for ever. And libh2o says GOAWAY
+ * once, to those that were there when draining began: later ones are closed when they have nothing
+ * to do. */
 static bool may_leave(const struct client_connection *c)
 {
-    return c->owner->is_draining && c->h2_requests == 0 &&
-           mono_since(client_now(c), c->h2_active).ms > DRAINING_IDLE_MS;
+    return is_unused_for(c, c->owner->is_draining ? DRAINING_IDLE_MS
+                                                  : policy_of(c)->limits.idle.ms + IDLE_GRACE_MS) &&
+           (c->owner->is_draining || !is_uploading(c));
+}
+
+static const char *why_slow(struct client_connection *c)
+{
+    int64_t ms = mono_since(client_now(c), c->since).ms;
+    if (c->h2->preface_left && ms > policy_of(c)->limits.header_timeout.ms)
+        return "no preface";
+    if (!h2_account_bodies(c))
+        return "request bodies";
+    return is_stuck_upload(c) ? "request body" : NULL;
+}
+
+bool h2_waits_for_window(const struct client_connection *c, uint64_t *sent)
+{
+    bool waits = false;
+    const h2o_http2_conn_t *conn = h2_conn_of(c);
+    *sent = c->h2_sent_before;
+    if (!h2o_socket_is_reading(c->sock))
+        return false;
+    for (h2o_http2_stream_t *s = h2_next_stream(c, NULL); s; s = h2_next_stream(c, s)) {
+        *sent += s->req.bytes_sent;
+        waits |=
+            s->_data.size > 0 && (s->output_window._avail <= 0 || conn->_write.window._avail <= 0);
+    }
+    return waits;
 }
 
 void h2_sweep(struct client_connection *c)
@@ -136,15 +191,13 @@ void h2_sweep(struct client_connection *c)
         client_move(c, PHASE_CLOSED);
         return;
     }
-    bool is_silent =
-        c->h2->preface_left && mono_since(client_now(c), c->since).ms > PREFACE_GRACE_MS;
     if (may_leave(c)) {
         h2_close(c);
         return;
     }
-    bool is_within_memory = h2_account_bodies(c);
-    if (!is_silent && is_within_memory && !is_stuck_upload(c))
+    const char *why = why_slow(c);
+    if (!why)
         return;
-    count(&c->owner->front->timeouts);
+    client_is_slow(c, why);
     h2_close(c);
 }

@@ -41,7 +41,7 @@ static void on_dispose(void *data)
         r->c->left = NULL;
         gate_request_ended(r->c, !r->h2o_req->http1_is_persistent, r->h2o_req->res.status == 101);
     } else {
-        h2_request_ends(r->c, r->entity_bytes);
+        h2_request_ends(r->c, r->entity_bytes, r->h2o_req->bytes_sent);
     }
     arena_fini(&r->arena);
 }

@@ -5,6 +5,8 @@
  */
 #include "edge/http/front_internal.h"
 
+#include "base/log.h"
+
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -13,8 +15,6 @@ enum {
     SWEEP_MS = 1000,
     DRAINING_IDLE_MS = 1000, /* a client in the middle of its next request is not cut off */
     BODY_BYTES_PER_SECOND = 500,
-    BODY_GRACE_MS = 20000,
-    READER_CHECK_MS = 20000,
     READER_BYTES_PER_SECOND = 500,
     CLOSED_MS = 10000,
     POLL_BATCH = 256
@@ -48,34 +48,50 @@ static void sweep_head(struct client_connection *c)
 
 static void sweep_body(struct client_connection *c)
 {
-    int64_t ms = mono_since(client_now(c), c->since).ms - BODY_GRACE_MS;
+    int64_t ms = mono_since(client_now(c), c->since).ms - policy_of(c)->limits.stall.ms;
     size_t bytes = c->sock->input->size - c->head_bytes;
     if (ms > 0 && (int64_t)bytes < ms / 1000 * BODY_BYTES_PER_SECOND)
         gate_refuse(c, 408, "the request body came too slowly");
 }
 
-/* Cuts a client that takes less than READER_BYTES_PER_SECOND of what we have for it. */
-static void sweep_reader(struct client_connection *c)
+/* Does a client that we wait for take less than READER_BYTES_PER_SECOND? */
+static bool is_stalled(struct client_connection *c, struct stall *stall, bool waits, uint64_t taken)
+{
+    mono_time now = client_now(c);
+    int64_t ms = mono_since(now, stall->since).ms;
+    if (!waits || stall->since.ms == 0) {
+        *stall = (struct stall){.since = waits ? now : (mono_time){0}, .taken_before = taken};
+        return false;
+    }
+    if (ms < policy_of(c)->limits.stall.ms)
+        return false;
+    bool is_slow = taken - stall->taken_before < (uint64_t)(ms / 1000 * READER_BYTES_PER_SECOND);
+    *stall = (struct stall){.since = now, .taken_before = taken};
+    return is_slow;
+}
+
+static bool is_slow_socket(struct client_connection *c)
 {
     int queued = 0;
-    mono_time now = client_now(c);
-    bool is_waited_for = h2o_socket_is_writing(c->sock) &&
-                         ioctl(h2o_socket_get_fd(c->sock), SIOCOUTQ, &queued) == 0 && queued > 0;
-    uint64_t taken = c->sock->bytes_written - (uint64_t)queued;
-    if (!is_waited_for || c->drain_checked.ms == 0) {
-        c->drain_checked = is_waited_for ? now : (mono_time){0};
-        c->drained_before = taken;
+    bool waits = h2o_socket_is_writing(c->sock) &&
+                 ioctl(h2o_socket_get_fd(c->sock), SIOCOUTQ, &queued) == 0 && queued > 0;
+    return is_stalled(c, &c->to_socket, waits, c->sock->bytes_written - (uint64_t)queued);
+}
+
+static bool is_slow_window(struct client_connection *c)
+{
+    uint64_t sent;
+    bool waits = h2_waits_for_window(c, &sent);
+    return is_stalled(c, &c->to_window, waits, sent);
+}
+
+static void sweep_reader(struct client_connection *c)
+{
+    bool is_slow = is_slow_socket(c) || (c->phase == PHASE_H2 && is_slow_window(c));
+    if (!is_slow)
         return;
-    }
-    int64_t ms = mono_since(now, c->drain_checked).ms;
-    if (ms < READER_CHECK_MS)
-        return;
-    if (taken - c->drained_before < (uint64_t)(ms / 1000 * READER_BYTES_PER_SECOND)) {
-        count(&c->owner->front->timeouts);
-        shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
-    }
-    c->drain_checked = now;
-    c->drained_before = taken;
+    client_is_slow(c, "reads too slowly");
+    shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
 }
 
 static void sweep_one(struct client_connection *c)
@@ -84,7 +100,7 @@ static void sweep_one(struct client_connection *c)
     case PHASE_PROXY:
     case PHASE_TLS:
         if (lasts_longer(c, policy_of(c)->limits.header_timeout.ms)) {
-            count(&c->owner->front->timeouts);
+            client_is_slow(c, c->phase == PHASE_TLS ? "TLS handshake" : "PROXY header");
             client_close(c);
         }
         break;
@@ -155,6 +171,16 @@ static void find_gone_clients(struct front_loop *owner)
     ask_batch(&batch);
 }
 
+static void tell(struct closings *closings, const char *phrase)
+{
+    char client[IP_TEXT_BYTES];
+    if (closings->count)
+        log_info(phrase, {"count", .number = (int64_t)closings->count},
+                 {"why", slice_of_string(closings->why)},
+                 {"client", ip_format(&closings->client, client)});
+    *closings = (struct closings){0};
+}
+
 static void sweep(struct loop_timer *timer)
 {
     struct front_loop *owner = container_of(timer, struct front_loop, sweep);
@@ -166,6 +192,8 @@ static void sweep(struct loop_timer *timer)
     }
     find_gone_clients(owner); /* told at the next sweep: some only close their side early */
     front_linger_sweep(owner);
+    tell(&owner->floods, "flooding connections closed");
+    tell(&owner->timeouts, "slow connections closed");
     listeners_resume(owner);
 }
 

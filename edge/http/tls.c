@@ -6,8 +6,8 @@
 
 #include "base/arena.h"
 #include "base/must.h"
+#include "edge/http/front_internal.h"
 
-#include <h2o.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -19,6 +19,7 @@
 #include <time.h>
 
 enum { NAMES_MAX = 1024, NAME_MAX_BYTES = 255, KEY_NAME_BYTES = 16, KEY_BYTES = 32, IV_BYTES = 16 };
+enum { KEY_UPDATES_MAX = 32 };
 
 struct tls_name {
     slice pattern; /* lower case, perhaps "*.example.com" */
@@ -31,6 +32,7 @@ struct tls {
     size_t context_count;
     struct tls_name *names;
     size_t name_count;
+    int key_updates_index; /* of their number in an SSL */
     bool has_tickets;
     /* one shared key: name, HMAC-SHA256 key, AES-256 key */
     unsigned char key_name[KEY_NAME_BYTES], hmac_key[KEY_BYTES], aes_key[KEY_BYTES];
@@ -162,6 +164,31 @@ static void take_ticket_key(struct tls *tls, const unsigned char *key, size_t by
     tls->has_tickets = true;
 }
 
+/* --- key updates --- */
+
+/*
+ * TLS 1.3 lets each side change its keys as often as it likes (RFC 8446 §4.6.3): a message of 27
+ * bytes costs us several hashes. Nobody needs it more than once in some gigabytes. OpenSSL tells of
+ * each message that it has read; one that has gone too far is told that the client has said
+ * goodbye, so that it throws away what else has arrived.
+ */
+static void on_message(int is_ours, int version, int type, const void *bytes, size_t count,
+                       SSL *ssl, void *arg)
+{
+    (void)version;
+    const struct tls *tls = arg;
+    if (is_ours || type != SSL3_RT_HANDSHAKE || count == 0 ||
+        *(const unsigned char *)bytes != SSL3_MT_KEY_UPDATE)
+        return;
+    uintptr_t updates = (uintptr_t)SSL_get_ex_data(ssl, tls->key_updates_index) + 1;
+    SSL_set_ex_data(ssl, tls->key_updates_index, (void *)updates);
+    if (updates <= KEY_UPDATES_MAX)
+        return;
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    if (updates == KEY_UPDATES_MAX + 1)
+        client_cut(BIO_get_data(SSL_get_rbio(ssl)), "key updates"); /* libh2o's: its socket */
+}
+
 /* --- contexts --- */
 
 static SSL_CTX *context_with_options(struct tls *tls)
@@ -181,6 +208,8 @@ static SSL_CTX *context_with_options(struct tls *tls)
     SSL_CTX_set_tlsext_servername_arg(context, tls);
     h2o_ssl_register_alpn_protocols(context, h2o_alpn_protocols);
     set_up_tickets(tls, context);
+    SSL_CTX_set_msg_callback(context, on_message);
+    SSL_CTX_set_msg_callback_arg(context, tls);
     return context;
 }
 
@@ -221,6 +250,8 @@ struct tls *tls_new(const struct listen_config *config, const void *ticket_key,
     MUST(config->tls_count > 0);
     struct tls *tls = mem_alloc(sizeof(*tls));
     arena_init(&tls->arena);
+    tls->key_updates_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    MUST(tls->key_updates_index >= 0);
     tls->contexts = arena_array(&tls->arena, SSL_CTX *, config->tls_count);
     tls->names = arena_array(&tls->arena, struct tls_name, NAMES_MAX);
     take_ticket_key(tls, ticket_key, ticket_key_bytes);

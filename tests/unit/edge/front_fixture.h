@@ -137,6 +137,7 @@ static void prepare(void)
     f.policy.limits.request_bodies_bytes = 1500;
     f.policy.limits.header_timeout = (duration){60000};
     f.policy.limits.idle = (duration){60000};
+    f.policy.limits.stall = (duration){20000};
     f.policy.limits.connections = 20;
     f.policy.reload_drain = (duration){60000};
     f.listener = (struct front_listener){listen_on_loopback(&f.port), &f.listen};

@@ -62,6 +62,7 @@ static void test_defaults_of_limits(void **state)
     assert_int_equal(p->limits.response_buffers_bytes, 256 << 20);
     assert_int_equal(seconds(p->limits.header_timeout), 10);
     assert_int_equal(seconds(p->limits.idle), 60);
+    assert_int_equal(seconds(p->limits.stall), 20);
     assert_int_equal(p->limits.connections, 10000);
     policy_free(p);
 }
