@@ -96,7 +96,7 @@ export async function pour(port, make, { most = 20000, batch = 40, ms = 5000, fi
   let next = start
   for (let i = 0; frames < most && !c.isOver && left() > 0; ) {
     frames += next.length
-    if (next.length) await Promise.race([c.send(Buffer.concat(next)), pause(left())])
+    if (next.length) await Promise.race([c.send(Buffer.concat(next)), c.endWithin(left())])
     await turn()
     next = []
     while (next.length < batch) next.push(...make(i++))

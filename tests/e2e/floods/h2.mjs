@@ -65,6 +65,10 @@ async function hold(site, frames, { first, every, reads = true, ms = site.patien
     await c.endWithin(reads ? 200 : ms)
     if (every && !c.isOver) sent += (await c.send(every(sent)), 1)
   }
+  if (!reads) { // who does not read does not hear of the end either
+    c.socket.resume()
+    await c.endWithin(2000)
+  }
   c.socket.destroy()
   return { frames: sent, closed: c.isOver, seconds: (Date.now() - began) / 1000 }
 }

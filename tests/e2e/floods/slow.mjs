@@ -1,7 +1,7 @@
 // Slow and greedy clients over HTTP/1.1 and TLS, in the form of h2.mjs. `all` of many connections have to be closed.
 import { spawn } from 'node:child_process'
 import net from 'node:net'
-import { pause } from './frames.mjs'
+import { pause, turn } from './frames.mjs'
 
 const MANY = 1000
 
@@ -38,9 +38,16 @@ async function trickle(port, { first = '', rest = '', every = 100, count = 1, ms
     if (rest) for (const c of all) if (!c.isOver) (c.socket.write(rest[at % rest.length]), sent++)
     await pause(every)
   }
+  if (!reads) await resume(all[0])
   const result = { frames: sent, closed: all.every((c) => c.isOver), seconds: (Date.now() - began) / 1000, text: all[0].text }
   for (const c of all) c.socket.destroy()
   return result
+}
+
+/** Who does not read does not hear of the end either. */
+async function resume(c) {
+  c.socket.resume()
+  await c.endWithin(2000)
 }
 
 /** One connection that sends `piece` again and again. */
@@ -51,7 +58,10 @@ async function pour(port, first, piece, { most = 20000, ms = 5000, reads = true 
   await c.opened
   await c.send(first)
   let frames = 0
-  for (; frames < most && !c.isOver && left() > 0; frames++) await Promise.race([c.send(piece), pause(left())])
+  for (; frames < most && !c.isOver && left() > 0; frames++) {
+    await Promise.race([c.send(piece), c.endWithin(left())])
+    await turn()
+  }
   await c.endWithin(left())
   const result = { frames, closed: c.isOver, seconds: (Date.now() - began) / 1000, text: c.text }
   c.socket.destroy()

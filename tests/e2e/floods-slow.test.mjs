@@ -1,0 +1,55 @@
+// Slow and greedy clients of HTTP/1.1, HTTP/2 and TLS, all at the same time, with short limits: each is ended by its timeout or by a
+// limit of size, takes bounded memory, and keeps nobody from being served. Memory as in floods.test.mjs.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { VARVE, until } from './lib.mjs'
+import { connect } from './floods/frames.mjs'
+import { floods as h2 } from './floods/h2.mjs'
+import { hits, isQuiet, rssAnon, site } from './floods/site.mjs'
+import { floods as slow } from './floods/slow.mjs'
+
+const GROWTH_MAX = (readFileSync(VARVE).includes('__asan_init') ? 4 : 1) * (64 << 20)
+const all = [...h2, ...slow]
+const lines = (s) => s.v.log.split('\n').filter((l) => /(slow|flooding) connections closed/.test(l))
+
+test('http-caching §9, slow clients: each is ended by a timeout, 3 000 of them at a time hold up nobody', async (t) => {
+  const s = await site(t, { limits: '{header_timeout: 2s, idle: 3s, stall: 2s}', patience: 9000 })
+  const before = rssAnon(s.pid)
+  let most = before
+  const watch = setInterval(() => (most = Math.max(most, rssAnon(s.pid))), 50)
+  const ends = all.filter((f) => f.isSlow).map(async (f) => [f.name, await f.run(s)])
+  assert.equal((await hits(s)).answered, 1000)
+  for (const [name, seen] of await Promise.all(ends)) assert.ok(seen.closed, `${name}: ${JSON.stringify(seen)}`)
+  clearInterval(watch)
+  assert.ok(most - before <= GROWTH_MAX, `${(most - before) >> 20} MiB more`)
+  assert.equal(s.renders('/cold'), 0)
+  await isQuiet(s)
+  // a line of the log for each second and loop, not for each of 2 000 connections
+  await until(() => lines(s).length > 0, 'a line of the log')
+  assert.ok(lines(s).length <= 40 && lines(s).every((l) => / count=\d+ why=.+ client=127\.0\.0\.1/.test(l)), lines(s).join('\n'))
+  assert.ok((await s.v.metric('varve_client_timeouts_total')) >= 2000)
+})
+
+test('http-caching §9, greedy clients: heads, chunks and trailers without end, renegotiation and key updates are cut at their limit', async (t) => {
+  const s = await site(t)
+  for (const flood of slow.filter((f) => !f.isSlow)) {
+    const [seen, neighbour] = await Promise.all([flood.run(s), hits(s)])
+    assert.ok(seen.closed, `${flood.name}: ${JSON.stringify(seen)}`)
+    assert.equal(neighbour.answered, 1000, flood.name)
+  }
+  assert.equal(s.renders('/cold'), 0)
+  await isQuiet(s)
+  await until(() => lines(s).some((l) => / why="?key updates/.test(l)), 'the line about key updates')
+})
+
+test('HTTP/2 connections without requests give way when limits.connections is reached, however they keep themselves alive', async (t) => {
+  const s = await site(t, { limits: '{connections: 8}' })
+  const held = []
+  for (let i = 0; i < 8; i++) held.push(await connect(s.tls))
+  for (let i = 0; i < 4; i++) assert.equal((await s.v.get('/hot')).status, 200)
+  await until(() => held.some((c) => c.isOver), 'the oldest to be closed')
+  assert.ok(held.at(-1).isOver === false)
+  assert.ok((await s.v.metric('varve_connections_refused_total')) >= 1)
+  for (const c of held) c.socket.destroy()
+})
