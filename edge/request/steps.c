@@ -212,13 +212,21 @@ static bool is_for(const struct exchange *ex, const struct flight_view *view)
            (!facts || facts_may_answer(facts, &ex->decision));
 }
 
-/* A body may take longer than its lifetime: who came after that asks anew, and waits for nobody. */
+/*
+ * A body may take longer than its lifetime, and longer than a client wants its answer to be old
+ * (RFC 9111 §5.2.1): who came after that asks anew, and waits for nobody.
+ */
 static bool is_too_old(const struct exchange *ex, const struct flight_view *view)
 {
-    const struct flight_head *head = &view->head;
-    slice content_type = fields_value(head->fields, FIELD_CONTENT_TYPE);
-    return facts_freshness(head->facts, ex->decision.route, false, content_type, false, false,
-                           ex->started) > STALE_WHILE_REVALIDATE;
+    const struct facts *facts = view->head.facts;
+    const struct route *route = ex->decision.route;
+    slice content_type = fields_value(view->head.fields, FIELD_CONTENT_TYPE);
+    duration left = facts_fresh_left(facts, route, content_type, ex->started);
+    bool came_after = mono_since(ex->started.mono, facts->response_mono).ms > 0;
+    bool is_wished = client_wish_admits(&ex->wish, facts_age(facts, ex->started), left);
+    return (came_after && !is_wished) ||
+           facts_freshness(facts, route, false, content_type, false, false, ex->started) >
+               STALE_WHILE_REVALIDATE;
 }
 
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
