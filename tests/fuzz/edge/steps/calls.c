@@ -156,7 +156,7 @@ static void send_head(struct call *call)
     size_t length = call->plan.length_is_known ? call->render->body_bytes : SIZE_MAX;
     fields_init(&response.fields, &call->arena);
     plan_fields(&call->plan, call->render->serial, response.status, world.now.wall.ms,
-                &response.fields);
+                call->render->visit->url, &response.fields);
     call->timing.head = world.now;
     call->has_body = response.status != 204 && response.status != 304 && !call->render->is_head;
     if (!call->has_body)

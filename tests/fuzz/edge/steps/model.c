@@ -74,8 +74,28 @@ static void note_sent(struct render *render, const struct call_request *request)
     }
 }
 
+static bool is_safe(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+           strcmp(method, "OPTIONS") == 0;
+}
+
+/* RFC 9111 §5.2.1.7: 504 rather than this. What always passes is looked up nowhere. */
+static void check_may_ask(const struct visit *visit)
+{
+    struct chain *chain = NULL;
+    const char *wish = visit_value(visit, "cache-control"), *accept = visit_value(visit, "accept");
+    bool is_looked_up = (strcmp(visit->method, "GET") == 0 || strcmp(visit->method, "HEAD") == 0) &&
+                        !(accept && strcmp(accept, "text/event-stream") == 0) &&
+                        !visit_is_logged_in(&world.rules, visit);
+    FORBID(world.rules.honours_client && is_looked_up && !visit->has_head && wish &&
+               strcmp(wish, "only-if-cached") == 0,
+           "9111 §5.2.1.7 only-if-cached, and the origin is asked");
+}
+
 struct render *model_asked(struct visit *visit, const struct call_request *request)
 {
+    check_may_ask(visit);
     MUST(render_count < RENDERS_MAX);
     struct render *render = &renders[render_count++];
     *render = (struct render){.serial = render_count,
@@ -98,14 +118,32 @@ void model_sent(struct render *render)
 {
     render->asked_event = ++events;
     render->sent_ms = world.now.wall.ms;
+    render->is_behind = render->visit->has_head;
+}
+
+/* RFC 9111 §4.4; softly at most once in 10 s, and then once more at their end (semantics 6.1). */
+static void note_invalidation(const struct render *render)
+{
+    bool is_soft = world.rules.invalidate == SOFT;
+    struct purge purge = {.kind = PURGE_URL,
+                          .is_soft = is_soft,
+                          .target = render->visit->target,
+                          .at_ms = world.now.wall.ms,
+                          .by = render};
+    for (size_t i = 0; i < model_purge_count && is_soft; i++)
+        if (model_purges[i].by && world.now.wall.ms - model_purges[i].at_ms <= 10000)
+            return;
+    model_purged(&purge);
 }
 
 void model_answered(struct render *render)
 {
     render->answered_event = ++events;
     render->answered_ms = world.now.wall.ms;
-    if (render->status >= 500)
+    if (render->status >= 500 || (render->status == 304 && !render->has_validators))
         failures++;
+    if (!is_safe(render->visit->method) && render->status < 400 && world.rules.invalidate != NEVER)
+        note_invalidation(render);
 }
 
 void model_ended(struct render *render, bool is_clean)
@@ -304,7 +342,8 @@ static void print_render(const struct render *render)
     struct fields fields;
     arena_init(&arena);
     fields_init(&fields, &arena);
-    plan_fields(&render->plan, render->serial, render->status, render->answered_ms, &fields);
+    plan_fields(&render->plan, render->serial, render->status, render->answered_ms,
+                render->visit->url, &fields);
     fprintf(stderr, "answer %u: %u, sent at %lld, head at %lld, %zu bytes%s\n", render->serial,
             render->status, (long long)render->sent_ms, (long long)render->answered_ms,
             render->body_bytes,

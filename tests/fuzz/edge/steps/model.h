@@ -25,6 +25,7 @@ struct render {
     unsigned status;
     size_t body_bytes;
     bool is_head, is_get, has_validators, has_range, is_clean;
+    bool is_behind;                  /* its visit has been answered: a refresh */
     char sent[SENT_NAMES][SENT_MAX]; /* what it was sent, in normal form */
     bool was_sent[SENT_NAMES];
     uint64_t asked_event, answered_event, ended_event; /* 0: not yet */

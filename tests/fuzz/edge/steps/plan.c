@@ -157,6 +157,7 @@ struct plan plan_draw(struct script *script)
     plan.type = types[body / 6 % COUNT(types)];
     plan.length_is_known = body / 36 & 1;
     plan.has_interim = body >= 250;
+    plan.names_itself = body / 72 & 1;
     unsigned how = script_byte(script);
     plan.hold = (how & 15) < 3 ? (enum hold)((how & 15) + 1) : HOLD_NOT;
     plan.ending = how >> 4 == 15 ? END_CUT : how >> 4 == 14 ? END_BY_CLOSING : END_CLEAN;
@@ -216,8 +217,10 @@ static void add_serial(unsigned serial, unsigned status, struct fields *fields)
 }
 
 void plan_fields(const struct plan *plan, unsigned serial, unsigned status, int64_t now_ms,
-                 struct fields *fields)
+                 const char *location, struct fields *fields)
 {
+    if (plan->names_itself)
+        add(fields, "content-location", slice_of_string(location));
     add_serial(serial, status, fields);
     add_control(plan, fields);
     add_dates(plan, now_ms, fields);

@@ -45,7 +45,8 @@ struct plan {
     bool has_etag, etag_is_weak;
     unsigned vary; /* bit set of enum vary_name */
     enum set_cookie set_cookie;
-    unsigned tag; /* 0: none; 1, 2 */
+    unsigned tag;      /* 0: none; 1, 2 */
+    bool names_itself; /* Content-Location: the URL that was asked for */
     const char *type;
     size_t body_bytes;
     bool length_is_known, has_interim, answers_304_unasked;
@@ -56,8 +57,10 @@ struct plan {
 struct plan plan_draw(struct script *script);
 /* The claims that are in force: the targeted ones alone, if there are any (RFC 9213 §2.2). */
 const struct claims *plan_claims(const struct plan *plan);
-/* Header fields of answer `serial`, with status `status`, sent at `now_ms` of wall time. */
+/* Header fields of answer `serial`, with status `status`, sent at `now_ms` of wall time.
+ * `location`: for Content-Location. */
 void plan_fields(const struct plan *plan, unsigned serial, unsigned status, int64_t now_ms,
-                 struct fields *fields);
+                 const char *location, struct fields *fields);
+
 /* Byte `at` of the body of answer `serial`. */
 char plan_body_byte(unsigned serial, size_t at);

@@ -217,13 +217,20 @@ static bool is_purged(const struct visit *visit, const struct chain *chain, bool
     for (size_t i = 0; i < model_purge_count; i++) {
         const struct purge *purge = &model_purges[i];
         if (purge->is_soft == soft && purge->event > since->asked_event &&
-            purge->event < visit->began && is_meant(purge, chain))
+            purge->event < visit->began && purge->by != chain->at[0] && is_meant(purge, chain))
             return true;
     }
     return false;
 }
 
 /* --- whose and which (semantics 1.1, 2; RFC 9111 §3.5, §4.1) --- */
+
+/* The renderer did not see the client's, so what it sets is nobody's, and goes (semantics 2.7). */
+static bool is_held_back(const struct render *render, const char *cookie)
+{
+    const char *own = visit_value(render->visit, "cookie");
+    return own && strstr(own, cookie) && !strstr(render->sent[VARY_COOKIE], cookie);
+}
 
 static void check_person(const struct visit *visit, const struct chain *chain,
                          const struct effective *e)
@@ -233,13 +240,9 @@ static void check_person(const struct visit *visit, const struct chain *chain,
     FORBID(visit_is_logged_in(&world.rules, visit), "8.1 a stored answer for a person");
     FORBID(visit_is_logged_in(&from->rules, from->visit), "8.1 a person's answer for others");
     FORBID(from->was_sent[VARY_AUTHORIZATION] && !is_shared, "9111 §3.5 Authorization");
-    FORBID(from->plan.set_cookie == SET_SESSION && !from->rules.stores_set_cookie,
+    FORBID(from->plan.set_cookie != SET_NO_COOKIE && !from->rules.stores_set_cookie &&
+               !is_held_back(from, from->plan.set_cookie == SET_SESSION ? "sid=" : "_ga="),
            "4.2 an answer that sets a cookie");
-    bool is_held = from->plan.set_cookie == SET_ANALYTICS && !rules_are_open(&from->rules);
-    const char *cookie = visit_value(from->visit, "cookie");
-    FORBID(from->plan.set_cookie == SET_ANALYTICS && !from->rules.stores_set_cookie &&
-               !(is_held && cookie && strstr(cookie, "_ga=")),
-           "2.7 an answer that sets a cookie which the client did not send");
 }
 
 static void check_sent(const struct visit *visit, const struct chain *chain, unsigned name)
@@ -271,7 +274,43 @@ static void check_variant(const struct visit *visit, const struct chain *chain,
            "1.4 Accept");
 }
 
+/* --- what the client wishes, where that counts (RFC 9111 §5.2.1) --- */
+
+static bool wishes(const struct rules *rules, const struct visit *visit, const char *directive)
+{
+    return rules->honours_client && is_same(visit_value(visit, "cache-control"), directive);
+}
+
+/* What was answered when the request came, or later, is as good as its own; what failed may be
+ * replaced. */
+static void check_wishes(const struct visit *visit, const struct chain *chain,
+                         const struct effective *e)
+{
+    bool is_new = e->last->answered_ms >= visit->began_ms || has_excuse(visit);
+    FORBID(wishes(&world.rules, visit, "no-cache") && !is_new, "9111 §5.2.1.4 no-cache");
+    FORBID(wishes(&world.rules, visit, "max-age=0") && !is_new && age_at(e, visit->began_ms) > 0,
+           "9111 §5.2.1.1 max-age");
+    for (size_t i = 0; i < chain->count; i++)
+        FORBID(wishes(&chain->at[i]->rules, chain->at[i]->visit, "no-store") &&
+                   !chain->at[i]->is_behind,
+               "9111 §5.2.1.5 no-store");
+}
+
 /* --- all of it --- */
+
+/* RFC 9110 §9.3.3; `post: rfc`. Nothing may have gone along that a fill would not have sent. */
+static bool is_posted_page(const struct effective *e)
+{
+    const struct render *from = e->first;
+    char text[SENT_MAX];
+    for (unsigned name = 0; name < SENT_NAMES; name++)
+        if (from->was_sent[name] && (!visit_would_send(&from->rules, from->visit, name, text) ||
+                                     strcmp(text, from->sent[name]) != 0))
+            return false;
+    return from->rules.stores_post && strcmp(from->visit->method, "POST") == 0 &&
+           from->status == 200 && from->plan.names_itself && !rules_are_sealed(&from->rules) &&
+           is_explicit(e);
+}
 
 static void check_storable(const struct visit *visit, const struct chain *chain,
                            const struct effective *e)
@@ -281,7 +320,7 @@ static void check_storable(const struct visit *visit, const struct chain *chain,
     bool is_page =
         status == 200 || status == 203 || status == 301 || status == 404 || status == 410;
     bool is_temporary = (status == 302 || status == 307) && explicit_lifetime(e) > 0;
-    FORBID(!e->first->is_get, "9111 §3 not an answer to GET");
+    FORBID(!e->first->is_get && !is_posted_page(e), "9111 §3 not an answer to GET");
     FORBID(status == 206 || status == 304, "9111 §3.3 a part, stored");
     FORBID(!e->first->rules.stores_statuses_rfc && !is_page && !is_named && !is_temporary,
            "4.1 a status that is not stored");
@@ -320,6 +359,8 @@ static void check_age(const struct visit *visit, const struct chain *chain,
 static void check_secret(const struct visit *visit, const struct chain *chain,
                          const struct effective *e, const struct sink_head *head)
 {
+    FORBID(!e->first->rules.stores_set_cookie && fields_find(head->fields, SLICE("set-cookie")),
+           "4.2 a cookie for others");
     FORBID(e->claims.limits_secret && !is_forced(e) && fields_find(head->fields, SLICE("x-secret")),
            "9111 §5.2.2.4 a field that is not for others");
     FORBID(fields_find(head->fields, SLICE("x-interim")), "9110 §15.2 a field of a 1xx");
@@ -344,6 +385,7 @@ void reuse_check(const struct visit *visit, const struct chain *chain, const str
         return;
     check_storable(visit, chain, &e);
     check_variant(visit, chain, &e);
+    check_wishes(visit, chain, &e);
     check_fresh(visit, chain, &e);
     check_age(visit, chain, &e, head);
     check_secret(visit, chain, &e, head);

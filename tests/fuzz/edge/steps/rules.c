@@ -9,6 +9,7 @@ struct rules rules_draw(struct script *script)
 {
     static const int64_t ttls[] = {NONE, 10, NONE, 100};
     unsigned life = script_byte(script), who = script_byte(script), more = script_byte(script);
+    unsigned extra = script_byte(script);
     bool is_rfc = life >> 7;
     struct rules rules = {
         .ttl = ttls[life & 3],
@@ -26,9 +27,11 @@ struct rules rules_draw(struct script *script)
         .stale = more & 3,
         .query = (more >> 2 & 3) % 3,
         .invalidate = is_rfc ? RFC : (more >> 4 & 3) % 3,
+        .honours_client = extra & 1,
+        .stores_post = extra >> 1 & 1,
         .has_store = (more >> 5) == 7,
         .max_variants = (life >> 5 & 3) == 3 ? 2 : 64,
-        .drawn = life | who << 8 | more << 16,
+        .drawn = life | who << 8 | more << 16 | extra << 24,
     };
     return rules;
 }
@@ -58,12 +61,14 @@ static size_t write_routes(const struct rules *rules, char *text, size_t room)
                  rules->ttl_is_forced ? "    ttl: {force: %ds}\n" : "    ttl: %ds\n",
                  (int)rules->ttl);
     int length = snprintf(
-        text, room, "routes:\n  - match: \"/**\"\n%s%s%s%s%s%s%s%s%s    invalidate: %s\n", ttl,
+        text, room, "routes:\n  - match: \"/**\"\n%s%s%s%s%s%s%s%s%s%s%s    invalidate: %s\n", ttl,
         rules->has_status_ttl ? "    status_ttl: {404: 60s}\n" : "", stales[rules->stale],
         queries[rules->query], rules->login_is_ignored ? "    when_logged_in: cache\n" : "",
         rules->stores_statuses_rfc ? "    store_statuses: rfc\n" : "",
         rules->stores_set_cookie ? "    store_set_cookie: true\n" : "",
         rules->error_max_is_none ? "    error_max: none\n" : "",
+        rules->honours_client ? "    client_cache_control: honour\n" : "",
+        rules->stores_post ? "    post: rfc\n" : "",
         rules->has_document_max ? "    document_max: 50s\n" : "", invalidates[rules->invalidate]);
     return (size_t)length;
 }

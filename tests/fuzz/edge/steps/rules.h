@@ -31,6 +31,8 @@ struct rules {
     enum rules_query query;
     enum rules_invalidate invalidate;
     bool has_store;
+    bool honours_client; /* client_cache_control: honour */
+    bool stores_post;    /* post: rfc */
     unsigned max_variants;
     unsigned drawn; /* the bytes it was made of */
 };

@@ -88,6 +88,8 @@ void visit_draw(struct script *script, unsigned last_serial, struct visit *visit
     unsigned what = script_byte(script), groups = script_byte(script);
     visit->target = &targets[what & 7];
     visit->method = methods[groups >> 4];
+    snprintf(visit->url, sizeof(visit->url), visit->target->query ? "%s?%s" : "%s",
+             visit->target->path, visit->target->query);
     visit->gone_inside = what >> 3 & 1;
     visit->is_h2 = what >> 4 & 1;
     visit->is_stalled = what >> 5 == 7;
@@ -123,7 +125,7 @@ void visit_make_request(struct visit *visit, struct instant now)
     r->method = method_of(r->method_text);
     r->scheme = arena_copy(arena, slice_of_string(target->scheme));
     r->host = r->host_raw = arena_copy(arena, slice_of_string(target->host));
-    r->target = arena_printf(arena, target->query ? "%s?%s" : "%s", target->path, target->query);
+    r->target = arena_copy(arena, slice_of_string(visit->url));
     size_t mark = slice_find(r->target, '?', 0);
     r->path = slice_until(r->target, mark);
     r->has_query = mark < r->target.len;

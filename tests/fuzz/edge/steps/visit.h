@@ -22,6 +22,7 @@ struct visit {
     struct visit_field fields[VISIT_FIELDS];
     size_t field_count;
     char etag[16];    /* of If-None-Match */
+    char url[32];     /* path and query */
     struct plan plan; /* what the origin answers to fills and passes of this request */
     bool gone_inside; /* `gone` comes inside the last send */
     bool is_h2;       /* leaves by a reset, not by closing */

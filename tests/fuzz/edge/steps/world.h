@@ -14,12 +14,16 @@
 
 enum { VISITS_MAX = 24 };
 
+struct render;
+
 /* A purge, as the model knows it. */
 struct purge {
     enum purge_kind kind;
     bool is_soft;
     const struct target *target; /* URL, PREFIX (its path), HOST */
     unsigned tag;                /* TAG: 1 or 2 */
+    const struct render *by;     /* an unsafe request whose success it is; else NULL */
+    int64_t at_ms;               /* of that */
     uint64_t event;
 };
 
