@@ -155,6 +155,7 @@ static struct flight *flight_make(struct flights *table, const struct purge_subj
     flight->stamp = subject->stamp;
     flight->is_kept = true;
     flight->started = now;
+    flight->best_rank = FLIGHT_RANKS;
     list_init(&flight->waiters);
     return flight;
 }
@@ -202,6 +203,29 @@ void flight_unref(struct flight **flight)
         flight_free(old);
 }
 
+/* The flight's lock is held. A flight has the best class among those who wait now
+ * (semantics 7.4). */
+static void count_rank(struct flight *flight, unsigned rank, int by)
+{
+    MUST(rank < FLIGHT_RANKS);
+    flight->rank_count[rank] += (unsigned)by;
+    unsigned best = 0;
+    while (best < FLIGHT_RANKS && flight->rank_count[best] == 0)
+        best++;
+    bool has_changed = best != flight->best_rank;
+    flight->best_rank = best;
+    if (has_changed && best < FLIGHT_RANKS && flight->on_rank && flight->phase == FLIGHT_WAITING)
+        flight->on_rank(flight);
+}
+
+unsigned flight_rank(struct flight *flight)
+{
+    pthread_mutex_lock(&flight->lock);
+    unsigned rank = flight->best_rank;
+    pthread_mutex_unlock(&flight->lock);
+    return rank;
+}
+
 static void attach_locked(struct waiter *waiter, struct flight *flight)
 {
     MUST(!waiter->flight);
@@ -214,6 +238,7 @@ static void attach_locked(struct waiter *waiter, struct flight *flight)
     MUST(flight->freed_bytes == 0);
     list_append(&flight->waiters, &waiter->node);
     flight->waiter_count++;
+    count_rank(flight, waiter->rank, 1);
     pthread_mutex_unlock(&flight->lock);
 }
 
@@ -472,6 +497,7 @@ void waiter_leave(struct waiter *waiter)
     pthread_mutex_lock(&flight->lock);
     list_remove(&waiter->node);
     flight->waiter_count--;
+    count_rank(flight, waiter->rank, -1);
     waiter->chunk = NULL;
     trim(flight);
     if (flight->waiter_count == 0 && flight->on_deserted)

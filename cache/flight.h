@@ -62,6 +62,8 @@ struct interim {
 };
 enum { FLIGHT_MAX_INTERIMS = 16, FLIGHT_MAX_INTERIM_BYTES = 16 * 1024 };
 
+enum { FLIGHT_RANKS = 65 };
+
 struct chunk;
 struct flights;
 
@@ -70,6 +72,7 @@ struct waiter {
     struct flight *flight;               /* a reference; NULL: waits for nothing */
     void (*wake)(struct waiter *waiter); /* any thread, under the flight's lock: only post */
     bool is_leader;
+    unsigned rank; /* of who waits: 0 is the best (semantics 7.4); constant while it waits */
     uint64_t arrival_stamp; /* purge stamp when the request came (semantics 3.3) */
     struct chunk *chunk;    /* where it reads: under the flight's lock */
     size_t chunk_offset;
@@ -105,9 +108,11 @@ struct flight {
     uint64_t received_bytes, freed_bytes;
     struct list waiters;
     unsigned waiter_count;
+    unsigned rank_count[FLIGHT_RANKS], best_rank; /* of the waiters; FLIGHT_RANKS: nobody */
     /* the fetch side, told under the lock, any thread: only post */
     void (*on_room)(struct flight *flight);     /* at most half a window is unread: read on */
     void (*on_deserted)(struct flight *flight); /* the last waiter has left */
+    void (*on_rank)(struct flight *flight);     /* best_rank is another one, and no head yet */
     void *fetch;
     bool is_waiting_for_room;
     size_t window; /* of the append that was told to wait */
@@ -174,6 +179,9 @@ size_t waiter_peek(struct waiter *waiter, slice views[READ_SLICES], bool *is_end
 void waiter_advance(struct waiter *waiter, size_t bytes);
 
 /* --- the fetch side: one thread --- */
+
+/* The best rank of those who wait now; FLIGHT_RANKS: nobody does. */
+unsigned flight_rank(struct flight *flight);
 
 /* The key under which others find it, once the union is known. */
 void flight_rekey(struct flight *flight, const struct key *key);

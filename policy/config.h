@@ -43,6 +43,8 @@ struct worker_config {
     bool is_tls;
 };
 
+enum balance { BALANCE_IDLE, BALANCE_FIRST, BALANCE_ROUND_ROBIN, BALANCE_LEAST, BALANCE_RANDOM };
+
 enum origin_host { ORIGIN_HOST_CLIENT, ORIGIN_HOST_ORIGIN, ORIGIN_HOST_NAME };
 
 struct set_header {
@@ -57,6 +59,9 @@ struct origin_config {
     struct worker_config *workers;
     size_t worker_count;
     unsigned slots;       /* per worker; 0: no queue, only `connections` */
+    enum balance balance;
+    unsigned shell_at, shed_at; /* waiting renders (semantics 7.3) */
+    bool queue_is_per_slot;     /* those are times live slots */
     unsigned connections; /* per worker */
     bool slots_cover_assets;
     duration slot_max;
@@ -93,6 +98,8 @@ struct class_config {
     struct ip_ranges ip_ranges;
     bool has_ip_ranges;
     bool never_shell;
+    bool renders;     /* false: hit or stale, never a render (semantics 7.4) */
+    unsigned reserve; /* the last slots are for it and the classes before it */
 };
 
 /* --- Vary normalisers (semantics 2.4) --- */

@@ -66,6 +66,8 @@ static void take_request(struct call *call, const struct call_request *request)
     call->answers_head = slice_equal(request->forward->method, SLICE("HEAD"));
     call->may_switch = request->is_upgrade;
     call->retries_left = config->retries;
+    call->waiter.rank = request->rank;
+    call->waiter.has_shell = request->has_shell;
     call->waiter.wants_slot =
         config->slots > 0 && (!request->is_asset || config->slots_cover_assets);
 }
@@ -167,6 +169,11 @@ void call_drop(struct call *call)
 struct call *call_of_home_node(struct list *node)
 {
     return container_of(node, struct call, node);
+}
+
+void call_set_rank(struct call *call, unsigned rank)
+{
+    pool_move(call->pool, &call->waiter, rank, loop_now(call->home->loop).mono);
 }
 
 struct call_timing call_timing(const struct call *call)

@@ -248,7 +248,8 @@ static void start_waiting(struct call *call)
 void call_ask(struct call *call, bool at_front, enum call_failure failure, slice detail)
 {
     call->state = STATE_ASKING;
-    switch (pool_ask(call->pool, &call->waiter, at_front, now_of(call))) {
+    enum pool_answer answer = pool_ask(call->pool, &call->waiter, at_front, now_of(call));
+    switch (answer) {
     case POOL_GRANTED:
         call->permit = call->waiter.permit;
         go(call);
@@ -259,6 +260,11 @@ void call_ask(struct call *call, bool at_front, enum call_failure failure, slice
     case POOL_ALL_DOWN:
         call->state = STATE_OFF;
         call_fail(call, failure, detail);
+        break;
+    case POOL_OVER_SHELL:
+    case POOL_OVER_SHED:
+        call->state = STATE_OFF;
+        call_fail(call, answer == POOL_OVER_SHELL ? CALL_OVER_SHELL : CALL_OVER_SHED, SLICE_NONE);
         break;
     case POOL_FULL:
         call->state = STATE_OFF;

@@ -29,9 +29,11 @@ enum call_failure {
     CALL_TRUNCATED, /* the body broke off */
     CALL_MALFORMED, /* framing or head that we do not accept */
     CALL_TLS,
-    CALL_ALL_DOWN, /* no live worker: nothing waits (semantics 7.3) */
-    CALL_STUCK,    /* slot_max */
-    CALL_LIMIT,    /* the origin's queue or its event streams are at their limit: 503 */
+    CALL_ALL_DOWN,   /* no live worker: nothing waits (semantics 7.3) */
+    CALL_STUCK,      /* slot_max */
+    CALL_LIMIT,      /* the origin's queue or its event streams are at their limit: 503 */
+    CALL_OVER_SHELL, /* too many wait: the shell instead (semantics 7.3) */
+    CALL_OVER_SHED,  /* too many wait, or for too long: 503 at once */
     CALL_FAILURE_COUNT
 };
 slice call_failure_name(
@@ -66,6 +68,8 @@ struct call_request {
     bool has_body;
     bool is_asset; /* needs a connection, not a slot (semantics 7.1), unless slots_cover_assets */
     bool is_retryable; /* GET or HEAD */
+    unsigned rank;     /* of who waits for it: call_rank() */
+    bool has_shell;    /* who waits for it may be given the shell instead (semantics 7.3) */
     bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
                           fields, else "websocket" is sent */
     slice host_header; /* Host as it is to be sent; empty: the worker's own */
@@ -103,6 +107,14 @@ void call_pause(struct call *call);
 void call_resume(struct call *call);
 /* The call is over (end or fail came): frees it. On a running one it is call_abandon(). */
 void call_free(struct call *call);
+/* The best of those who wait for it is of another rank now; of no matter once it has a slot. The
+ * call's thread. */
+void call_set_rank(struct call *call, unsigned rank);
+/*
+ * Place of a class in the queue (semantics 7.4): 0 is the best. A class that is known by its
+ * User-Agent alone has no priority: anybody can say that. NULL: a render in the background.
+ */
+unsigned call_rank(const struct policy *policy, const struct class_config *class_config);
 struct call_timing call_timing(const struct call *call);
 slice call_worker_name(const struct call *call); /* "renderer/0"; empty before a slot was taken */
 /* After a 101 (its `head` event came): takes the socket and what was read behind the head, a view

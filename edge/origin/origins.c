@@ -44,6 +44,26 @@ static void make_homes(struct origins *origins, struct loop *loops)
     loop_post(origins->homes[0].loop, &origins->homes[0].start);
 }
 
+unsigned call_rank(const struct policy *policy, const struct class_config *class_config)
+{
+    if (!class_config)
+        return QUEUE_BACKGROUND;
+    bool is_believed = class_config->has_ip_ranges || class_config->user_agent.count == 0;
+    return is_believed ? (unsigned)(class_config - policy->classes)
+                       : (unsigned)policy->class_count - 1;
+}
+
+/* What each rank leaves to the classes before it (semantics 7.4). */
+static void set_reserves(struct pool *pool, const struct policy *policy)
+{
+    unsigned reserved = 0;
+    for (size_t rank = 0; rank <= QUEUE_RANKS; rank++) {
+        pool->reserved[rank] = reserved;
+        if (rank < policy->class_count && policy->classes[rank].reserve > reserved)
+            reserved = policy->classes[rank].reserve;
+    }
+}
+
 struct origins *origins_new(const struct policy *policy, struct loop *loops, size_t loop_count,
                             void *slots, char *error)
 {
@@ -57,6 +77,7 @@ struct origins *origins_new(const struct policy *policy, struct loop *loops, siz
             origins_free(origins);
             return NULL;
         }
+        set_reserves(origins->pools[i], policy);
     }
     origins->resolver = resolver_new(origins->pools, policy->origin_count);
     origins->loop_count = loop_count;
@@ -197,6 +218,8 @@ slice call_failure_name(enum call_failure failure)
         [CALL_ALL_DOWN] = {"all_down", 8},
         [CALL_STUCK] = {"stuck", 5},
         [CALL_LIMIT] = {"limit", 5},
+        [CALL_OVER_SHELL] = {"over_shell", 10},
+        [CALL_OVER_SHED] = {"over_shed", 9},
     };
     return failure < CALL_FAILURE_COUNT ? NAMES[failure] : SLICE("unknown");
 }

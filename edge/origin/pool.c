@@ -21,11 +21,15 @@ static bool may_try(const struct worker *worker, mono_time now)
 }
 
 /* One that varve itself runs, and that drains or starts, is worth waiting for. */
+static bool is_coming(const struct worker *worker)
+{
+    return worker->state == WORKER_DOWN && slots_gate(worker->slots) == GATE_HELD;
+}
+
 static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
 {
     enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
-    bool is_coming = worker->state == WORKER_DOWN && gate == GATE_HELD;
-    return (worker->state == WORKER_LIVE || may_try(worker, now) || is_coming) &&
+    return (worker->state == WORKER_LIVE || may_try(worker, now) || is_coming(worker)) &&
            gate != GATE_CLOSED && !is_tried(waiter, worker);
 }
 
@@ -37,36 +41,91 @@ static bool has_candidate(const struct pool *pool, const struct waiter *waiter, 
     return false;
 }
 
-/* Smaller is better; false: nothing is free there. */
-static bool rate(const struct worker *worker, bool wants_slot, mono_time now, int64_t *rank)
+static bool has_room(const struct worker *worker)
 {
-    const struct origin_config *config = worker->pool->config;
-    mono_time idle_since = {worker->connections};
-    if (wants_slot && !slot_peek(worker->slots, config->slots, &idle_since))
-        return false;
-    if (!wants_slot && config->connections > 0 && worker->connections >= config->connections)
-        return false;
-    if (slots_gate(worker->slots) != GATE_OPEN)
-        return false;
-    /* a try goes first: else a worker would stay down for as long as others can take the load */
-    *rank = may_try(worker, now) ? -1 : idle_since.ms;
-    return true;
+    unsigned most = worker->pool->config->connections;
+    return most == 0 || worker->connections < most;
 }
 
-static struct worker *choose(const struct pool *pool, const struct waiter *waiter, mono_time now)
+static struct balance_worker look_at(const struct waiter *waiter, const struct worker *worker,
+                                     mono_time now)
 {
-    struct worker *best = NULL;
-    int64_t best_rank = 0, rank;
-    for (size_t i = 0; i < pool->worker_count; i++) {
-        struct worker *worker = pool->workers[i];
-        if (!is_candidate(waiter, worker, now) || !rate(worker, waiter->wants_slot, now, &rank))
-            continue;
-        if (!best || rank < best_rank) {
-            best = worker;
-            best_rank = rank;
-        }
+    struct balance_worker seen = {.is_try = may_try(worker, now)};
+    if (!is_candidate(waiter, worker, now) || slots_gate(worker->slots) != GATE_OPEN)
+        return seen;
+    if (waiter->wants_slot) {
+        seen.is_free =
+            slot_peek(worker->slots, worker->pool->config->slots, &seen.idle_since, &seen.busy);
+    } else {
+        seen.is_free = has_room(worker);
+        seen.busy = worker->connections;
     }
-    return best;
+    return seen;
+}
+
+static struct worker *choose(struct pool *pool, const struct waiter *waiter, mono_time now)
+{
+    struct balance_worker seen[POOL_WORKERS_MAX];
+    enum balance balance = pool->config->balance;
+    for (size_t i = 0; i < pool->worker_count; i++)
+        seen[i] = look_at(waiter, pool->workers[i], now);
+    if (!waiter->wants_slot && balance == BALANCE_IDLE)
+        balance = BALANCE_LEAST; /* nothing tells since when a connection is idle */
+    int best = balance_choose(balance, seen, pool->worker_count, &pool->balance);
+    return best >= 0 ? pool->workers[best] : NULL;
+}
+
+/* --- slots of all workers --- */
+
+/* Two addresses of one machine share their slots: they count once. */
+static bool is_counted(const struct pool *pool, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (pool->workers[i]->slots && pool->workers[i]->slots == pool->workers[index]->slots &&
+            pool->workers[i]->state != WORKER_GONE)
+            return true;
+    return false;
+}
+
+static bool is_live(const struct worker *worker)
+{
+    return worker->state == WORKER_LIVE && slots_gate(worker->slots) != GATE_CLOSED;
+}
+
+/* Those that are worth waiting for. */
+static unsigned live_slots(const struct pool *pool)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < pool->worker_count; i++)
+        if ((is_live(pool->workers[i]) || is_coming(pool->workers[i])) && !is_counted(pool, i))
+            count += pool->config->slots;
+    return count;
+}
+
+static unsigned free_slots(const struct pool *pool)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        const struct worker *worker = pool->workers[i];
+        mono_time since;
+        unsigned busy;
+        if (is_live(worker) && !is_counted(pool, i) &&
+            slot_peek(worker->slots, pool->config->slots, &since, &busy))
+            count += pool->config->slots - busy;
+    }
+    return count;
+}
+
+/* The last slots are kept for better classes, but never all of them (semantics 7.4). */
+static bool is_reserved(const struct pool *pool, const struct waiter *waiter)
+{
+    unsigned reserved = pool->reserved[waiter->rank], live;
+    if (!waiter->wants_slot || reserved == 0)
+        return false;
+    live = live_slots(pool);
+    if (live > 0 && reserved > live - 1)
+        reserved = live - 1;
+    return free_slots(pool) <= reserved && live > 0;
 }
 
 /* In the slot table too, where the master sees whether anything is under way. */
@@ -80,6 +139,8 @@ static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
 {
     struct worker *worker;
     int slot = -1;
+    if (is_reserved(pool, waiter))
+        return false;
     for (;;) {
         worker = choose(pool, waiter, now);
         if (!worker)
@@ -109,44 +170,50 @@ static void move_worker(struct worker *worker, enum worker_state state, mono_tim
     worker->state_since = now;
 }
 
+static struct queue *queue_of(struct pool *pool, const struct waiter *waiter)
+{
+    return waiter->wants_slot ? &pool->slot_queue : &pool->connection_queue;
+}
+
 static void leave_queue(struct pool *pool, struct waiter *waiter, enum waiter_state state)
 {
-    list_remove(&waiter->node);
+    queue_remove(queue_of(pool, waiter), &waiter->entry);
     waiter->state = state;
-    pool->waiting--;
 }
 
 static bool is_anything_free(const struct pool *pool, bool wants_slot, mono_time now)
 {
-    static const struct waiter ANYBODY;
+    const struct waiter anybody = {.wants_slot = wants_slot};
     bool is_candidate_known = false;
-    int64_t rank;
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
-        if (!is_candidate(&ANYBODY, worker, now))
-            continue;
-        is_candidate_known = true;
-        if (rate(worker, wants_slot, now, &rank))
+        is_candidate_known |= is_candidate(&anybody, worker, now);
+        if (look_at(&anybody, worker, now).is_free)
             return true;
     }
     return !is_candidate_known; /* all are down: everybody must hear it */
 }
 
-static void serve_queue(struct pool *pool, struct list *queue, mono_time now)
+/* `asking` looks for itself; the others are told by their message. */
+static void serve_queue(struct pool *pool, bool wants_slot, const struct waiter *asking,
+                        mono_time now)
 {
-    for (struct list *node = queue->next, *next; node != queue; node = next) {
-        next = node->next;
-        struct waiter *waiter = container_of(node, struct waiter, node);
-        if (grant(pool, waiter, now))
-            leave_queue(pool, waiter, WAITER_GRANTED);
-        else if (!has_candidate(pool, waiter, now))
-            leave_queue(pool, waiter, WAITER_ALL_DOWN);
-        else
-            continue; /* it may have tried what is free; another one may take it */
-        bool wants_slot = waiter->wants_slot;
-        loop_post(waiter->loop, waiter->message);
-        if (!is_anything_free(pool, wants_slot, now))
-            return; /* the queue may be long, and the rest of it would find nothing */
+    struct queue *queue = wants_slot ? &pool->slot_queue : &pool->connection_queue;
+    struct queue_entry *entry = queue_next(queue, NULL);
+    while (entry && is_anything_free(pool, wants_slot, now)) {
+        struct waiter *waiter = container_of(entry, struct waiter, entry);
+        bool is_granted = grant(pool, waiter, now);
+        if (!is_granted && has_candidate(pool, waiter, now)) {
+            /* it may have tried what is free, or must leave it to better ones: another takes it */
+            entry = queue_next(queue, entry);
+            continue;
+        }
+        leave_queue(pool, waiter, is_granted ? WAITER_GRANTED : WAITER_ALL_DOWN);
+        if (is_granted)
+            queue_served(queue);
+        if (waiter != asking)
+            loop_post(waiter->loop, waiter->message);
+        entry = queue_next(queue, NULL);
     }
 }
 
@@ -169,31 +236,65 @@ static void serve(struct pool *pool, mono_time now)
     if (pool->is_closing)
         return;
     welcome(pool, now);
-    if (!list_is_empty(&pool->slot_queue) && is_anything_free(pool, true, now))
-        serve_queue(pool, &pool->slot_queue, now);
-    if (!list_is_empty(&pool->connection_queue) && is_anything_free(pool, false, now))
-        serve_queue(pool, &pool->connection_queue, now);
+    serve_queue(pool, true, NULL, now);
+    serve_queue(pool, false, NULL, now);
+}
+
+static unsigned all_waiting(const struct pool *pool)
+{
+    return pool->slot_queue.waiting + pool->slot_queue.background + pool->connection_queue.waiting +
+           pool->connection_queue.background;
+}
+
+/* May this one, which is in the queue already, stay there (semantics 7.3)? */
+static enum queue_verdict admit(const struct pool *pool, const struct waiter *waiter)
+{
+    const struct origin_config *config = pool->config;
+    if (!waiter->wants_slot || waiter->rank == QUEUE_BACKGROUND)
+        return QUEUE_WAIT; /* bounded otherwise: by `connections`, by revalidate_max */
+    const struct queue_limits limits = {config->shell_at, config->shed_at,
+                                        config->queue_is_per_slot};
+    const struct queue_load load = {.waiting = pool->slot_queue.waiting - 1,
+                                    .live_slots = live_slots(pool),
+                                    .render = pool->render,
+                                    .first_byte = config->first_byte};
+    return queue_admit(&limits, &load, waiter->has_shell);
+}
+
+static enum pool_answer refuse(struct pool *pool, struct waiter *waiter, enum pool_answer answer)
+{
+    leave_queue(pool, waiter, WAITER_IDLE);
+    return answer;
 }
 
 static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
 {
-    struct list *queue = waiter->wants_slot ? &pool->slot_queue : &pool->connection_queue;
-    serve(pool, now); /* those who came earlier first */
+    welcome(pool, now);
     if (!has_candidate(pool, waiter, now))
         return POOL_ALL_DOWN;
-    if ((at_front || list_is_empty(queue)) && grant(pool, waiter, now)) {
-        waiter->state = WAITER_GRANTED;
-        return POOL_GRANTED;
-    }
-    if (pool->waiting >= POOL_QUEUE_MAX)
-        return POOL_FULL;
-    if (at_front)
-        list_prepend(queue, &waiter->node);
-    else
-        list_append(queue, &waiter->node);
+    queue_add(queue_of(pool, waiter), &waiter->entry, waiter->rank, at_front);
     waiter->state = WAITER_QUEUED;
-    pool->waiting++;
-    return POOL_QUEUED;
+    if (!pool->is_closing)
+        serve_queue(pool, waiter->wants_slot, waiter, now); /* those who came earlier first */
+    if (waiter->state != WAITER_QUEUED)
+        return waiter->state == WAITER_GRANTED ? POOL_GRANTED : POOL_ALL_DOWN;
+    if (all_waiting(pool) > POOL_QUEUE_MAX)
+        return refuse(pool, waiter, POOL_FULL);
+    enum queue_verdict verdict = at_front ? QUEUE_WAIT : admit(pool, waiter);
+    if (verdict == QUEUE_WAIT)
+        return POOL_QUEUED;
+    return refuse(pool, waiter, verdict == QUEUE_SHELL ? POOL_OVER_SHELL : POOL_OVER_SHED);
+}
+
+void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_time now)
+{
+    pthread_mutex_lock(&pool->lock);
+    waiter->rank = rank;
+    if (waiter->state == WAITER_QUEUED) {
+        queue_move(queue_of(pool, waiter), &waiter->entry, rank);
+        serve(pool, now);
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
@@ -230,16 +331,28 @@ void pool_close(struct pool *pool)
 
 /* --- giving back --- */
 
+/* An average that has forgotten half of the past after some five renders. */
+static void note_render(struct pool *pool, duration render)
+{
+    enum { WEIGHT = 8 };
+    if (pool->render.ms == 0)
+        pool->render = render;
+    else
+        pool->render.ms += (render.ms - pool->render.ms) / WEIGHT;
+}
+
 static void release(struct permit *permit, mono_time now)
 {
     struct worker *worker = permit->worker;
     struct pool *pool = worker->pool;
-    if (permit->kind == PERMIT_SLOT)
+    if (permit->kind == PERMIT_SLOT) {
+        note_render(pool, mono_since(now, slot_view(worker->slots, permit->slot).since));
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
-    else if (permit->kind == PERMIT_CONNECTION)
+    } else if (permit->kind == PERMIT_CONNECTION) {
         count_connection(worker, -1);
-    else if (permit->kind == PERMIT_DETACHED)
+    } else if (permit->kind == PERMIT_DETACHED) {
         worker->detached--;
+    }
     if (permit->is_try)
         worker->has_try = false;
 }
@@ -419,26 +532,11 @@ static void count_slots(const struct worker *worker, struct origin_state *state)
     }
 }
 
-/* Two addresses of one machine share their slots: they count once. */
-static bool is_counted(const struct pool *pool, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (pool->workers[i]->slots && pool->workers[i]->slots == pool->workers[index]->slots &&
-            pool->workers[i]->state != WORKER_GONE)
-            return true;
-    return false;
-}
-
-static bool is_live(const struct worker *worker)
-{
-    return worker->state == WORKER_LIVE && slots_gate(worker->slots) != GATE_CLOSED;
-}
-
 struct origin_state pool_state(struct pool *pool)
 {
     struct origin_state state = {0};
     pthread_mutex_lock(&pool->lock);
-    state.waiting = pool->waiting;
+    state.waiting = all_waiting(pool);
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
         if (worker->state == WORKER_GONE)

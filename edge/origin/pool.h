@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "edge/origin/balance.h"
 #include "edge/origin/origin.h"
+#include "edge/origin/queue.h"
 #include "edge/origin/retry_budget.h"
 #include "edge/origin/slots.h"
 
@@ -62,10 +64,11 @@ enum waiter_state { WAITER_IDLE, WAITER_QUEUED, WAITER_GRANTED, WAITER_ALL_DOWN 
 struct waiter {
     struct loop *loop;
     struct loop_message *message; /* posted when `state` leaves QUEUED */
-    bool wants_slot;
+    bool wants_slot, has_shell;   /* has_shell: it may be given the shell instead of waiting */
+    unsigned rank;                /* in the queue */
     uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
     /* under the pool's lock */
-    struct list node;
+    struct queue_entry entry;
     enum waiter_state state;
     struct permit permit;
 };
@@ -86,8 +89,10 @@ struct pool {
     /* under the lock */
     struct worker *workers[POOL_WORKERS_MAX];
     size_t worker_count;
-    struct list slot_queue, connection_queue;
-    unsigned waiting;
+    struct queue slot_queue, connection_queue;
+    struct balance_state balance;
+    unsigned reserved[QUEUE_RANKS + 1]; /* constant: slots that this rank leaves to better ones */
+    duration render;                    /* how long a slot is busy with one, on average */
     struct retry_budget budget;
     struct build *builds;
     size_t build_count;
@@ -109,12 +114,21 @@ void pool_free(struct pool *pool);
 void pool_set_addresses(struct pool *pool, size_t config_index, const struct sockaddr_storage *at,
                         const socklen_t *bytes, size_t count, mono_time now);
 
-enum pool_answer { POOL_GRANTED, POOL_QUEUED, POOL_ALL_DOWN, POOL_FULL };
+enum pool_answer {
+    POOL_GRANTED,
+    POOL_QUEUED,
+    POOL_ALL_DOWN,
+    POOL_OVER_SHELL, /* too many wait already for one that can have the shell (semantics 7.3) */
+    POOL_OVER_SHED,
+    POOL_FULL,
+};
 /*
  * Asks for a worker. QUEUED: the waiter's message is posted when its state has changed. `at_front`:
  * it has waited before.
  */
 enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now);
+/* The best of those who wait for it is of another class now (semantics 7.4). */
+void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_time now);
 /* Leaves the queue. False: it was not in it any more, and its message is on the way. */
 bool pool_leave(struct pool *pool, struct waiter *waiter);
 void pool_return(struct permit *permit, mono_time now);

@@ -208,7 +208,8 @@ void slots_detach(void *region, struct slot_worker *worker, int pid)
 
 /* The longest-idle free slot and how many are not free. A smaller `limit` than a process before us
  * had still counts the slots above it. */
-static int find_free(const struct slot_worker *worker, unsigned limit, uint64_t *word)
+static int find_free(const struct slot_worker *worker, unsigned limit, uint64_t *word,
+                     unsigned *busy_count)
 {
     unsigned used = slots_used(worker), busy = 0;
     int best = -1;
@@ -221,6 +222,7 @@ static int find_free(const struct slot_worker *worker, unsigned limit, uint64_t 
             *word = candidate;
         }
     }
+    *busy_count = busy;
     return busy < limit && slots_gate(worker) == GATE_OPEN ? best : -1;
 }
 
@@ -241,7 +243,8 @@ int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now
     raise_used(worker, clamp(limit)); /* before the swap: slots_owner_died() must see the slot */
     for (;;) {
         uint64_t word;
-        int index = find_free(worker, clamp(limit), &word);
+        unsigned busy;
+        int index = find_free(worker, clamp(limit), &word, &busy);
         if (index < 0)
             return -1;
         if (!swap(&worker->slots[index], word, word_of(SLOT_BUSY, pid, now)))
@@ -253,10 +256,11 @@ int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now
     }
 }
 
-bool slot_peek(const struct slot_worker *worker, unsigned limit, mono_time *idle_since)
+bool slot_peek(const struct slot_worker *worker, unsigned limit, mono_time *idle_since,
+               unsigned *busy)
 {
     uint64_t word;
-    if (find_free(worker, clamp(limit), &word) < 0)
+    if (find_free(worker, clamp(limit), &word, busy) < 0)
         return false;
     *idle_since = view_of(word).since;
     return true;

@@ -65,8 +65,10 @@ int slot_take_dead(struct slot_worker *worker, int pid, mono_time before);
 /* Sets every OWNER_DEAD slot taken before `before` free: the worker has answered. */
 void slots_revive(void *region, struct slot_worker *worker, mono_time before, mono_time now);
 
-/* When would slot_take() find its slot idle since? False: none is free. */
-bool slot_peek(const struct slot_worker *worker, unsigned limit, mono_time *idle_since);
+/* When would slot_take() find its slot idle since, and how many are not free? False: none is free.
+ */
+bool slot_peek(const struct slot_worker *worker, unsigned limit, mono_time *idle_since,
+               unsigned *busy);
 struct slot_view slot_view(const struct slot_worker *worker, unsigned index);
 /* Slots that were ever used: views from here on are FREE. */
 unsigned slots_used(const struct slot_worker *worker);

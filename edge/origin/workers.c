@@ -215,8 +215,8 @@ static struct pool *pool_make(const struct origin_config *config, void *slots_re
     pool->builds = mem_alloc(POOL_BUILDS_MAX * sizeof(struct build));
     arena_init(&pool->arena);
     MUST(pthread_mutex_init(&pool->lock, NULL) == 0);
-    list_init(&pool->slot_queue);
-    list_init(&pool->connection_queue);
+    queue_init(&pool->slot_queue);
+    queue_init(&pool->connection_queue);
     return pool;
 }
 

@@ -11,6 +11,9 @@ enum reason fallback_reason(unsigned call_failure)
     case CALL_BETWEEN_BYTES_TIMEOUT:
     case CALL_STUCK:
         return REASON_UPSTREAM_TIMEOUT;
+    case CALL_OVER_SHELL:
+        return REASON_OVER_SHELL;
+    case CALL_OVER_SHED:
     case CALL_LIMIT:
         return REASON_OVER_SHED;
     case CALL_CLOSED:
@@ -85,7 +88,10 @@ static unsigned error_status(struct exchange *ex)
 
 void fallback_error(struct exchange *ex, enum reason reason)
 {
+    bool is_shed = reason == REASON_OVER_SHED || reason == REASON_OVER_SHELL;
     unsigned status = error_status(ex);
     waiter_leave(&ex->waiter);
-    answer_error(ex, status, OUTCOME_ERROR, reason, SLICE("no renderer could answer"));
+    answer_error(ex, status, is_shed ? OUTCOME_SHED : OUTCOME_ERROR, reason,
+                 is_shed ? SLICE("too many wait for a renderer")
+                         : SLICE("no renderer could answer"));
 }

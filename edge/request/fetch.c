@@ -60,7 +60,7 @@ static void fetch_free(struct fetch *fetch)
 static void free_if_over(struct fetch *fetch)
 {
     if (fetch->is_over && !atomic_load(&fetch->room.is_posted) &&
-        !atomic_load(&fetch->deserted.is_posted))
+        !atomic_load(&fetch->deserted.is_posted) && !atomic_load(&fetch->ranked.is_posted))
         fetch_free(fetch);
 }
 
@@ -93,6 +93,12 @@ static void post_deserted(struct flight *flight)
 {
     struct fetch *fetch = flight->fetch;
     loop_post(fetch->loop, &fetch->deserted);
+}
+
+static void post_rank(struct flight *flight)
+{
+    struct fetch *fetch = flight->fetch;
+    loop_post(fetch->loop, &fetch->ranked);
 }
 
 static void on_room(struct loop_message *message)
@@ -130,6 +136,17 @@ static void on_deserted(struct loop_message *message)
     fetch_leave_call(fetch);
     flight_fail(fetch->flight, CALL_CLOSED);
     fetch_finish(fetch);
+}
+
+/* Somebody better waits now, or no longer does: the render moves in the queue (semantics 7.4). */
+static void on_ranked(struct loop_message *message)
+{
+    struct fetch *fetch = container_of(message, struct fetch, ranked);
+    unsigned rank = flight_rank(fetch->flight);
+    if (!fetch->call)
+        free_if_over(fetch);
+    else if (rank < FLIGHT_RANKS)
+        call_set_rank(fetch->call, rank);
 }
 
 /* --- sending --- */
@@ -190,6 +207,22 @@ static void make_head(struct fetch *fetch)
             fields_add_validators(&stored, loop_now(fetch->loop).wall, &fetch->more);
 }
 
+/* Of the best who waits; a repeat may have got another since the first try. */
+static unsigned rank_of(const struct fetch *fetch)
+{
+    unsigned rank = flight_rank(fetch->flight);
+    return rank < FLIGHT_RANKS ? rank : call_rank(fetch->server->policy, NULL);
+}
+
+static bool has_shell(const struct fetch *fetch)
+{
+    const struct route *route = fetch->decision.route;
+    for (size_t i = 0; i < route->on_failure_count; i++)
+        if (route->on_failure[i] == FALLBACK_SHELL)
+            return fetch->decision.may_give_shell;
+    return false;
+}
+
 void fetch_send(struct fetch *fetch)
 {
     make_head(fetch);
@@ -201,6 +234,8 @@ void fetch_send(struct fetch *fetch)
                                    .is_asset = fetch->decision.route->is_asset,
                                    .is_retryable = fetch->request.method == METHOD_GET ||
                                                    fetch->request.method == METHOD_HEAD,
+                                   .rank = rank_of(fetch),
+                                   .has_shell = has_shell(fetch),
                                    .host_header = host_header(fetch)};
     fetch->call = call_new(fetch->server->origins, fetch->loop, &request, &call_events, fetch);
 }
@@ -212,6 +247,7 @@ static void listen_to_waiters(struct fetch *fetch)
     flight->fetch = fetch;
     flight->on_room = post_room;
     flight->on_deserted = post_deserted;
+    flight->on_rank = post_rank;
     flight->max_stored_bytes = fetch->server->policy->max_object_bytes;
     pthread_mutex_unlock(&flight->lock);
 }
@@ -226,6 +262,7 @@ void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
     fetch->kind = kind;
     fetch->room.deliver = on_room;
     fetch->deserted.deliver = on_deserted;
+    fetch->ranked.deliver = on_ranked;
     arena_init(&fetch->arena);
     copy_request(fetch, request);
     copy_decision(fetch, decision);

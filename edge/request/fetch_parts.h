@@ -38,7 +38,7 @@ struct fetch {
     bool has_head;       /* published */
     bool is_storing;
     bool is_over;
-    struct loop_message room, deserted;
+    struct loop_message room, deserted, ranked;
 };
 
 /* fetch.c */

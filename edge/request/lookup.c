@@ -149,6 +149,11 @@ static bool has_no_free_slot(const struct exchange *ex)
     return state.slots > 0 && state.busy_slots >= state.live_slots;
 }
 
+bool may_render(const struct exchange *ex)
+{
+    return ex->decision.class_config->renders || ex->decision.origin->slots == 0;
+}
+
 /* Answers from the object if it may be used now; NEXT: a fetch is needed. */
 static enum progress use_candidate(struct exchange *ex)
 {
@@ -160,9 +165,10 @@ static enum progress use_candidate(struct exchange *ex)
         deliver_object(ex, found->object, OUTCOME_HIT, REASON_FRESH);
         return DONE;
     }
-    bool is_busy = found->freshness == STALE_IF_ERROR && has_no_free_slot(ex);
+    bool is_busy = found->freshness == STALE_IF_ERROR && (!may_render(ex) || has_no_free_slot(ex));
     if (found->freshness == STALE_WHILE_REVALIDATE || is_busy) {
-        refresh_behind(ex);
+        if (may_render(ex))
+            refresh_behind(ex);
         deliver_object(ex, found->object, OUTCOME_STALE,
                        is_busy ? REASON_STALE_BUSY : REASON_REVALIDATING);
         return DONE;

@@ -156,8 +156,14 @@ static void client_waited(struct loop_timer *timer)
 
 static enum progress start_fetch(struct exchange *ex)
 {
+    if (!may_render(ex)) {
+        answer_error(ex, 503, OUTCOME_SHED, REASON_POLICY,
+                     SLICE("visitors of this class get stored pages only"));
+        return DONE;
+    }
     ex->waiter.wake = wake_exchange;
     ex->waiter.arrival_stamp = ex->arrival_stamp;
+    ex->waiter.rank = call_rank(ex->server->policy, ex->decision.class_config);
     ex->client_wait.fire = client_waited;
     loop_timer_set(ex->loop, &ex->client_wait, ex->decision.origin->client_wait);
     if (ex->decision.action == ACTION_LOOKUP)
@@ -295,6 +301,17 @@ static void fail_over(struct exchange *ex, unsigned failure)
         fallback_error(ex, reason);
 }
 
+/* That the leader may not wait says nothing about those who joined it: they ask for themselves
+ * (semantics 7.3). */
+static enum progress use_failure(struct exchange *ex, unsigned failure)
+{
+    bool was_refused = failure == CALL_OVER_SHELL || failure == CALL_OVER_SHED;
+    if (was_refused && !ex->waiter.is_leader)
+        return look_again(ex);
+    fail_over(ex, failure);
+    return DONE;
+}
+
 static enum progress step_fetch(struct exchange *ex)
 {
     if (!ex->waiter.flight)
@@ -304,10 +321,8 @@ static enum progress step_fetch(struct exchange *ex)
     waiter_look(&ex->waiter, ex->server->purges, &view);
     if (view.phase == FLIGHT_WAITING)
         return WAIT;
-    if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED) {
-        fail_over(ex, view.failure);
-        return DONE;
-    }
+    if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED)
+        return use_failure(ex, view.failure);
     return use_head(ex, &view);
 }
 

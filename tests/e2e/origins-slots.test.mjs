@@ -35,7 +35,7 @@ async function worker(t) {
 test('7.1 60 at once, fills and passes of all methods: one render at a time, and everybody is answered', async (t) => {
   const w = await worker(t)
   w.isFast = true
-  const v = await varve(t, slotsOne(w))
+  const v = await varve(t, slotsOne(w, ', queue: {shed_at: 100}'))
   const got = await all(60, (i) => request(`${v.url}${i % 2 ? '/pass' : ''}/${i}`, { method: i % 3 === 1 ? 'POST' : 'GET' }))
   assert.ok(got.every((res) => res.status === 200))
   assert.equal(w.arrived.length, 60)

@@ -288,6 +288,8 @@ static inline void rig_init(struct rig *rig, uint16_t port)
     rig->config = (struct origin_config){.name = SLICE("renderer"),
                                          .workers = rig->workers,
                                          .slots = 8,
+                                         .shed_at = 1000,
+                                         .queue_is_per_slot = true,
                                          .connections = 64,
                                          .slot_max = patience,
                                          .connect = patience,

@@ -33,6 +33,8 @@ static int make(void **state)
                                        .workers = &f->worker,
                                        .worker_count = 1,
                                        .slots = 2,
+                                       .shed_at = 32,
+                                       .queue_is_per_slot = true,
                                        .connections = 4,
                                        .slot_max = {1000}};
     f->region = mem_alloc(slots_region_bytes());

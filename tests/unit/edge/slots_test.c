@@ -60,7 +60,8 @@ static void test_the_longest_idle_slot_is_taken_first(void **state)
     slot_release(*state, worker, 1, 1, at(10));
     slot_release(*state, worker, 0, 1, at(20));
     mono_time idle_since;
-    assert_true(slot_peek(worker, 3, &idle_since));
+    unsigned busy;
+    assert_true(slot_peek(worker, 3, &idle_since, &busy));
     assert_int_equal(idle_since.ms, 10);
     assert_int_equal(slot_take(worker, 3, 1, at(30)), 1);
 }

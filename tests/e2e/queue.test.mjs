@@ -1,0 +1,150 @@
+// The one queue of an origin: who waits, who is next, who gets something else (semantics 7.3, 7.4; renderers K7, B9).
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { gate, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+
+const documents = { accept: 'text/html' }
+
+/** A renderer of which each render waits for its turn: `renders` are the paths in order, `finish()` ends the oldest. */
+async function stage(t, policy) {
+  const s = { renders: [], gates: [] }
+  const origin = await renderer(t, async (req, res) => {
+    const g = gate()
+    s.renders.push(req.url)
+    s.gates.push(g)
+    await g.promise
+    page(res, `page ${req.url}`, { 'cache-control': 'max-age=60' })
+  })
+  const shell = path.join(tempDir(t), 'shell.html')
+  fs.writeFileSync(shell, '<div id=app></div>')
+  s.v = await varve(t, policy(origin.url, shell))
+  s.get = (target, from = '10.0.0.1', headers = {}) =>
+    request(s.v.url + target, { headers: { ...documents, 'x-forwarded-for': from, ...headers } })
+  s.metric = async (name) =>
+    (await s.v.admin('GET', '/metrics')).body.split('\n').filter((l) => l.startsWith(name)).reduce((n, l) => n + Number(l.split(' ').pop()), 0)
+  s.rendering = (n) => until(() => s.renders.length >= n, `render ${n}`)
+  s.waiting = (n) => until(async () => (await s.metric('varve_queue_depth')) === n, `${n} to wait`)
+  s.finish = () => s.gates.shift().open()
+  s.finishAll = async (promises) => {
+    let isOver = false
+    const all = Promise.all(promises).finally(() => (isOver = true))
+    while (!isOver) {
+      while (s.gates.length) s.finish()
+      await new Promise(setImmediate)
+    }
+    return all
+  }
+  return s
+}
+
+const oneSlot = (queue, more = '') => (url, shell) =>
+  `${more.includes('shell') ? `shell: {file: ${shell}}\n` : ''}${more.replace('shell', '')}origins: {renderer: {workers: ["${url}"], slots: 1, client_wait: 60s, queue: {${queue}}}}\nroutes: [{match: "/**"}]\n`
+
+test('7.3, K7 one slot and a burst of twelve: one renders, shell_at wait, the others get the shell at once', async (t) => {
+  const s = await stage(t, oneSlot('shell_at: 4', 'shell'))
+  const first = s.get('/0')
+  await s.rendering(1)
+  const others = Array.from({ length: 11 }, (_, i) => s.get(`/${i + 1}`))
+  await s.waiting(4)
+  await until(async () => (await s.metric('varve_shell_total{reason="over_shell"}')) === 7, 'seven shells')
+  assert.equal(s.renders.length, 1, 'nobody waited for those shells')
+  const answers = await s.finishAll([first, ...others])
+  assert.equal(answers.filter((a) => a.body === '<div id=app></div>').length, 7)
+  assert.equal(answers.filter((a) => a.body.startsWith('page ')).length, 5)
+  assert.ok(answers.every((a) => a.status === 200))
+})
+
+test('7.3, K7, K14 without a shell shed_at wait, and beyond it is a 503 at once, with Retry-After', async (t) => {
+  const s = await stage(t, oneSlot('shed_at: 3'))
+  const first = s.get('/0')
+  await s.rendering(1)
+  const waiting = [1, 2, 3].map((i) => s.get(`/${i}`))
+  await s.waiting(3)
+  for (let i = 4; i < 8; i++) {
+    const shed = await s.get(`/${i}`)
+    assert.equal(shed.status, 503)
+    assert.match(shed.headers['retry-after'], /^\d+$/)
+    assert.equal(shed.headers['cache-control'], 'no-store')
+  }
+  assert.equal(await s.metric('varve_shed_total'), 4)
+  assert.equal(await s.metric('varve_upstream_errors_total'), 0, 'the renderer has not even seen them')
+  const answers = await s.finishAll([first, ...waiting])
+  assert.ok(answers.every((a) => a.status === 200))
+})
+
+test('7.3 joining a render that waits is never refused', async (t) => {
+  const s = await stage(t, oneSlot('shed_at: 1'))
+  const first = s.get('/0')
+  await s.rendering(1)
+  const same = [s.get('/1')]
+  await s.waiting(1)
+  for (let i = 0; i < 20; i++) same.push(s.get('/1'))
+  await until(async () => (await s.metric('varve_connections')) >= 22, 'all to have come')
+  assert.equal((await s.get('/2')).status, 503)
+  const answers = await s.finishAll([first, ...same])
+  assert.ok(answers.every((a) => a.status === 200))
+  assert.equal(s.renders.length, 2)
+})
+
+const classes = 'classes:\n- {name: search, ip_ranges: [10.9.0.0/16]}\n- {name: bot, user_agent: [AnyBot]}\n- {name: people}\n'
+
+test('7.4, B9 who is of a better class goes before those who came earlier; a User-Agent alone is no priority', async (t) => {
+  const s = await stage(t, oneSlot('shed_at: 50', classes))
+  const all = [s.get('/0')]
+  await s.rendering(1)
+  for (const [target, from, headers] of [['/people', '10.0.0.1'], ['/bot', '10.0.0.2', { 'user-agent': 'AnyBot/1' }], ['/search', '10.9.0.1']]) {
+    all.push(s.get(target, from, headers))
+    await s.waiting(all.length - 1)
+  }
+  for (let i = 1; i <= 3; i++) {
+    s.finish()
+    await s.rendering(i + 1)
+  }
+  assert.deepEqual(s.renders, ['/0', '/search', '/people', '/bot'])
+  await s.finishAll(all)
+})
+
+test('7.4 a render that somebody better joins moves up with him', async (t) => {
+  const s = await stage(t, oneSlot('shed_at: 50', classes))
+  const all = [s.get('/0')]
+  await s.rendering(1)
+  all.push(s.get('/first'))
+  await s.waiting(1)
+  all.push(s.get('/second'))
+  await s.waiting(2)
+  all.push(s.get('/second', '10.9.0.1'))
+  await until(async () => (await s.metric('varve_connections')) >= 4, 'all to have come')
+  s.finish()
+  await s.rendering(2)
+  assert.equal(s.renders[1], '/second')
+  await s.finishAll(all)
+})
+
+test('7.4 reserve: the last free slot is for the class that has it', async (t) => {
+  const s = await stage(t, (url) =>
+    `classes:\n- {name: search, ip_ranges: [10.9.0.0/16], reserve: 1}\n- {name: people}\norigins: {renderer: {workers: ["${url}"], slots: 2, client_wait: 60s}}\nroutes: [{match: "/**"}]\n`)
+  const all = [s.get('/a')]
+  await s.rendering(1)
+  all.push(s.get('/b'))
+  await s.waiting(1)
+  all.push(s.get('/search', '10.9.0.1'))
+  await s.rendering(2)
+  assert.deepEqual(s.renders, ['/a', '/search'])
+  await s.finishAll(all)
+  assert.deepEqual(s.renders, ['/a', '/search', '/b'])
+})
+
+test('7.4 renders: false gets what is stored, fresh or stale, and never a render', async (t) => {
+  const s = await stage(t, (url) =>
+    `classes:\n- {name: ai, user_agent: [GPTBot], renders: false}\n- {name: people}\norigins: {renderer: {workers: ["${url}"], slots: 2}}\nroutes: [{match: "/**"}]\n`)
+  const bot = { 'user-agent': 'GPTBot/1' }
+  const none = await s.get('/page', '10.0.0.1', bot)
+  assert.equal(none.status, 503)
+  await s.finishAll([s.get('/page')])
+  assert.equal((await s.get('/page', '10.0.0.1', bot)).body, 'page /page')
+  await s.v.cli(['purge', '--soft', `${s.v.url}/page`])
+  assert.equal((await s.get('/page', '10.0.0.1', bot)).body, 'page /page', 'stale, and nobody renders it for a bot')
+  assert.equal(s.renders.length, 1)
+})

@@ -1,0 +1,248 @@
+/* Who of those that wait for a slot is next, and who may wait: semantics 7.3, 7.4. */
+#include "edge/origin/queue.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST = 64 };
+
+struct person {
+    struct queue_entry entry;
+    char name;
+    unsigned rank;
+    unsigned arrived;
+};
+
+static struct person people[MOST];
+static struct queue queue;
+
+static void add(char name, unsigned rank)
+{
+    static unsigned arrived;
+    for (size_t i = 0; i < MOST; i++) {
+        if (people[i].name)
+            continue;
+        people[i] = (struct person){.name = name, .rank = rank, .arrived = arrived++};
+        queue_add(&queue, &people[i].entry, rank, false);
+        return;
+    }
+    fail();
+}
+
+static struct person *person_of(struct queue_entry *entry)
+{
+    return entry ? container_of(entry, struct person, entry) : NULL;
+}
+
+static char serve(void)
+{
+    struct person *person = person_of(queue_next(&queue, NULL));
+    if (!person)
+        return '-';
+    char name = person->name;
+    queue_remove(&queue, &person->entry);
+    queue_served(&queue);
+    person->name = 0;
+    return name;
+}
+
+/* Names in the order in which all are served. */
+static const char *served(void)
+{
+    static char text[MOST + 1];
+    size_t count = 0;
+    for (char name; (name = serve()) != '-';)
+        text[count++] = name;
+    text[count] = '\0';
+    return text;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(people, 0, sizeof(people));
+    queue_init(&queue);
+    return 0;
+}
+
+static void test_7_4_class_then_arrival(void **state)
+{
+    (void)state;
+    add('p', 2);
+    add('q', 2);
+    add('s', 0);
+    assert_string_equal(served(), "spq");
+    add('a', 1);
+    add('b', 0);
+    assert_string_equal(served(), "ab"); /* the fourth slot is the oldest's */
+}
+
+static void test_7_4_of_four_slots_one_goes_to_the_oldest(void **state)
+{
+    (void)state;
+    add('p', 1);
+    add('q', 1);
+    for (char name = 'A'; name <= 'H'; name++)
+        add(name, 0);
+    assert_string_equal(served(), "ABCpDEFqGH");
+}
+
+static void test_7_4_background_comes_last_until_a_person_waits_for_it(void **state)
+{
+    (void)state;
+    add('r', QUEUE_BACKGROUND);
+    add('p', 1);
+    add('q', 1);
+    assert_int_equal(queue.waiting, 2);
+    assert_int_equal(queue.background, 1);
+    assert_string_equal(served(), "pqr");
+    add('x', 1); /* the oldest's turn */
+    add('r', QUEUE_BACKGROUND);
+    add('y', 1);
+    add('z', 1);
+    assert_int_equal(serve(), 'x');
+    for (size_t i = 0; i < MOST; i++)
+        if (people[i].name == 'r')
+            queue_move(&queue, &people[i].entry, 0);
+    assert_int_equal(queue.background, 0);
+    assert_string_equal(served(), "ryz");
+}
+
+static void test_what_one_cannot_use_the_next_in_order_is_asked(void **state)
+{
+    (void)state;
+    add('p', 1);
+    add('r', QUEUE_BACKGROUND);
+    add('s', 0);
+    struct queue_entry *entry = queue_next(&queue, NULL);
+    assert_int_equal(person_of(entry)->name, 's');
+    entry = queue_next(&queue, entry);
+    assert_int_equal(person_of(entry)->name, 'p');
+    entry = queue_next(&queue, entry);
+    assert_int_equal(person_of(entry)->name, 'r');
+    assert_null(queue_next(&queue, entry));
+}
+
+static void test_one_that_has_waited_before_stands_in_front_of_its_class(void **state)
+{
+    struct person again = {.name = 'x'};
+    (void)state;
+    add('s', 0);
+    add('p', 1);
+    queue_add(&queue, &again.entry, 1, true);
+    assert_int_equal(serve(), 's');
+    assert_int_equal(serve(), 'x');
+    assert_int_equal(serve(), 'p');
+}
+
+/* --- against a naive model --- */
+
+static struct person *expected_next(void)
+{
+    struct person *best = NULL;
+    bool by_age = queue.turn % QUEUE_OLDEST_EVERY == QUEUE_OLDEST_EVERY - 1;
+    for (size_t i = 0; i < MOST; i++) {
+        struct person *p = &people[i];
+        if (!p->name)
+            continue;
+        unsigned rank = by_age && p->rank != QUEUE_BACKGROUND ? 0 : p->rank;
+        unsigned best_rank = !best                                      ? UINT32_MAX
+                             : by_age && best->rank != QUEUE_BACKGROUND ? 0
+                                                                        : best->rank;
+        if (!best || rank < best_rank || (rank == best_rank && p->arrived < best->arrived))
+            best = p;
+    }
+    return best;
+}
+
+static void test_7_4_random_operations_agree_with_a_naive_model(void **state)
+{
+    static const unsigned ranks[] = {0, 1, 2, 7, QUEUE_BACKGROUND};
+    (void)state;
+    srandom(7);
+    for (int i = 0; i < 20000; i++) {
+        struct person *p = &people[(size_t)random() % MOST];
+        if (random() % 3 == 0) {
+            struct person *next = expected_next();
+            assert_ptr_equal(person_of(queue_next(&queue, NULL)), next);
+            if (next)
+                serve();
+        } else if (!p->name) {
+            unsigned rank = ranks[random() % 5];
+            *p = (struct person){.name = 'x', .rank = rank, .arrived = (unsigned)i};
+            queue_add(&queue, &p->entry, rank, false);
+        } else if (random() % 4 == 0) {
+            queue_remove(&queue, &p->entry);
+            p->name = 0;
+        }
+    }
+}
+
+/* --- who may wait --- */
+
+struct admit_row {
+    unsigned waiting, live_slots;
+    int64_t render, first_byte;
+    bool has_shell, per_slot;
+    enum queue_verdict verdict;
+};
+
+static void test_7_3_thresholds_scale_with_live_slots(void **state)
+{
+    static const struct admit_row rows[] = {
+        {0, 1, 0, 30000, true, true, QUEUE_WAIT},
+        {3, 1, 0, 30000, true, true, QUEUE_WAIT},
+        {4, 1, 0, 30000, true, true, QUEUE_SHELL},
+        {4, 1, 0, 30000, false, true, QUEUE_WAIT},
+        {31, 1, 0, 30000, false, true, QUEUE_WAIT},
+        {32, 1, 0, 30000, false, true, QUEUE_SHED},
+        {15, 4, 0, 30000, true, true, QUEUE_WAIT},
+        {16, 4, 0, 30000, true, true, QUEUE_SHELL},
+        {4, 4, 0, 30000, true, false, QUEUE_SHELL},
+        {127, 4, 0, 30000, false, true, QUEUE_WAIT},
+        {128, 4, 0, 30000, false, true, QUEUE_SHED},
+        /* who would wait longer than first_byte need not begin */
+        {10, 1, 3000, 30000, false, true, QUEUE_WAIT},
+        {11, 1, 3000, 30000, false, true, QUEUE_SHED},
+        {2, 1, 20000, 30000, true, true, QUEUE_SHELL},
+        {22, 2, 3000, 30000, false, true, QUEUE_SHED},
+        {20, 2, 3000, 30000, false, true, QUEUE_WAIT},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct admit_row *r = &rows[i];
+        struct queue_limits limits = {4, 32, r->per_slot};
+        struct queue_load load = {r->waiting, r->live_slots, {r->render}, {r->first_byte}};
+        if (queue_admit(&limits, &load, r->has_shell) != r->verdict)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void test_7_3_the_largest_limits_do_not_overflow(void **state)
+{
+    struct queue_limits limits = {100000, 100000, true};
+    struct queue_load load = {100000, 256 * 10000, {60000}, {30000}};
+    (void)state;
+    assert_int_equal(queue_admit(&limits, &load, false), QUEUE_WAIT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+    const struct CMUnitTest tests[] = {
+        TEST(test_7_4_class_then_arrival),
+        TEST(test_7_4_of_four_slots_one_goes_to_the_oldest),
+        TEST(test_7_4_background_comes_last_until_a_person_waits_for_it),
+        TEST(test_what_one_cannot_use_the_next_in_order_is_asked),
+        TEST(test_one_that_has_waited_before_stands_in_front_of_its_class),
+        TEST(test_7_4_random_operations_agree_with_a_naive_model),
+        TEST(test_7_3_thresholds_scale_with_live_slots),
+        TEST(test_7_3_the_largest_limits_do_not_overflow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
