@@ -229,13 +229,14 @@ static void
 test_7_2_behind_a_closed_gate_no_slot_is_taken_and_those_who_have_one_keep_it(void **state)
 {
     mono_time idle_since;
+    unsigned busy;
     struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
     assert_int_equal(slot_take(worker, 2, 1, at(10)), 0);
     uint32_t freed = slots_freed(*state);
     slots_set_gate(*state, worker, GATE_HELD);
     assert_int_not_equal(slots_freed(*state), freed);
     assert_int_equal(slot_take(worker, 2, 1, at(11)), -1);
-    assert_false(slot_peek(worker, 2, &idle_since));
+    assert_false(slot_peek(worker, 2, &idle_since, &busy));
     assert_false(slots_are_idle(worker));
     slot_release(*state, worker, 0, 1, at(12));
     assert_true(slots_are_idle(worker));
