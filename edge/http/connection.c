@@ -39,6 +39,8 @@ void client_move(struct client_connection *c, enum phase phase)
 static void note_closing(struct closings *closings, const struct client_connection *c,
                          const char *why)
 {
+    uint64_t frames = c->h2 ? c->h2->frames : 0;
+    closings->frames = frames > closings->frames ? frames : closings->frames;
     closings->count++;
     closings->why = why;
     closings->client = c->peer;

@@ -105,6 +105,7 @@ struct listener {
  */
 struct closings {
     uint64_t count;
+    uint64_t frames; /* the most that one of them was let send (HTTP/2) */
     const char *why; /* the last one's */
     struct ip_address client;
 };

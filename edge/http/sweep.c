@@ -177,7 +177,8 @@ static void tell(struct closings *closings, const char *phrase)
     if (closings->count)
         log_info(phrase, {"count", .number = (int64_t)closings->count},
                  {"why", slice_of_string(closings->why)},
-                 {"client", ip_format(&closings->client, client)});
+                 {"client", ip_format(&closings->client, client)},
+                 {"frames", .number = (int64_t)closings->frames});
     *closings = (struct closings){0};
 }
 
