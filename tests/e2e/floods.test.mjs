@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { VARVE } from './lib.mjs'
+import { VARVE, until } from './lib.mjs'
 import { INITIAL_WINDOW_SIZE, connect, get, pause, settings, windowUpdate } from './floods/frames.mjs'
 import { floods } from './floods/h2.mjs'
 import { endure, isQuiet, site } from './floods/site.mjs'
@@ -12,7 +12,7 @@ const MIB = 1 << 20
 const GROWTH_MAX = (readFileSync(VARVE).includes('__asan_init') ? 4 : 1) * 64 * MIB
 const RENDERS_MAX = 100 // as many streams as may be open at a time
 
-test('http-caching §9, HTTP/2: no flood of frames outlives its budget or keeps a neighbour from 1 000 hits', async (t) => {
+test('floods, HTTP/2: no flood of frames outlives its budget or keeps a neighbour from 1 000 hits', async (t) => {
   const s = await site(t)
   for (const flood of floods.filter((f) => !f.isSlow)) {
     const before = s.renders('/cold') + s.renders('/held')
@@ -25,6 +25,10 @@ test('http-caching §9, HTTP/2: no flood of frames outlives its budget or keeps 
     await isQuiet(s)
   }
   assert.equal(s.v.workerPid(), s.pid, 'the worker lives')
+  // once a second the log tells of them, and how many frames the longest of them was let send
+  const told = () => [...s.v.log.matchAll(/flooding connections closed count=\d+ why=.+ frames=(\d+)/g)].map((m) => Number(m[1]))
+  await until(() => told().length > 0, 'a line of the log')
+  assert.ok(told().every((frames) => frames > 0 && frames <= 2000), told().join(' '))
 })
 
 test('HTTP/2: more window for an answer that is just being written does not end the worker', async (t) => {

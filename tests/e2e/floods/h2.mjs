@@ -2,6 +2,7 @@
 // a time shorter; `isSlow`: there is no flood of frames, a timeout has to end it.
 import { FLAG, INITIAL_WINDOW_SIZE, TYPE, connect, frame, get, head, kept, literal, pause, pour, references, request, reset, settings, uint32, windowUpdate } from './frames.mjs'
 
+export const UNREAD_MS = 9000 // who does not read learns of the end only by reading again
 const nth = (i) => 2 * i + 1
 const cold = (i) => `/cold/${i}`
 const post = (stream, ...fields) => head(stream, Buffer.concat([request(cold(stream), 'POST'), ...fields]), 0)
@@ -49,7 +50,7 @@ export const floods = [
   { name: 'nothing but PING, now and then', isSlow: true, run: (site) => hold(site, [], { every: () => frame(TYPE.PING, 0, 0, Buffer.alloc(8)) }) },
   { name: 'big pages into a window of 0', isSlow: true, run: (site) => hold(site, bigPages(), { first: settings([INITIAL_WINDOW_SIZE, 0]) }) },
   { name: 'big pages, the window opened by a byte', isSlow: true, run: (site) => hold(site, bigPages(), { first: settings([INITIAL_WINDOW_SIZE, 0]), every: (n) => windowUpdate(nth(n % 90), 1) }) },
-  { name: 'big pages, never read', isSlow: true, run: (site) => hold(site, [windowUpdate(0, 0x3fffffff), ...bigPages()], { first: settings([INITIAL_WINDOW_SIZE, 0x3fffffff]), reads: false }) },
+  { name: 'big pages, never read', isSlow: true, run: (site) => hold(site, [windowUpdate(0, 0x3fffffff), ...bigPages()], { first: settings([INITIAL_WINDOW_SIZE, 0x3fffffff]), reads: false, ms: UNREAD_MS }) },
 ]
 
 const bigPages = () => Array.from({ length: 90 }, (_, i) => get(nth(i), `/big/${i % 4}`))

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import net from 'node:net'
 import { pause, turn } from './frames.mjs'
+import { UNREAD_MS } from './h2.mjs'
 
 const MANY = 1000
 
@@ -81,7 +82,7 @@ export const floods = [
   slow('a chunk extension byte by byte', { first: `${POST}Transfer-Encoding: chunked\r\n\r\n1;`, rest: 'a' }),
   slow('trailers byte by byte', { first: `${POST}Transfer-Encoding: chunked\r\n\r\n0\r\n`, rest: 'X-A: b\r\n' }),
   slow(`${MANY} connections that say nothing`, { count: MANY }),
-  slow('requests that are never read', { first: Array.from({ length: 20 }, (_, i) => get(`/big/${i % 4}`)).join(''), reads: false, every: 200 }),
+  slow('requests that are never read', { first: Array.from({ length: 20 }, (_, i) => get(`/big/${i % 4}`)).join(''), reads: false, every: 200, ms: UNREAD_MS }),
   slow('empty lines', { rest: '\r\n', every: 50 }),
   slow('no TLS handshake', { tls: true }),
   slow('half a TLS handshake', { tls: true, first: Buffer.from('160301020001', 'hex') }),
