@@ -33,6 +33,13 @@ static void replay_one(void *arg, const struct purge_record *record)
     purge_region_apply(region, &copy);
 }
 
+/* So many stamps are left for this run, whatever the file says: none is ever given twice, or too
+ * large to be read again. */
+static bool has_stamps_left(const struct purge_region *region)
+{
+    return atomic_load(&region->stamp) < PURGE_STAMP_MAX - ((uint64_t)1 << 32);
+}
+
 /* Damage means that purges are lost which were acknowledged: all that was stored before is dead. */
 static int replay(struct purge_table *table, wall_time now)
 {
@@ -69,6 +76,8 @@ static int enter(struct purge_table *table, wall_time now)
     raise_stamp(region, 0, now);
     if (table->has_file && !region->is_replayed) {
         error = replay(table, now);
+        if (!error && !has_stamps_left(region))
+            error = EOVERFLOW;
         region->is_replayed = error == 0;
     }
     purge_region_unlock(region);

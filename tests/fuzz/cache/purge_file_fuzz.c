@@ -8,6 +8,7 @@
 #include "cache/key.h"
 #include "cache/purge.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,13 +78,14 @@ static struct attached attach(void)
     MUST(attached.region != MAP_FAILED);
     purge_table_init(attached.region);
     attached.table = purge_attach(attached.region, slice_of_string(path), false, now, error);
-    MUST(attached.table != NULL);
+    MUST(attached.table != NULL || strstr(error, strerror(EOVERFLOW)));
     return attached;
 }
 
 static void detach(struct attached *attached)
 {
-    purge_detach(attached->table);
+    if (attached->table)
+        purge_detach(attached->table);
     munmap(attached->region, purge_table_bytes());
 }
 
@@ -93,6 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         return 0;
     file_make(bytes + 1, count - 1, bytes[0] % 3);
     struct attached first = attach();
+    if (!first.table) { /* stamps of the year 6429: refused */
+        detach(&first);
+        return 0;
+    }
     struct purge_order order = {.kind = PURGE_URL, .host = SLICE("h"), .path = SLICE("/a")};
     struct purge_subject subject = {.host = order.host, .path = order.path};
     subject.stamp = purge_stamp(first.table);
