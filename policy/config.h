@@ -53,6 +53,24 @@ struct set_header {
     bool uses_class, uses_build;
 };
 
+struct spawn_variable {
+    slice name, value;
+};
+
+/* Processes that varve starts and watches; they are the workers of their origin. */
+struct spawn_config {
+    bool is_set;
+    struct slices command; /* as written */
+    slice program;         /* the file that command[0] is */
+    slice directory;       /* where they run */
+    unsigned workers;
+    uint16_t port; /* of the first, the others follow; 0: unix sockets in STORE/run */
+    struct spawn_variable *env;
+    size_t env_count;
+    slice user; /* empty: as varve */
+    duration ready_timeout, grace;
+};
+
 struct origin_config {
     slice name;
     unsigned index; /* in policy.origins */
@@ -79,6 +97,7 @@ struct origin_config {
     bool forward_client_address;
     unsigned revalidate_max;
     duration dns;
+    struct spawn_config spawn;
 };
 
 /* --- who asks --- */

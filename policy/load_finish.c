@@ -133,6 +133,7 @@ void finish_policy(struct loader *l, const struct yaml_node *root)
     struct policy *policy = l->policy;
     check_origins(l, root);
     settle_store(l);
+    finish_spawn(l, root);
     settle_people(l);
     if (!yaml_get(yaml_get(root, SLICE("reload")), SLICE("drain")))
         settle_drain(policy);

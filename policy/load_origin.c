@@ -126,6 +126,8 @@ static bool print_workers(struct writer *w, const struct setting *s, const void 
 {
     const struct origin_config *origin = base;
     (void)s;
+    if (origin->spawn.is_set)
+        return false; /* they come from there */
     for (size_t i = 0; i < origin->worker_count; i++) {
         write_format(w, i ? ", " : "[");
         write_scalar(w, origin->workers[i].url);
@@ -336,10 +338,13 @@ static void parse_origin(struct loader *l, const struct section *section, slice 
     section_parse(l, section, node, origin);
     if (node->kind != YAML_MAP)
         return;
-    if (!yaml_get(node, SLICE("workers")))
+    if (!yaml_get(node, SLICE("workers")) && !origin->spawn.is_set)
         fail(l, key,
              "origin \"%" SLICE_FMT "\" needs \"workers\", such as [\"http://127.0.0.1:3000\"]",
              SLICE_ARG(name));
+    if (yaml_get(node, SLICE("workers")) && origin->spawn.is_set)
+        fail(l, yaml_find(node, SLICE("spawn"))->key,
+             "\"spawn\" starts the workers itself: remove \"workers\", or \"spawn\"");
     if (!yaml_get(node, SLICE("slots_cover")))
         origin->slots_cover_assets = origin->slots == 1; /* semantics 7.1 */
     check_times(l, node, origin);

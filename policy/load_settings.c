@@ -163,7 +163,7 @@ static void set_default(struct loader *l, const struct setting *s, void *base)
 static bool is_same_struct(const struct setting *s)
 {
     return s->section && (s->type == &setting_section || s->type == &setting_logged_in ||
-                          s->type == &setting_access_log);
+                          s->type == &setting_access_log || s->type == &setting_spawn);
 }
 
 void section_defaults(struct loader *l, const struct section *section, void *base)

@@ -145,6 +145,11 @@ struct origin_config *origin_named(const struct policy *policy, slice name);
 /* NULL, or what is wrong with a route's pattern. */
 const char *route_pattern_problem(slice pattern);
 
+/* --- load_spawn.c --- */
+
+/* Makes the workers of origins with `spawn`; after store.path and user are settled. */
+void finish_spawn(struct loader *l, const struct yaml_node *root);
+
 /* --- load_finish.c, load_hash.c --- */
 
 /* Fills in what depends on other settings or on the machine, then checks what spans settings. */
@@ -194,6 +199,10 @@ TYPE(methods)
 TYPE(origins)
 TYPE(renderer)
 TYPE(workers)
+TYPE(spawn)
+TYPE(spawn_workers)
+TYPE(spawn_listen)
+TYPE(spawn_env)
 TYPE(set_headers)
 TYPE(origin_host)
 TYPE(target)

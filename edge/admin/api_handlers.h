@@ -22,9 +22,10 @@ struct api_job {
     api_handler_fn handler;
     slice path, query, body;
     bool is_over_limit, is_finished;
-    /* of the reload that is waited for */
+    /* of the reload, or restart, that is waited for */
     bool is_waiting;
     uint64_t ticket;
+    const struct origin_config *origin; /* NULL: all */
     /* the answer */
     unsigned status;
     slice type;   /* empty: application/json */
@@ -42,6 +43,8 @@ void api_answer_json(struct api_job *job, unsigned status, json_t *json);
 /* api_explain.c */
 bool api_explain(struct api_job *job);
 bool api_variants(struct api_job *job);
+/* api_restart.c */
+bool api_restart(struct api_job *job);
 /* api_purge.c */
 bool api_purge(struct api_job *job);
 /* PURGE on the public listener (semantics 6.5): purges all variants of the request's URL. 0 or

@@ -5,6 +5,7 @@
 #include "edge/admin/series.h"
 
 #include "edge/admin/metrics.h"
+#include "edge/origin/renderer.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -118,6 +119,24 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
     add(samples, slice_of(text, (size_t)length), is_up, false);
 }
 
+/* Renderers under `spawn`. Reasons that never happened are left out. */
+static void add_renderer(void *arg, slice worker, struct renderer *renderer)
+{
+    struct samples *samples = arg;
+    char label[SERIES_LABEL_BYTES], text[256];
+    series_label(label, sizeof(label), "worker", worker);
+    int length = snprintf(text, sizeof(text), "varve_renderer_memory_bytes{%s}", label);
+    add(samples, slice_of(text, (size_t)length), (double)atomic_load(&renderer->memory_bytes),
+        false);
+    for (unsigned why = 0; why < RESTART_WHY_COUNT; why++) {
+        uint64_t count = atomic_load(&renderer->restarts[why]);
+        length = snprintf(text, sizeof(text), "varve_renderer_restarts_total{%s,why=\"%s\"}", label,
+                          restart_why_name((enum restart_why)why));
+        if (count > 0)
+            add(samples, slice_of(text, (size_t)length), (double)count, true);
+    }
+}
+
 static void add_retries(void *arg, slice worker, const struct worker_counters *counters)
 {
     uint64_t *sum = arg;
@@ -147,6 +166,7 @@ static void add_server(struct samples *samples, struct server *server)
         add(samples, slice_of(text, (size_t)length), state.waiting, false);
     }
     origins_each_worker(server->origins, add_worker, samples);
+    origins_each_renderer(server->origins, NULL, add_renderer, samples);
 }
 
 /* The family of a sample: its name without labels and, for histograms, without _bucket, _sum,

@@ -1,4 +1,4 @@
-/* The commands that ask the daemon one thing: explain, variants, slots, stat, reload. */
+/* The commands that ask the daemon one thing: explain, variants, slots, stat, reload, restart. */
 #include "edge/cli/options.h"
 #include "edge/cli/print.h"
 
@@ -11,6 +11,7 @@ enum {
     ONCE = OPTION_OWN,
     RELOAD_MS = 600000, /* it may wait for a draining worker */
     RELOAD_TRIES = 50,
+    RESTART_MS = 3600000, /* one renderer after the other, each with what it still renders */
 };
 
 static const struct option OPTIONS[] = {DAEMON_OPTIONS_ROWS, {NULL, 0, NULL, 0}};
@@ -188,6 +189,52 @@ int cli_reload(int argc, char **argv, const struct command *self)
     int status = read_bare(argc, argv, OPTIONS, &target, NULL, NULL);
     if (status < 0)
         status = reload(&target);
+    admin_target_fini(&target);
+    return status;
+}
+
+/* --- restart --- */
+
+static int judge_restart(const struct admin_target *target, const struct admin_answer *answer)
+{
+    json_t *restarted = json_object_get(answer->json, "restarted");
+    if (target->wants_json)
+        print_answer(answer, true);
+    else if (answer->status == 200)
+        printf("restarted %lld renderer%s\n", (long long)json_integer_value(restarted),
+               json_integer_value(restarted) == 1 ? "" : "s");
+    else
+        return admin_judge(target, answer);
+    return answer->status == 200 ? CLI_OK : CLI_FAILED;
+}
+
+static int restart(struct admin_target *target, const char *origin)
+{
+    struct admin_answer answer = {0};
+    json_t *body = origin ? json_pack("{s:s}", "origin", origin) : json_object();
+    char *text = body ? json_dumps(body, 0) : NULL;
+    json_decref(body);
+    if (!text)
+        return cli_usage(target->command, "the name of the origin is not UTF-8");
+    int status = admin_find(target);
+    if (status == CLI_OK)
+        status = admin_request(target, "POST", SLICE("/v1/restart"), text, RESTART_MS, &answer);
+    if (status == CLI_OK)
+        status = judge_restart(target, &answer);
+    admin_answer_fini(&answer);
+    free(text);
+    return status;
+}
+
+int cli_restart(int argc, char **argv, const struct command *self)
+{
+    struct admin_target target;
+    admin_target_init(&target, self);
+    int status = options_read(argc, argv, "h", OPTIONS, &target, NULL, NULL);
+    if (status < 0 && argc - optind > 1)
+        status = cli_usage(self, "wants one origin at most");
+    if (status < 0)
+        status = restart(&target, optind < argc ? argv[optind] : NULL);
     admin_target_fini(&target);
     return status;
 }

@@ -83,6 +83,14 @@ static const struct command COMMANDS[] = {
      "stays.\n"
      "\n" DAEMON_OPTIONS "\n"
      "example: varve reload --config /etc/varve/varve.yaml\n"},
+    {"restart", cli_restart, "restart the renderers that varve runs, one by one",
+     "usage: varve restart [ORIGIN] [options]\n"
+     "\n"
+     "Each gets no new request, finishes those it has, is ended and started anew; when it is\n"
+     "ready, the next one follows. Without ORIGIN: those of all origins with `spawn`. Stops at\n"
+     "the first that does not come back.\n"
+     "\n" DAEMON_OPTIONS "\n"
+     "example: varve restart renderer\n"},
     {"version", cli_version, "print the version",
      "usage: varve version\n"
      "\n"

@@ -145,3 +145,18 @@ void origins_each_worker(const struct origins *origins,
                          void (*visit)(void *arg, slice name, slice state, unsigned busy,
                                        unsigned slots, mono_time since),
                          void *arg);
+
+/* --- renderers under `spawn` (restart.c); any thread --- */
+
+struct renderer;
+/* Those of one origin, or of all (NULL). */
+void origins_each_renderer(const struct origins *origins, const struct origin_config *only,
+                           void (*visit)(void *arg, slice worker, struct renderer *renderer),
+                           void *arg);
+/* Asks the master to restart them one by one; it has to be woken. Returns a ticket. */
+uint64_t origins_ask_restart(const struct origins *origins, const struct origin_config *only);
+struct restart_result {
+    unsigned pending, restarted, failed;
+};
+struct restart_result origins_restart_result(const struct origins *origins,
+                                             const struct origin_config *only, uint64_t ticket);

@@ -29,6 +29,13 @@ enum restart_why {
     RESTART_WHY_COUNT
 };
 
+static inline const char *restart_why_name(enum restart_why why)
+{
+    static const char *const NAMES[RESTART_WHY_COUNT] = {"died",  "startup", "asked",  "changed",
+                                                         "stuck", "renders", "memory", "errors"};
+    return NAMES[why];
+}
+
 struct renderer {
     /* master */
     atomic_int gate;          /* enum gate; slots_set_gate() alone changes it */

@@ -360,13 +360,12 @@ void slots_count_connection(struct slot_worker *worker, int pid, int step)
         atomic_fetch_add(&mine->connections, (unsigned)step);
 }
 
-bool slots_are_idle(const struct slot_worker *worker)
+unsigned slots_awaited(const struct slot_worker *worker)
 {
+    unsigned count = 0;
     for (size_t i = 0; i < ATTACHED_MAX; i++)
-        if (atomic_load(&worker->attached[i].connections) != 0)
-            return false;
+        count += atomic_load(&worker->attached[i].connections);
     for (unsigned i = 0; i < slots_used(worker); i++)
-        if (slot_view(worker, i).state != SLOT_FREE)
-            return false;
-    return true;
+        count += slot_view(worker, i).state == SLOT_BUSY;
+    return count;
 }

@@ -84,5 +84,6 @@ void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate);
 void slots_bury_renders(void *region, struct slot_worker *worker, mono_time now);
 /* `pid` has one request more, or less, under way there that needs no slot. */
 void slots_count_connection(struct slot_worker *worker, int pid, int step);
-/* Is nothing under way there, with a slot or without? */
-bool slots_are_idle(const struct slot_worker *worker);
+/* Requests under way there that somebody still hopes for: with a slot that is neither stuck nor a
+ * dead owner's, or without one. */
+unsigned slots_awaited(const struct slot_worker *worker);

@@ -73,6 +73,7 @@ static _Noreturn void execute(struct master *master, const struct worker_args *a
 static _Noreturn void enter(struct master *master, struct worker_args *args, struct policy *policy)
 {
     close(master->signals);
+    spawns_leave_to_parent(master->spawns);
     for (unsigned i = 0; i < WORKER_PLACES; i++)
         if (master->children[i].ready >= 0)
             close(master->children[i].ready);

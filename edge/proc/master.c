@@ -143,6 +143,8 @@ static int start(struct master *master)
     if (status)
         return status;
     log_file_prepare(master->policy->access_log_path, &master->user);
+    master->spawns = spawns_new(shared_slots(master->shared), master->shared->master);
+    spawns_want(master->spawns, master->policy, true);
     return child_start(master, master->policy, &master->listeners, false) ? 0 : EXIT_FAILURE;
 }
 
@@ -162,28 +164,26 @@ static void take_asks(struct master *master)
         continue;
 }
 
-/* Each turn looks at everything: there are four descriptors. */
-static void turn(struct master *master)
+static void wait_for_something(struct master *master)
 {
-    struct pollfd wait[2 + WORKER_PLACES] = {{.fd = master->signals, .events = POLLIN},
-                                             {.fd = master->ask, .events = POLLIN}};
+    struct pollfd wait[2 + WORKER_PLACES + SPAWN_FDS_MAX] = {
+        {.fd = master->signals, .events = POLLIN}, {.fd = master->ask, .events = POLLIN}};
     for (unsigned i = 0; i < WORKER_PLACES; i++)
         wait[2 + i] = (struct pollfd){.fd = master->children[i].ready, .events = POLLIN};
-    poll(wait, 2 + WORKER_PLACES, master_patience(master));
+    size_t count = 2 + WORKER_PLACES + spawns_poll(master->spawns, wait + 2 + WORKER_PLACES);
+    poll(wait, count, master_patience(master));
+}
+
+/* Each turn looks at everything: there are few descriptors. */
+static void turn(struct master *master)
+{
+    wait_for_something(master);
     for (unsigned i = 0; i < WORKER_PLACES; i++)
         if (master->children[i].ready >= 0 && child_listen(&master->children[i]))
             master_on_ready(master, &master->children[i]);
     take_signals(master);
     take_asks(master);
     master_settle(master);
-}
-
-static bool has_children(const struct master *master)
-{
-    for (unsigned i = 0; i < WORKER_PLACES; i++)
-        if (master->children[i].state != CHILD_NONE)
-            return true;
-    return false;
 }
 
 /* --- end --- */
@@ -196,6 +196,7 @@ static void close_fd(int fd)
 
 static void fini(struct master *master)
 {
+    spawns_free(master->spawns);
     listeners_close(&master->listeners, NULL);
     if (master->admin >= 0)
         listener_unlink(master->admin_listen);
@@ -211,7 +212,7 @@ static void fini(struct master *master)
 
 static void run(struct master *master)
 {
-    while (!master->is_stopping || has_children(master))
+    while (!master->is_stopping || master_has_children(master) || !spawns_are_gone(master->spawns))
         turn(master);
     if (!master->is_last_exit_clean)
         return; /* the state stays "dirty": fine unless the machine goes down now */

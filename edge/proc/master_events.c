@@ -18,6 +18,15 @@ static void kill_all(struct master *master)
     for (unsigned i = 0; i < WORKER_PLACES; i++)
         if (master->children[i].state != CHILD_NONE)
             child_kill(master, &master->children[i]);
+    spawns_kill(master->spawns);
+}
+
+bool master_has_children(const struct master *master)
+{
+    for (unsigned i = 0; i < WORKER_PLACES; i++)
+        if (master->children[i].state != CHILD_NONE)
+            return true;
+    return false;
 }
 
 static void stop(struct master *master, int status)
@@ -62,6 +71,7 @@ static void reap(struct master *master)
         if (child->state != CHILD_NONE && waitpid(child->pid, &status, WNOHANG) == child->pid)
             master_on_exit(master, child, status);
     }
+    spawns_reap(master->spawns, clock_now().mono);
 }
 
 void master_on_signal(struct master *master, int signal_number)
@@ -236,9 +246,19 @@ static bool may_reload(struct master *master)
            !child_in(master, CHILD_DYING);
 }
 
+/* Renderers serve until the last request is answered. */
+static void settle_spawns(struct master *master)
+{
+    bool is_alone = !child_in(master, CHILD_DRAINING) && !child_in(master, CHILD_DYING);
+    if (master->is_stopping && !master_has_children(master))
+        spawns_stop(master->spawns);
+    spawns_settle(master->spawns, is_alone && !master->reload.is_running, clock_now().mono);
+}
+
 void master_settle(struct master *master)
 {
     kill_overdue(master);
+    settle_spawns(master);
     if (master->is_stopping)
         return;
     if (may_reload(master))
@@ -251,8 +271,8 @@ void master_settle(struct master *master)
 
 int master_patience(const struct master *master)
 {
-    mono_time now = clock_now().mono, due = {INT64_MAX};
-    if (master->is_respawn_due)
+    mono_time now = clock_now().mono, due = spawns_due(master->spawns, now);
+    if (master->is_respawn_due && master->respawn_at.ms < due.ms)
         due = master->respawn_at;
     for (unsigned i = 0; i < WORKER_PLACES; i++) {
         const struct child *child = &master->children[i];

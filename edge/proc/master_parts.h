@@ -12,6 +12,7 @@
 #include "edge/proc/master.h"
 #include "edge/proc/protocol.h"
 #include "edge/proc/shared.h"
+#include "edge/proc/spawn.h"
 #include "edge/proc/state.h"
 
 enum child_state { CHILD_NONE, CHILD_STARTING, CHILD_SERVING, CHILD_DRAINING, CHILD_DYING };
@@ -49,6 +50,7 @@ struct master {
     uint64_t store_bytes;
     slice admin_listen; /* in `arena` */
     struct child children[WORKER_PLACES];
+    struct spawns *spawns;
     struct reload reload;
     /* respawn */
     bool is_respawn_due;
@@ -86,6 +88,7 @@ void reload_fail(struct master *master, slice text);
 void master_on_ready(struct master *master, struct child *child);
 void master_on_exit(struct master *master, struct child *child, int wait_status);
 void master_on_signal(struct master *master, int signal_number);
+bool master_has_children(const struct master *master); /* worker processes */
 /* Kills what is overdue, starts what is missing. */
 void master_settle(struct master *master);
 /* Milliseconds until something is due; -1: nothing is. */

@@ -60,6 +60,7 @@ void reload_fail(struct master *master, slice text)
     log_lines(text);
     answer(master, text);
     drop(master);
+    spawns_want(master->spawns, master->policy, true); /* ends what was started for it */
 }
 
 /* --- what may not change (semantics 9.2) --- */
@@ -115,6 +116,7 @@ static void start(struct master *master)
     if (reload->policy->store_bytes > master->store_bytes) /* else a default: the disk is fuller */
         master->store_bytes = reload->policy->store_bytes;
     reload->is_running = true;
+    spawns_want(master->spawns, reload->policy, false);
     if (!child_start(master, reload->policy, &reload->listeners, true))
         reload_fail(master, SLICE("cannot start a process (see the log)"));
 }
@@ -146,6 +148,7 @@ void reload_commit(struct master *master)
     reload->listeners.count = 0;
     reload->policy = NULL;
     reload->is_running = false;
+    spawns_want(master->spawns, master->policy, true);
     log_info("reloaded", {"path", master->policy->path});
     answer(master, SLICE_NONE); /* before the old worker leaves: it may be who asked */
     if (leaving)

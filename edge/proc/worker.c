@@ -86,11 +86,17 @@ mono_time worker_drain_deadline(const struct worker_setup *setup)
 
 /* --- reload --- */
 
-uint64_t worker_ask_reload(const struct worker_setup *setup)
+void worker_wake_master(const struct worker_setup *setup)
 {
-    uint64_t one = 1, ticket = atomic_fetch_add(&setup->shared->reloads_asked, 1) + 1;
+    uint64_t one = 1;
     if (write(setup->args->ask, &one, sizeof(one)) != (ssize_t)sizeof(one))
         log_warn("cannot wake the master", {"error", slice_of_string(strerror(errno))});
+}
+
+uint64_t worker_ask_reload(const struct worker_setup *setup)
+{
+    uint64_t ticket = atomic_fetch_add(&setup->shared->reloads_asked, 1) + 1;
+    worker_wake_master(setup);
     return ticket;
 }
 

@@ -61,6 +61,8 @@ bool worker_is_draining(void); /* any thread */
  * draining (a stop during a reload). The master kills a worker that is still there 5 s later. */
 mono_time worker_drain_deadline(const struct worker_setup *setup);
 
+/* Has the master look at what was asked of it in the shared memory. Any thread. */
+void worker_wake_master(const struct worker_setup *setup);
 /* Asks the master to reload; the answer is there when worker_reload_done(ticket). Any thread. */
 uint64_t worker_ask_reload(const struct worker_setup *setup);
 /* Has the reload of that ticket been decided? Then: did it work, and if not, why (a line or more).

@@ -60,7 +60,8 @@ test('every fuzzer is in the table of docs/internals.md, and nothing else; each 
 
 test('every endpoint that is documented answers', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, 'page'))
-  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  const app = `app: {spawn: {command: ["${process.execPath}", "${ROOT}/tests/e2e/spawned.mjs"], workers: 1, listen: unix}}`
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"]}, ${app}}\nroutes: [{match: "/**"}]\n`)
   const endpoints = [...read('docs/operations.md').matchAll(/^\| `(GET|POST) (\/[a-z0-9/]+)/gm)]
   assert.ok(endpoints.length > 5)
   for (const [, method, target] of endpoints) {
