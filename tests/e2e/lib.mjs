@@ -84,12 +84,22 @@ export async function rawOrigin(t, onRequest) {
   return origin
 }
 
+const [FIRST_PORT, PORTS] = [10000, 22000] // below those that the system gives to outgoing connections
+let nextPort = (process.pid * 1009) % PORTS
+
+/** A port that nobody listens on, and that no connection will be given until somebody does. */
 export async function freePort() {
-  const server = net.createServer()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = FIRST_PORT + (nextPort++ % PORTS)
+    const server = net.createServer()
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 const dirs = []

@@ -106,5 +106,5 @@ for (const [how, lines] of [
       if (who && route.whenLoggedIn === 'pass' && (!route.isIgnoring || fields.authorization) && manners.at === 'body' && res.status === 200 && !fields.range) assert.ok(isOwn, what)
     })
     t.diagnostic(`CANARY_SEED=${SEED}: ${JSON.stringify(counts)}`)
-    assert.ok(counts.hit > 100 && counts.own > 150, JSON.stringify(counts))
+    assert.ok(counts.hit > 10 && counts.own > 20, `the walk met nobody: ${JSON.stringify(counts)}`)
   })
