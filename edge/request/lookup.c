@@ -189,11 +189,6 @@ static bool passes_on_miss(const struct exchange *ex)
 /* Nothing stored will do. */
 static enum progress miss(struct exchange *ex)
 {
-    if (ex->wish.only_if_cached) {
-        answer_error(ex, 504, OUTCOME_ERROR, ex->found.reason,
-                     SLICE("only-if-cached: nothing stored answers this request"));
-        return DONE;
-    }
     if (ex->wish.no_store)
         return pass_instead(ex, REASON_NO_STORE);
     if (passes_on_miss(ex))

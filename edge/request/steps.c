@@ -154,13 +154,25 @@ static void client_waited(struct loop_timer *timer)
     exchange_run(ex);
 }
 
-static enum progress start_fetch(struct exchange *ex)
+/* Some do not want the origin to be asked, and for some it is not. */
+static bool is_kept_from_origin(struct exchange *ex)
 {
-    if (!may_render(ex)) {
+    enum reason reason = ex->found.reason != REASON_NONE ? ex->found.reason : ex->decision.reason;
+    if (ex->wish.only_if_cached && method_is_safe(ex->request->method))
+        answer_error(ex, 504, OUTCOME_ERROR, reason,
+                     SLICE("only-if-cached: nothing stored answers this request"));
+    else if (!may_render(ex))
         answer_error(ex, 503, OUTCOME_SHED, REASON_POLICY,
                      SLICE("visitors of this class get stored pages only"));
+    else
+        return false;
+    return true;
+}
+
+static enum progress start_fetch(struct exchange *ex)
+{
+    if (is_kept_from_origin(ex))
         return DONE;
-    }
     ex->waiter.wake = wake_exchange;
     ex->waiter.arrival_stamp = ex->arrival_stamp;
     ex->waiter.rank = call_rank(ex->server->policy, ex->decision.class_config);

@@ -118,6 +118,7 @@ test('RFC 9111 §5.2.1 client_cache_control: honour', async (t) => {
   const { origin, v } = await scripted(t, 'routes: [{match: "/**", client_cache_control: honour}]\n', { GET: { headers: fresh } })
   const none = await v.get('/', { 'cache-control': 'only-if-cached' })
   assert.equal(none.status, 504)
+  assert.equal((await v.get('/', { 'cache-control': 'only-if-cached', accept: 'text/event-stream' })).status, 504, 'a pass is no answer from the cache either')
   assert.equal(origin.requests.length, 0)
   await v.get('/', { 'cache-control': 'no-store' })
   assert.match((await v.get('/')).body, /^GET 1/, 'no-store: what was fetched is not stored')
