@@ -3,48 +3,11 @@
  * kept and what is freed, and when the fetch is told to wait and to go on. The body is a pattern
  * that can be computed for any position, so that each byte that a waiter sees is checked.
  */
-#include "cache/flight.h"
+#include "tests/unit/cache/flight_support.h"
 
-#include "base/must.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum { WINDOW = 64 * 1024, LARGEST_CHUNK = 256 * 1024 };
-
-static const struct instant now = {{1700000000000}, {5000}};
-
-/* --- what all tests have --- */
-
-static void *region;
-static struct purge_table *purges;
-static struct flights *flights;
-
-static int setup(void **context)
-{
-    (void)context;
-    char error[256];
-    region =
-        mmap(NULL, purge_table_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    MUST(region != MAP_FAILED);
-    purge_table_init(region);
-    purges = purge_attach(region, SLICE_NONE, false, now.wall, error);
-    flights = flights_new();
-    return purges ? 0 : -1;
-}
-
-static int teardown(void **context)
-{
-    (void)context;
-    flights_free(flights); /* MUSTs that none is left in the table */
-    purge_detach(purges);
-    munmap(region, purge_table_bytes());
-    return 0;
-}
 
 static struct purge_subject subject(void)
 {

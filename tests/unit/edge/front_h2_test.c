@@ -1,40 +1,13 @@
 /*
  * A real front with TLS: HTTP/2 frame by frame, floods, and HTTP/1 over TLS.
  */
-#include "tests/unit/edge/front_fixture.h"
-
-#include "tests/unit/edge/certificate.h"
-
-static struct certificate certificate;
-static struct tls_certificate files;
-static SSL_CTX *client_tls;
+#include "tests/unit/edge/front_tls_fixture.h"
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION };
 enum { END_STREAM = 1, END_HEADERS = 4 };
 enum { ENHANCE_YOUR_CALM = 11 };
 
 /* --- fixture --- */
-
-static int start_tls(void **state)
-{
-    (void)state;
-    prepare();
-    certificate_make(&certificate, "a.example", "DNS:a.example");
-    files = (struct tls_certificate){slice_of_string(certificate.cert_path),
-                                     slice_of_string(certificate.key_path)};
-    f.listen.tls = &files;
-    f.listen.tls_count = 1;
-    client_tls = SSL_CTX_new(TLS_client_method());
-    launch();
-    return 0;
-}
-
-static int stop_tls(void **state)
-{
-    SSL_CTX_free(client_tls);
-    certificate_remove(&certificate);
-    return stop_front(state);
-}
 
 static void connect_tls(struct client *client, const char *protocol)
 {

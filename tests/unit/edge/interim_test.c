@@ -4,10 +4,9 @@
  * breaks off in the middle ends in good order. The socket's buffers are made so small that a hint
  * does not fit them.
  */
-#include "tests/unit/edge/front_fixture.h"
+#include "tests/unit/edge/front_tls_fixture.h"
 
 #include "edge/request/sink.h"
-#include "tests/unit/edge/certificate.h"
 
 enum { SMALL_BUFFER = 4096, LARGE = 30000, MIDDLE = 20000 };
 
@@ -231,10 +230,6 @@ static void test_15_2_an_http_1_0_client_gets_none(void **state)
 
 /* --- HTTP/2 --- */
 
-static struct certificate certificate;
-static struct tls_certificate files;
-static SSL_CTX *client_tls;
-
 enum { HINT_BYTES = 1000, HINTS = 100, HINTS_MAX = 32 * 1024 / HINT_BYTES + 1 };
 
 /* All in one turn of the loop: nothing of it is written before the last. */
@@ -250,28 +245,12 @@ static void deliver_many_hints(struct loop_message *message)
     atomic_fetch_add(&server.hints_sent, 1);
 }
 
-static int start_tls(void **state)
+static int start_hinting(void **state)
 {
-    (void)state;
     memset(&server, 0, sizeof(server));
     server.hint.deliver = deliver_many_hints;
     server.answer.deliver = deliver_answer;
-    prepare();
-    certificate_make(&certificate, "a.example", "DNS:a.example");
-    files = (struct tls_certificate){slice_of_string(certificate.cert_path),
-                                     slice_of_string(certificate.key_path)};
-    f.listen.tls = &files;
-    f.listen.tls_count = 1;
-    client_tls = SSL_CTX_new(TLS_client_method());
-    launch();
-    return 0;
-}
-
-static int stop_tls(void **state)
-{
-    SSL_CTX_free(client_tls);
-    certificate_remove(&certificate);
-    return stop_front(state);
+    return start_tls(state);
 }
 
 static void connect_h2(struct client *client)
@@ -333,7 +312,7 @@ int main(void)
         TEST(test_a_client_that_breaks_off_before_the_answer_ends_with_it),
         TEST(test_15_2_an_http_1_0_client_gets_none),
         cmocka_unit_test_setup_teardown(test_http2_hints_that_wait_to_be_written_are_bounded,
-                                        start_tls, stop_tls),
+                                        start_hinting, stop_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

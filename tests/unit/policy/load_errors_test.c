@@ -18,15 +18,12 @@ static void test_unknown_keys_get_a_suggestion(void **state)
 static void test_keys_of_later_versions_are_refused_by_name(void **state)
 {
     static const struct error_row rows[] = {
-        {"origins: {a: {workers: [\"http://h\"], probe: {path: /}}}\n",
-         "v:1:38: \"probe\" is not supported by this version\n"},
+        {"origins: {a: {workers: [\"http://h\"], share: 1/2}}\n",
+         "v:1:38: \"share\" is not supported by this version\n"},
         {R "vcl: default.vcl\n", "v:2:1: \"vcl\" is not supported by this version\n"},
         {R "second_tier: {}\nhooks: {}\n",
          "v:2:1: \"second_tier\" is not supported by this version\n"
          "v:3:1: \"hooks\" is not supported by this version\n"},
-        {R "classes: [{name: a, renders: false}]\n",
-         "v:2:21: \"renders\" is not supported by this version\n"},
-        {R "shell: {origin: renderer}\n", "v:2:9: \"origin\" is not supported by this version\n"},
     };
     CHECK_ERRORS(*state, rows);
 }
