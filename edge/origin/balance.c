@@ -1,13 +1,6 @@
 #include "edge/origin/balance.h"
 
-/* splitmix64: good enough to choose by, and the same everywhere for the same seed. */
-static uint64_t next_random(struct balance_state *state)
-{
-    uint64_t z = state->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
+#include "base/random.h"
 
 static bool is_better(enum balance balance, const struct balance_worker *a,
                       const struct balance_worker *b)
@@ -47,7 +40,7 @@ static int at_random(const struct balance_worker *workers, size_t count,
         free_count += workers[i].is_free;
     if (free_count == 0)
         return -1;
-    size_t skip = next_random(state) % free_count, i = 0;
+    size_t skip = random_next(&state->random) % free_count, i = 0;
     while (!workers[i].is_free || skip-- > 0)
         i++;
     return (int)i;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "edge/loop.h"
+#include "edge/origin/queue.h"
 #include "policy/config.h"
 #include "policy/message.h"
 #include "policy/rules.h"
@@ -115,6 +116,8 @@ void call_set_rank(struct call *call, unsigned rank);
  * User-Agent alone has no priority: anybody can say that. NULL: a render in the background.
  */
 unsigned call_rank(const struct policy *policy, const struct class_config *class_config);
+/* How many slots each rank leaves to the classes before it (semantics 7.4). */
+void call_reserves(const struct policy *policy, unsigned reserved_for[QUEUE_RANKS + 1]);
 struct call_timing call_timing(const struct call *call);
 slice call_worker_name(const struct call *call); /* "renderer/0"; empty before a slot was taken */
 /* After a 101 (its `head` event came): takes the socket and what was read behind the head, a view

@@ -53,12 +53,11 @@ unsigned call_rank(const struct policy *policy, const struct class_config *class
                        : (unsigned)policy->class_count - 1;
 }
 
-/* What each rank leaves to the classes before it (semantics 7.4). */
-static void set_reserves(struct pool *pool, const struct policy *policy)
+void call_reserves(const struct policy *policy, unsigned reserved_for[QUEUE_RANKS + 1])
 {
     unsigned reserved = 0;
     for (size_t rank = 0; rank <= QUEUE_RANKS; rank++) {
-        pool->reserved[rank] = reserved;
+        reserved_for[rank] = reserved;
         if (rank < policy->class_count && policy->classes[rank].reserve > reserved)
             reserved = policy->classes[rank].reserve;
     }
@@ -77,7 +76,7 @@ struct origins *origins_new(const struct policy *policy, struct loop *loops, siz
             origins_free(origins);
             return NULL;
         }
-        set_reserves(origins->pools[i], policy);
+        call_reserves(policy, origins->pools[i]->reserved);
     }
     origins->resolver = resolver_new(origins->pools, policy->origin_count);
     origins->loop_count = loop_count;

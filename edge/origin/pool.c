@@ -116,16 +116,11 @@ static unsigned free_slots(const struct pool *pool)
     return count;
 }
 
-/* The last slots are kept for better classes, but never all of them (semantics 7.4). */
 static bool is_reserved(const struct pool *pool, const struct waiter *waiter)
 {
-    unsigned reserved = pool->reserved[waiter->rank], live;
-    if (!waiter->wants_slot || reserved == 0)
-        return false;
-    live = live_slots(pool);
-    if (live > 0 && reserved > live - 1)
-        reserved = live - 1;
-    return free_slots(pool) <= reserved && live > 0;
+    unsigned reserved = pool->reserved[waiter->rank];
+    return waiter->wants_slot && reserved > 0 &&
+           queue_is_reserved(reserved, free_slots(pool), live_slots(pool));
 }
 
 /* In the slot table too, where the master sees whether anything is under way. */
@@ -331,22 +326,13 @@ void pool_close(struct pool *pool)
 
 /* --- giving back --- */
 
-/* An average that has forgotten half of the past after some five renders. */
-static void note_render(struct pool *pool, duration render)
-{
-    enum { WEIGHT = 8 };
-    if (pool->render.ms == 0)
-        pool->render = render;
-    else
-        pool->render.ms += (render.ms - pool->render.ms) / WEIGHT;
-}
-
 static void release(struct permit *permit, mono_time now)
 {
     struct worker *worker = permit->worker;
     struct pool *pool = worker->pool;
     if (permit->kind == PERMIT_SLOT) {
-        note_render(pool, mono_since(now, slot_view(worker->slots, permit->slot).since));
+        duration render = mono_since(now, slot_view(worker->slots, permit->slot).since);
+        pool->render = queue_average(pool->render, render);
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
     } else if (permit->kind == PERMIT_CONNECTION) {
         count_connection(worker, -1);

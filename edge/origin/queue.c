@@ -97,7 +97,22 @@ void queue_served(struct queue *queue)
     queue->turn++;
 }
 
-/* --- who may wait --- */
+/* --- who may have what is free, who may wait --- */
+
+bool queue_is_reserved(unsigned reserved, unsigned free_slots, unsigned live_slots)
+{
+    if (live_slots > 0 && reserved > live_slots - 1)
+        reserved = live_slots - 1;
+    return free_slots <= reserved && live_slots > 0;
+}
+
+duration queue_average(duration average, duration render)
+{
+    enum { WEIGHT = 8 };
+    if (average.ms == 0)
+        return render;
+    return (duration){average.ms + (render.ms - average.ms) / WEIGHT};
+}
 
 static uint64_t scaled(const struct queue_limits *limits, unsigned at, unsigned live_slots)
 {

@@ -43,6 +43,15 @@ struct queue_entry *queue_next(const struct queue *queue, const struct queue_ent
 /* Somebody was served. */
 void queue_served(struct queue *queue);
 
+/*
+ * Are the slots that are free kept for better classes (semantics 7.4)? `reserved`: the last so
+ * many, but never all.
+ */
+bool queue_is_reserved(unsigned reserved, unsigned free_slots, unsigned live_slots);
+/* The average with one more render: it has forgotten half of the past after some five. 0: none
+ * yet. */
+duration queue_average(duration average, duration render);
+
 /* --- who may wait --- */
 
 struct queue_load {

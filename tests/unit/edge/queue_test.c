@@ -231,6 +231,30 @@ static void test_7_3_the_largest_limits_do_not_overflow(void **state)
     assert_int_equal(queue_admit(&limits, &load, false), QUEUE_WAIT);
 }
 
+static void test_7_4_the_last_slots_are_reserved_but_never_all(void **state)
+{
+    (void)state;
+    assert_false(queue_is_reserved(1, 2, 2));
+    assert_true(queue_is_reserved(1, 1, 2));
+    assert_true(queue_is_reserved(9, 3, 4));
+    assert_false(queue_is_reserved(9, 4, 4));
+    assert_false(queue_is_reserved(1, 1, 1));
+    assert_false(queue_is_reserved(1, 0, 0));
+}
+
+static void test_7_3_the_average_follows_the_renders(void **state)
+{
+    duration average = {0};
+    (void)state;
+    average = queue_average(average, (duration){800});
+    assert_int_equal(average.ms, 800);
+    average = queue_average(average, (duration){0});
+    assert_int_equal(average.ms, 700);
+    for (int i = 0; i < 40; i++)
+        average = queue_average(average, (duration){100});
+    assert_in_range(average.ms, 100, 110);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -242,6 +266,8 @@ int main(void)
         TEST(test_one_that_has_waited_before_stands_in_front_of_its_class),
         TEST(test_7_4_random_operations_agree_with_a_naive_model),
         TEST(test_7_3_thresholds_scale_with_live_slots),
+        TEST(test_7_4_the_last_slots_are_reserved_but_never_all),
+        TEST(test_7_3_the_average_follows_the_renders),
         TEST(test_7_3_the_largest_limits_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
