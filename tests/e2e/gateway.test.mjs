@@ -1,0 +1,87 @@
+// Behind a render gateway: `target:` asks it for the public URL, a secret proves who asks, its build is known (renderers G1–G5).
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { outcome, varve } from './lib.mjs'
+import { gateway } from './renderers/gateway.mjs'
+
+const policy = (g, more = '') => `origins:
+  renderer:
+    workers: ["${g.url}"]
+    target: "/_render?url={url}"
+    host: origin
+    set_headers: {X-Render-Secret: "\${RENDER_SECRET}"}
+    build: {header: X-App-Version}
+routes:
+- {match: "/**", ttl: 60s, status_ttl: {301: 1h, 404: 10s}${more}}
+`
+const start = (t, g, more) => varve(t, policy(g, more), { env: { RENDER_SECRET: 's3cret' } })
+
+test('G1 the gateway is asked for the public URL; key and purge use that URL', async (t) => {
+  const g = await gateway(t)
+  const v = await start(t, g)
+  const first = await v.get('/shop/a%20b?c=d')
+  assert.equal(first.body, 'page /shop/a%20b')
+  assert.deepEqual(g.renders, ['/shop/a%20b?c=d'])
+  assert.equal(outcome(await v.get('/shop/a%20b?c=d')), 'hit')
+  assert.equal((await v.cli('purge', `${v.url}/shop/a%20b?c=d`)).code, 0)
+  assert.equal(outcome(await v.get('/shop/a%20b?c=d')), 'uri-miss')
+  assert.equal(g.renders.length, 2)
+})
+
+test('G3 the secret is set by varve; what a client sends in its place is removed; without it the gateway refuses', async (t) => {
+  const g = await gateway(t)
+  const v = await start(t, g)
+  assert.equal((await v.get('/a', { 'x-render-secret': 'guessed' })).body, 'page /a')
+  assert.equal((await v.get('/b', { 'x-render-secret': 'guessed', cookie: 'session=1' })).body, 'page /b', 'on passes too')
+  assert.equal(g.refused, 0)
+  g.secret = 'another'
+  const refused = await v.get('/c')
+  assert.equal(refused.status, 403)
+  assert.equal(g.refused, 1)
+})
+
+test('G4 redirects and statuses of page code are stored for their own times', async (t) => {
+  const g = await gateway(t, {
+    pages: {
+      '/old': () => ({ status: 301, headers: { location: '/new' } }),
+      '/gone': () => ({ status: 404, body: 'no such page' }),
+      '/moved': () => ({ status: 302, headers: { location: '/new', 'cache-control': 'max-age=60' } }),
+    },
+  })
+  const v = await start(t, g)
+  for (const [target, status] of [['/old', 301], ['/gone', 404], ['/moved', 302]]) {
+    assert.equal((await v.get(target)).status, status)
+    const again = await v.get(target)
+    assert.equal(again.status, status)
+    assert.equal(outcome(again), 'hit', target)
+  }
+  const ttl = async (target) => Number(/ttl=(-?\d+)/.exec((await v.get(target)).headers['cache-status'])[1])
+  assert.ok((await ttl('/old')) > 3000 && (await ttl('/gone')) <= 10)
+})
+
+test('G5 pages vary by the headers that their render has read, each URL by its own', async (t) => {
+  const g = await gateway(t, {
+    pages: {
+      '/greeting': (read) => ({ body: `hello in ${read('accept-language') ?? 'any language'}` }),
+      '/sometimes': (read, url) => ({ body: url.search === '?mobile' ? `for ${read('user-agent')}` : 'for all' }),
+    },
+  })
+  const v = await start(t, g)
+  for (const language of ['de', 'fr', 'de', 'fr'])
+    assert.equal((await v.get('/greeting', { 'accept-language': language })).body, `hello in ${language}`)
+  assert.equal((await v.get('/sometimes', { 'user-agent': 'phone' })).body, 'for all')
+  assert.equal(outcome(await v.get('/sometimes', { 'user-agent': 'desk' })), 'hit')
+  assert.equal((await v.get('/sometimes?mobile', { 'user-agent': 'phone' })).body, 'for phone')
+  assert.equal((await v.get('/sometimes?mobile', { 'user-agent': 'desk' })).body, 'for desk')
+})
+
+test('G7 each object knows the build it was made by, and explain shows it', async (t) => {
+  const g = await gateway(t)
+  const v = await start(t, g)
+  await v.get('/a')
+  g.version = 'v2'
+  await v.get('/b')
+  const variants = async (target) => JSON.parse((await v.cli('variants', '--json', v.url + target)).stdout)
+  assert.match(JSON.stringify(await variants('/a')), /"build":"v1"/)
+  assert.match(JSON.stringify(await variants('/b')), /"build":"v2"/)
+})
