@@ -57,6 +57,12 @@ struct spawn_variable {
     slice name, value;
 };
 
+/* When a renderer is worn out; 0: never. */
+struct recycle_limits {
+    uint64_t renders, memory_bytes, errors;
+    duration errors_within;
+};
+
 /* Processes that varve starts and watches; they are the workers of their origin. */
 struct spawn_config {
     bool is_set;
@@ -69,6 +75,7 @@ struct spawn_config {
     size_t env_count;
     slice user; /* empty: as varve */
     duration ready_timeout, grace;
+    struct recycle_limits recycle;
 };
 
 struct origin_config {

@@ -12,6 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    ERRORS_MAX = 1000000,
+    RATE_TIME_MIN_MS = 1000,
+    RATE_TIME_MAX_MS = 86400000,
+};
 enum { SPAWNED_MAX = 64, ENV_MAX = 64, PATH_BYTES = 4096, SOCKET_PATH_MAX = 107 };
 
 /* --- one value each --- */
@@ -115,6 +120,35 @@ static bool print_spawn_env(struct writer *w, const struct setting *s, const voi
     }
     write_format(w, "}");
     return spawn->env_count > 0;
+}
+
+/* 5/60s */
+static void parse_rate(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                       void *base)
+{
+    struct recycle_limits *recycle = &((struct origin_config *)base)->spawn.recycle;
+    slice text = node->kind == YAML_SCALAR ? node->text : SLICE_NONE;
+    size_t slash = slice_find(text, '/', 0);
+    uint64_t errors;
+    duration within;
+    if (!slice_to_u64(slice_until(text, slash), &errors) || errors == 0 || errors > ERRORS_MAX ||
+        !units_parse_duration(slice_from(text, slash + 1), &within) ||
+        within.ms < RATE_TIME_MIN_MS || within.ms > RATE_TIME_MAX_MS) {
+        fail_expected(l, s, node, s->type->expected);
+        return;
+    }
+    recycle->errors = errors;
+    recycle->errors_within = within;
+}
+
+static bool print_rate(struct writer *w, const struct setting *s, const void *base)
+{
+    const struct recycle_limits *recycle = &((const struct origin_config *)base)->spawn.recycle;
+    char text[UNIT_TEXT_BYTES];
+    (void)s;
+    slice within = units_format_duration(recycle->errors_within, text);
+    write_format(w, "%llu/%" SLICE_FMT, (unsigned long long)recycle->errors, SLICE_ARG(within));
+    return recycle->errors > 0;
 }
 
 /* --- the mapping --- */
@@ -315,3 +349,8 @@ const struct setting_type setting_spawn_listen = {
     .print = print_spawn_listen};
 const struct setting_type setting_spawn_env = {
     .name = "name: text", .parse = parse_spawn_env, .print = print_spawn_env};
+const struct setting_type setting_rate = {
+    .name = "number/duration",
+    .expected = "a number of errors in a time from 1s to 1d, such as 5/60s",
+    .parse = parse_rate,
+    .print = print_rate};

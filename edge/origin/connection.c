@@ -264,12 +264,13 @@ void connection_keep(struct connection *connection, duration keep_alive)
         loop_timer_set(home->loop, &home->sweep, SWEEP_EVERY);
 }
 
-static bool is_worker_gone(const struct worker *worker)
+/* A renderer that is to leave may wait for its connections to end. */
+static bool is_worker_leaving(const struct worker *worker)
 {
     pthread_mutex_lock(&worker->pool->lock);
-    bool is_gone = worker->state == WORKER_GONE;
+    bool is_leaving = worker->state == WORKER_GONE || slots_gate(worker->slots) != GATE_OPEN;
     pthread_mutex_unlock(&worker->pool->lock);
-    return is_gone;
+    return is_leaving;
 }
 
 static void sweep_idle(struct loop_timer *timer)
@@ -280,7 +281,7 @@ static void sweep_idle(struct loop_timer *timer)
         next = node->next;
         struct connection *connection = container_of(node, struct connection, node);
         if (mono_since(now, connection->idle_since).ms >= idle_limit(connection).ms ||
-            is_worker_gone(connection->worker))
+            is_worker_leaving(connection->worker))
             connection_close(connection);
     }
     if (!list_is_empty(&home->idle))

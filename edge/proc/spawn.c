@@ -155,15 +155,27 @@ static bool is_sibling(const struct spawned *a, const struct spawned *b)
     return a != b && slice_equal(a->plan->origin, b->plan->origin);
 }
 
+static bool is_recycled(const struct spawned *spawned)
+{
+    return spawned->why == RESTART_RENDERS || spawned->why == RESTART_MEMORY ||
+           spawned->why == RESTART_ERRORS;
+}
+
 static bool may_restart(struct spawned *spawned)
 {
     struct spawned *other;
+    unsigned count = 1, serving = spawned->state == SPAWNED_READY;
     if (spawned_is_between(spawned))
         return false;
-    for (EACH(other, spawned->spawns))
-        if (is_sibling(spawned, other) && spawned_is_between(other))
+    for (EACH(other, spawned->spawns)) {
+        if (!is_sibling(spawned, other))
+            continue;
+        if (spawned_is_between(other))
             return false;
-    return true;
+        count++;
+        serving += other->state == SPAWNED_READY;
+    }
+    return !is_recycled(spawned) || spawn_may_recycle(count, serving);
 }
 
 /* What was broken by the first is not to break the others, too. */

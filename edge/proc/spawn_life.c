@@ -141,6 +141,7 @@ static void become_ready(struct spawned *spawned, mono_time now)
     spawned_move(spawned, SPAWNED_READY, DURATION_MAX, now);
     spawned->renders_before = atomic_load(&shared->renders);
     atomic_store(&shared->memory_bytes, process_memory_bytes(spawned->pid));
+    error_window_start(&spawned->errors, atomic_load(&shared->errors));
     spawned->is_rolled = false;
     atomic_fetch_add(&shared->readied, 1);
     set_gate(spawned, GATE_OPEN);
@@ -272,9 +273,26 @@ static bool is_stuck(const struct spawned *spawned, mono_time now)
     return false;
 }
 
+/* It goes on until its turn comes (spawn.c). */
+static void look_for_wear(struct spawned *spawned, mono_time now)
+{
+    const struct recycle_limits *limits = &spawned->plan->recycle;
+    const struct renderer *shared = spawned->shared;
+    struct wear wear = {
+        .renders = atomic_load(&shared->renders) - spawned->renders_before,
+        .memory_bytes = atomic_load(&shared->memory_bytes),
+        .errors = error_window_note(&spawned->errors, limits->errors_within,
+                                    atomic_load(&shared->errors), now),
+        .lived = mono_since(now, spawned->since),
+    };
+    if (!spawned->wants_restart && spawn_is_worn(limits, &wear, &spawned->why))
+        spawned->wants_restart = true;
+}
+
 static void look_at(struct spawned *spawned, mono_time now)
 {
     atomic_store(&spawned->shared->memory_bytes, process_memory_bytes(spawned->pid));
+    look_for_wear(spawned, now);
     if (!is_stuck(spawned, now))
         return;
     log_error("renderer is stuck: a render outlived slot_max", {"worker", spawned->plan->name},

@@ -18,6 +18,7 @@
 #include "edge/proc/privileges.h"
 #include "edge/proc/renderer_output.h"
 #include "edge/proc/spawn.h"
+#include "edge/proc/spawn_rules.h"
 
 enum spawned_state {
     SPAWNED_OFF,
@@ -39,6 +40,7 @@ struct spawn_plan {
     struct spawn_variable *env;
     size_t env_count;
     duration ready_timeout, grace, slot_max;
+    struct recycle_limits recycle;
 };
 
 struct spawned {
@@ -56,6 +58,7 @@ struct spawned {
     pid_t pid;
     mono_time started, start_at; /* last start; next one (OFF) */
     uint64_t renders_before;     /* when it became ready */
+    struct error_window errors;  /* since then */
     unsigned failures;           /* fruitless starts in a row */
     bool is_wanted;
     bool wants_restart;      /* not yet begun */

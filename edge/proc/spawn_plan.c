@@ -39,6 +39,7 @@ struct spawn_plan *plan_new(const struct origin_config *origin, size_t index)
     plan->ready_timeout = spawn->ready_timeout;
     plan->grace = spawn->grace;
     plan->slot_max = origin->slot_max;
+    plan->recycle = spawn->recycle;
     return plan;
 }
 

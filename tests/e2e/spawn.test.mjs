@@ -1,67 +1,12 @@
-// Renderers under varve (`spawn`): started, watched, replaced one by one, ended. Rows V1 to V7 of what sites that render on servers learned.
+// Renderers under varve (`spawn`): started, watched, ended; what they say. Rows V1 and V3 of what sites that render on servers learned.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
-import { request, tempDir, until, varve, VARVE } from './lib.mjs'
-
-const SERVER = path.resolve(path.dirname(new URL(import.meta.url).pathname), 'spawned.mjs')
-const NODE = process.execPath
-
-const policy = ({ spawn = '', origin = '', routes = 'match: "/**"' } = {}) =>
-  `origins: {renderer: {slots: 1, ${origin} spawn: {command: ["${NODE}", "${SERVER}"], listen: unix, ${spawn}}}}\nroutes: [{${routes}, cache: never}]\n`
-
-/** The log's lines of one kind: [{at, worker, pid, …}]. */
-const said = (v, phrase) =>
-  v.log.split('\n').filter((line) => line.includes(` ${phrase} `)).map((line) => ({
-    at: Date.parse(line.split(' ')[0]), line, ...Object.fromEntries([...line.matchAll(/(\w+)=("(?:[^"\\]|\\.)*"|\S+)/g)].map(([, key, value]) => [key, value])),
-  }))
-const ready = (v, count) => until(() => said(v, 'renderer ready').length >= count, `${count} renderers to be ready`, 30000)
-const isAlive = (pid) => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-const started = (v) => said(v, 'renderer started').map(({ pid }) => Number(pid))
-const noneLeft = (pids) => until(() => !pids.some(isAlive), 'all renderers to be gone')
-const ask = async (v, target = '/') => {
-  const res = await v.get(target)
-  return { status: res.status, ...(res.status === 200 ? JSON.parse(res.body) : {}) }
-}
-/** How many processes there were at a time, by the log's order of starts and ends. */
-function most(v) {
-  let now = 0
-  let top = 0
-  for (const line of v.log.split('\n')) {
-    if (line.includes(' renderer started ')) top = Math.max(top, ++now)
-    if (line.includes(' renderer ended ') || line.includes(' renderer died ')) now--
-  }
-  return top
-}
-/** Asks for `target` on `count` connections until stopped: what was not the page. */
-function load(v, count, target) {
-  const results = { good: 0, bad: [] }
-  let isOver = false
-  const clients = Array.from({ length: count }, async (_, i) => {
-    for (let n = 0; !isOver; n++) {
-      const res = await v.get(typeof target === 'function' ? target(i, n) : target).catch((error) => ({ error: error.message }))
-      if (res.status === 200 && !res.aborted) results.good++
-      else results.bad.push({ status: res.status, error: res.error, body: res.body })
-    }
-  })
-  results.stop = async () => {
-    isOver = true
-    await Promise.all(clients)
-    return results
-  }
-  return results
-}
-async function freePorts(count) {
-  for (let base = 20000 + (process.pid % 5000); ; base += count) {
-    const free = await Promise.all(Array.from({ length: count }, (_, i) => new Promise((resolve) => {
-      const server = net.createServer().once('error', () => resolve(false)).listen(base + i, '127.0.0.1', () => server.close(() => resolve(true)))
-    })))
-    if (free.every(Boolean)) return base
-  }
-}
+import { tempDir, until, varve, VARVE } from './lib.mjs'
+import { NODE, SERVER, ask, freePorts, isAlive, load, noneLeft, policy, ready, said, started } from './spawning.mjs'
 
 test('V1 each process has a port of its own, and varve’s end is theirs', async (t) => {
   const base = await freePorts(2)
@@ -127,75 +72,6 @@ test('V3 what listens at a renderer’s address already is not taken for it', as
   assert.equal((await ask(v)).status, 200)
 })
 
-test('A21 V5 a rolling restart under load: no request fails, never more than the N processes, both are new', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 2', routes: 'match: "/assets/**", assets: true, cache: never}, {match: "/**"', origin: 'slots_cover: pages,' }))
-  await ready(v, 2)
-  const old = started(v)
-  const clients = load(v, 6, (i) => (i < 4 ? '/slow?ms=20' : '/assets/a.js'))
-  await until(() => clients.good > 50)
-  const { code, stdout } = await v.cli('restart', 'renderer')
-  assert.equal(`${code} ${stdout}`, '0 restarted 2 renderers\n')
-  const good = clients.good
-  await until(() => clients.good > good + 50)
-  const { bad } = await clients.stop()
-  assert.deepEqual(bad, [])
-  assert.equal(most(v), 2)
-  assert.ok(!old.some(isAlive))
-  assert.deepEqual(said(v, 'renderer restarts').map(({ worker, why }) => `${worker} ${why}`), ['renderer/0 asked', 'renderer/1 asked'])
-  const order = v.log.split('\n').filter((line) => / renderer (restarts|ready) /.test(line)).map((line) => /renderer (restarts|ready) worker=(\S+)/.exec(line).slice(1).join(' '))
-  assert.deepEqual(order.slice(2), ['restarts renderer/0', 'ready renderer/0', 'restarts renderer/1', 'ready renderer/1'])
-})
-
-test('V5 with one process alone, requests wait while it restarts', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 1' }))
-  await ready(v, 1)
-  const clients = load(v, 3, '/slow?ms=10')
-  await until(() => clients.good > 10)
-  assert.equal((await v.cli('restart')).code, 0)
-  const good = clients.good
-  await until(() => clients.good > good + 10)
-  assert.deepEqual((await clients.stop()).bad, [])
-})
-
-test('V5 a restart whose first renderer does not come back leaves the others as they are, and says so', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 2' }))
-  await ready(v, 2)
-  const [, second] = started(v)
-  writeFileSync(`${v.dir}/broken`, '')
-  const { code, stderr } = await v.cli('restart')
-  assert.equal(code, 1)
-  assert.match(stderr, /did not come back/)
-  assert.ok(isAlive(second))
-  assert.equal((await ask(v)).pid, second)
-  assert.match(said(v, 'rolling restart given up: a renderer did not come back; the others stay as they are')[0].stderr, /cannot find module/)
-  rmSync(`${v.dir}/broken`)
-  await ready(v, 3)
-  assert.equal((await v.cli('restart')).code, 0)
-  assert.ok(!isAlive(second))
-})
-
-test('`varve restart` refuses what it cannot do', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 1' }).replace('origins: {', 'origins: {api: {workers: ["http://127.0.0.1:1"]}, '))
-  for (const [words, message] of [[['nosuch'], /there is no origin "nosuch"/], [['api'], /it has no "spawn"/]]) {
-    const { code, stderr } = await v.cli('restart', ...words)
-    assert.equal(code, 1)
-    assert.match(stderr, message)
-  }
-  assert.equal((await v.cli('restart', 'a', 'b')).code, 2)
-  assert.equal((await v.admin('POST', '/v1/restart', [])).status, 400)
-})
-
-test('7.5 an endless loop that outlives slot_max: the process is killed, its slot comes back', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 1', origin: 'slot_max: 1s, timeouts: {first_byte: 1s}, retries: 0,' }))
-  await ready(v, 1)
-  const [first] = started(v)
-  assert.ok((await v.get('/busy?ms=600000')).status >= 500)
-  await ready(v, 2)
-  assert.ok(!isAlive(first))
-  assert.equal((await ask(v)).status, 200)
-  assert.equal(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="stuck"}'), 1)
-})
-
 test('9.1 renders that a dead worker process of varve waited for end with the renderer’s restart', async (t) => {
   const v = await varve(t, policy({ spawn: 'workers: 1', origin: 'slot_max: 60s,' }))
   await ready(v, 1)
@@ -248,35 +124,6 @@ test('one that does not listen in time is ended and tried again', async (t) => {
   assert.ok(v.log.includes('renderer is not ready in time'))
   assert.equal((await v.get('/')).status, 503)
   assert.ok(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="startup"}') >= 1)
-})
-
-test('9.1 a reload keeps the renderers; a changed block replaces them one by one; fewer are fewer', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 2' }))
-  await ready(v, 2)
-  const old = started(v)
-  v.write(policy({ spawn: 'workers: 2, grace: 4s', origin: 'client_wait: 3s,' }))
-  assert.equal((await v.cli('reload')).code, 0)
-  assert.deepEqual(started(v), old)
-  v.write(`${policy({ spawn: 'workers: 2, env: {COLOUR: green}' })}stael: 1\n`)
-  assert.equal((await v.cli('reload')).code, 1)
-  assert.ok(old.every(isAlive) && started(v).length === 2, 'a bad file changes nothing')
-  const clients = load(v, 3, '/slow?ms=10')
-  v.write(policy({ spawn: 'workers: 2, env: {COLOUR: green}' }))
-  assert.equal((await v.cli('reload')).code, 0)
-  await ready(v, 4)
-  assert.deepEqual((await clients.stop()).bad, [])
-  assert.ok(!old.some(isAlive))
-  assert.equal(most(v), 2)
-  assert.equal((await ask(v)).colour, 'green')
-  const [kept, gone] = started(v).slice(2)
-  v.write(policy({ spawn: 'workers: 1, env: {COLOUR: green}' }))
-  assert.equal((await v.cli('reload')).code, 0)
-  await noneLeft([gone])
-  assert.equal((await ask(v)).pid, kept)
-  v.write(policy({ spawn: 'workers: 3, env: {COLOUR: green}' }))
-  assert.equal((await v.cli('reload')).code, 0)
-  await ready(v, 6)
-  assert.ok(isAlive(kept))
 })
 
 test('`user` is who the renderers are', { skip: process.getuid() !== 0 && 'only root can change users' }, async (t) => {

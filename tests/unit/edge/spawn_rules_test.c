@@ -62,6 +62,73 @@ static void test_v7_never_below_half_but_one_alone_may(void **state)
     assert_false(spawn_may_recycle(4, 0));
 }
 
+static const duration MINUTE = {60000};
+
+static void test_v7_errors_count_for_as_long_as_the_window_is(void **state)
+{
+    struct error_window window;
+    (void)state;
+    error_window_start(&window, 100); /* those of the process before */
+    assert_int_equal(error_window_note(&window, MINUTE, 100, at(10000)), 0);
+    assert_int_equal(error_window_note(&window, MINUTE, 102, at(10500)), 2);
+    assert_int_equal(error_window_note(&window, MINUTE, 105, at(40000)), 5);
+    assert_int_equal(error_window_note(&window, MINUTE, 105, at(69999)), 5);
+    assert_int_equal(error_window_note(&window, MINUTE, 105, at(71000)), 3);
+    assert_int_equal(error_window_note(&window, MINUTE, 106, at(99999)), 4);
+    assert_int_equal(error_window_note(&window, MINUTE, 106, at(100000)), 1);
+    assert_int_equal(error_window_note(&window, MINUTE, 106, at(900000)), 0);
+    assert_int_equal(error_window_note(&window, (duration){0}, 107, at(900000)), 1); /* changed */
+}
+
+/* Against a list of all errors: never one too few, and none older than the window. */
+static void test_v7_the_window_counts_like_a_list_of_times(void **state)
+{
+    struct error_window window;
+    static int64_t times[20000];
+    size_t count = 0;
+    int64_t now = 1000;
+    uint32_t random = 7;
+    (void)state;
+    error_window_start(&window, 0);
+    for (int step = 0; step < 5000; step++) {
+        random = random * 1664525 + 1013904223;
+        now += random >> 20;
+        for (uint32_t n = random >> 8 & 3; n > 0; n--)
+            times[count++] = now;
+        uint64_t got = error_window_note(&window, MINUTE, count, at(now));
+        uint64_t least = 0, most = 0;
+        for (size_t i = 0; i < count; i++) {
+            least += times[i] > now - MINUTE.ms + MINUTE.ms / ERROR_WINDOW_PARTS;
+            most += times[i] > now - MINUTE.ms;
+        }
+        assert_in_range(got, least, most);
+    }
+}
+
+static void test_v7_what_wears_a_process_out(void **state)
+{
+    static const struct recycle_limits none,
+        all = {.renders = 100, .memory_bytes = 1000, .errors = 5, .errors_within = {60000}};
+    static const struct {
+        struct wear wear;
+        int why; /* -1: it is not */
+    } rows[] = {
+        {{99, 999, 4, {99999}}, -1},
+        {{100, 999, 4, {0}}, RESTART_RENDERS},
+        {{100, 1000, 4, {0}}, RESTART_MEMORY},
+        {{100, 1000, 5, {SPAWN_LIFE_MS}}, RESTART_ERRORS},
+        {{0, 0, 5, {SPAWN_LIFE_MS}}, RESTART_ERRORS},
+        {{0, 0, 50, {SPAWN_LIFE_MS - 1}}, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        enum restart_why why = RESTART_DIED;
+        assert_int_equal(spawn_is_worn(&all, &rows[i].wear, &why), rows[i].why >= 0);
+        assert_int_equal(why, rows[i].why >= 0 ? rows[i].why : RESTART_DIED);
+        assert_false(spawn_is_worn(&none, &rows[i].wear, &why));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +136,9 @@ int main(void)
         cmocka_unit_test(test_v3_one_that_has_lived_or_answered_is_started_at_once),
         cmocka_unit_test(test_the_wait_is_bounded_whatever_the_count),
         cmocka_unit_test(test_v7_never_below_half_but_one_alone_may),
+        cmocka_unit_test(test_v7_errors_count_for_as_long_as_the_window_is),
+        cmocka_unit_test(test_v7_the_window_counts_like_a_list_of_times),
+        cmocka_unit_test(test_v7_what_wears_a_process_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,47 @@ static void test_origins(void **state)
     CHECK_ERRORS(*state, rows);
 }
 
+static void test_spawn(void **state)
+{
+#define SPAWN(text) "origins: {a: {spawn: {command: [node], " text "}}}\n"
+#define ERRORS_TIME "expected a number of errors in a time from 1s to 1d, such as 5/60s, got "
+    static const struct error_row rows[] = {
+        {"origins: {a: {workers: [\"unix:/s\"], spawn: {command: [node]}}}\n",
+         "v:1:37: \"spawn\" starts the workers itself: remove \"workers\", or \"spawn\"\n"},
+        {"origins: {a: {spawn: {workers: 1}}}\n",
+         "v:1:22: \"spawn\" needs a \"command\", such as [\"node\", \"server.js\"]\n"},
+        {"origins: {a: {spawn: {command: []}}}\n",
+         "v:1:32: \"spawn\" needs a \"command\", such as [\"node\", \"server.js\"]\n"},
+        {SPAWN("workers: 65"),
+         "v:1:49: \"workers\": expected auto, or a number from 1 to 64, got \"65\"\n"},
+        {SPAWN("listen: 65536"), "v:1:48: \"listen\": expected the first port of its processes, "
+                                 "such as 13001, or unix, got \"65536\"\n"},
+        {SPAWN("listen: 65535, workers: 2"),
+         "v:1:48: \"listen\": \"http://127.0.0.1:65536\" is not possible: give a lower port\n"},
+        {SPAWN("env: {PORT: 1, \"a=\": b}"),
+         "v:1:46: \"env\": varve sets PORT itself, another one for each process: remove it, and "
+         "use \"listen\"\n"
+         "v:1:55: \"env\": \"a=\" is not the name of a variable\n"},
+        {SPAWN("recycle: {errors: 5}"), "v:1:58: \"errors\": " ERRORS_TIME "\"5\"\n"},
+        {SPAWN("recycle: {errors: 0/60s}"), "v:1:58: \"errors\": " ERRORS_TIME "\"0/60s\"\n"},
+        {SPAWN("recycle: {errors: 5/999ms}"), "v:1:58: \"errors\": " ERRORS_TIME "\"5/999ms\"\n"},
+        {"origins: {a: {spawn: {command: [x], workers: 3}}, b: {spawn: {command: [x], listen: "
+         "13003}}}\n",
+         "v:1:85: \"listen\": the ports from 13003 on are those of origin \"a\": give another one "
+         "to one of them\n"},
+        {"store: {path: "
+         "/a234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "9012345678}\n"
+         "origins: {a: {spawn: {command: [x], workers: 1, listen: unix}}}\n",
+         "v:2:57: \"listen\": "
+         "\"unix:/"
+         "a234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
+         "9012345678/run/a-0.sock\" is not possible: the path of a socket has at most 107 bytes; "
+         "give a port\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
 static void test_identity_and_classes(void **state)
 {
     static const struct error_row rows[] = {
@@ -378,6 +419,7 @@ int main(void)
         TEST(test_values_of_the_wrong_kind),
         TEST(test_listeners_hosts_and_ranges),
         TEST(test_origins),
+        TEST(test_spawn),
         TEST(test_identity_and_classes),
         TEST(test_2_4_vary),
         TEST(test_route_patterns),

@@ -190,6 +190,29 @@ static void test_workers_of_every_form(void **state)
     policy_free(p);
 }
 
+static void test_9_1_spawned_processes_are_the_workers_of_their_origin(void **state)
+{
+    struct policy *p = load_ok(*state, "user: varve\nstore: {path: /s}\norigins:\n"
+                                       "  a: {spawn: {command: [node, s.js], workers: 2}}\n"
+                                       "  b: {spawn: {command: [node], workers: 1, listen: unix, "
+                                       "user: app, recycle: {errors: 5/60s}}}\n");
+    const struct origin_config *a = &p->origins[0], *b = &p->origins[1];
+    assert_int_equal(a->worker_count, 2);
+    check_slice(a->workers[0].url, "http://127.0.0.1:13001");
+    assert_int_equal(a->workers[1].port, 13002);
+    check_slice(a->spawn.user, "varve");
+    check_slice(b->workers[0].unix_path, "/s/run/b-0.sock");
+    check_slice(b->spawn.user, "app");
+    assert_int_equal(seconds(b->spawn.grace), 5);
+    assert_int_equal(b->spawn.recycle.errors, 5);
+    assert_int_equal(seconds(b->spawn.recycle.errors_within), 60);
+    assert_int_equal(b->spawn.recycle.renders, 0);
+    policy_free(p);
+    p = load_ok(*state, "origins: {a: {spawn: {command: [node]}}}\n");
+    assert_in_range(p->origins[0].worker_count, 1, 64); /* one for each processor */
+    policy_free(p);
+}
+
 static void test_an_origin_with_everything(void **state)
 {
     struct policy *p =
@@ -637,6 +660,10 @@ static void test_the_effective_policy_loads_to_itself(void **state)
         "\"/r?u={url}\", "
         "set_headers: {X-A: \"q\\\"\\\\ $${X} \\u2028\\x85ü: #\"}, build: {header: v}}\n"
         "  b: {workers: [\"https://h\"], tls: {name: n, ca: /ca}, host: h.example, slots: 0}\n"
+        "  c: {spawn: {command: [node, \"a b\"], workers: 3, listen: unix, directory: /d, env: {A: "
+        "\"b: c\"}, user: u, grace: 1s, ready_timeout: 2s, recycle: {renders: 7, memory: 1GiB, "
+        "errors: 5/60s}}}\n"
+        "  d: {spawn: {command: node, workers: 2}}\n"
         "shell: {file: x, behind_cdn: true}\n"
         "identity: {logged_in: {cookies: [sid, \"s_*\"], headers: none}, ignore_cookies: [no]}\n"
         "classes: [{name: x, user_agent: [\"a\", b], ip_ranges: [10.0.0.0/8, \"2001:db8::/32\"], "
@@ -868,6 +895,7 @@ int main(void)
         TEST(test_slot_max_follows_first_byte_and_drain_follows_slot_max),
         TEST(test_on_failure_includes_a_shell_that_is_configured),
         TEST(test_workers_of_every_form),
+        TEST(test_9_1_spawned_processes_are_the_workers_of_their_origin),
         TEST(test_an_origin_with_everything),
         TEST(test_5_1_stale_in_all_its_forms),
         TEST(test_4_3_lifetimes_and_forced_ones),

@@ -1,0 +1,153 @@
+// Renderers under varve (`spawn`) are replaced: by `varve restart`, a reload, or because they hang or are worn out. Never two at a time.
+// Rows A21, V5 and V7 of what sites that render on servers learned.
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { until, varve } from './lib.mjs'
+import { SERVER, ask, isAlive, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
+
+test('A21 V5 a rolling restart under load: no request fails, never more than the N processes, both are new', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2', routes: 'match: "/assets/**", assets: true, cache: never}, {match: "/**"', origin: 'slots_cover: pages,' }))
+  await ready(v, 2)
+  const old = started(v)
+  const clients = load(v, 6, (i) => (i < 4 ? '/slow?ms=20' : '/assets/a.js'))
+  await until(() => clients.good > 50)
+  const { code, stdout } = await v.cli('restart', 'renderer')
+  assert.equal(`${code} ${stdout}`, '0 restarted 2 renderers\n')
+  const good = clients.good
+  await until(() => clients.good > good + 50)
+  const { bad } = await clients.stop()
+  assert.deepEqual(bad, [])
+  assert.equal(most(v), 2)
+  assert.ok(!old.some(isAlive))
+  assert.deepEqual(said(v, 'renderer restarts').map(({ worker, why }) => `${worker} ${why}`), ['renderer/0 asked', 'renderer/1 asked'])
+  const order = v.log.split('\n').filter((line) => / renderer (restarts|ready) /.test(line)).map((line) => /renderer (restarts|ready) worker=(\S+)/.exec(line).slice(1).join(' '))
+  assert.deepEqual(order.slice(2), ['restarts renderer/0', 'ready renderer/0', 'restarts renderer/1', 'ready renderer/1'])
+})
+
+test('V5 with one process alone, requests wait while it restarts', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 1' }))
+  await ready(v, 1)
+  const clients = load(v, 3, '/slow?ms=10')
+  await until(() => clients.good > 10)
+  assert.equal((await v.cli('restart')).code, 0)
+  const good = clients.good
+  await until(() => clients.good > good + 10)
+  assert.deepEqual((await clients.stop()).bad, [])
+})
+
+test('V5 a restart whose first renderer does not come back leaves the others as they are, and says so', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2' }))
+  await ready(v, 2)
+  const [, second] = started(v)
+  writeFileSync(`${v.dir}/broken`, '')
+  const { code, stderr } = await v.cli('restart')
+  assert.equal(code, 1)
+  assert.match(stderr, /did not come back/)
+  assert.ok(isAlive(second))
+  assert.equal((await ask(v)).pid, second)
+  assert.match(said(v, 'rolling restart given up: a renderer did not come back; the others stay as they are')[0].stderr, /cannot find module/)
+  rmSync(`${v.dir}/broken`)
+  await ready(v, 3)
+  assert.equal((await v.cli('restart')).code, 0)
+  assert.ok(!isAlive(second))
+})
+
+test('`varve restart` refuses what it cannot do', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 1' }).replace('origins: {', 'origins: {api: {workers: ["http://127.0.0.1:1"]}, '))
+  for (const [words, message] of [[['nosuch'], /there is no origin "nosuch"/], [['api'], /it has no "spawn"/]]) {
+    const { code, stderr } = await v.cli('restart', ...words)
+    assert.equal(code, 1)
+    assert.match(stderr, message)
+  }
+  assert.equal((await v.cli('restart', 'a', 'b')).code, 2)
+  assert.equal((await v.admin('POST', '/v1/restart', [])).status, 400)
+})
+
+test('7.5 an endless loop that outlives slot_max: the process is killed, its slot comes back', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 1', origin: 'slot_max: 1s, timeouts: {first_byte: 1s}, retries: 0,' }))
+  await ready(v, 1)
+  const [first] = started(v)
+  assert.ok((await v.get('/busy?ms=600000')).status >= 500)
+  await ready(v, 2)
+  assert.ok(!isAlive(first))
+  assert.equal((await ask(v)).status, 200)
+  assert.equal(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="stuck"}'), 1)
+})
+
+test('9.1 a reload keeps the renderers; a changed block replaces them one by one; fewer are fewer', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2' }))
+  await ready(v, 2)
+  const old = started(v)
+  v.write(policy({ spawn: 'workers: 2, grace: 4s', origin: 'client_wait: 3s,' }))
+  assert.equal((await v.cli('reload')).code, 0)
+  assert.deepEqual(started(v), old)
+  v.write(`${policy({ spawn: 'workers: 2, env: {COLOUR: green}' })}stael: 1\n`)
+  assert.equal((await v.cli('reload')).code, 1)
+  assert.ok(old.every(isAlive) && started(v).length === 2, 'a bad file changes nothing')
+  const clients = load(v, 3, '/slow?ms=10')
+  v.write(policy({ spawn: 'workers: 2, env: {COLOUR: green}' }))
+  assert.equal((await v.cli('reload')).code, 0)
+  await ready(v, 4)
+  assert.deepEqual((await clients.stop()).bad, [])
+  assert.ok(!old.some(isAlive))
+  assert.equal(most(v), 2)
+  assert.equal((await ask(v)).colour, 'green')
+  const [kept, gone] = started(v).slice(2)
+  v.write(policy({ spawn: 'workers: 1, env: {COLOUR: green}' }))
+  assert.equal((await v.cli('reload')).code, 0)
+  await noneLeft([gone])
+  assert.equal((await ask(v)).pid, kept)
+  v.write(policy({ spawn: 'workers: 3, env: {COLOUR: green}' }))
+  assert.equal((await v.cli('reload')).code, 0)
+  await ready(v, 6)
+  assert.ok(isAlive(kept))
+})
+
+test('V7 one that makes errors is replaced, one that does not stays', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2, recycle: {errors: 3/4s}' }))
+  await ready(v, 2)
+  const bad = []
+  for (const target of ['/error', '/', '/error', '/', '/error', '/']) bad.push((await v.get(target)).status)
+  assert.deepEqual(bad, [500, 200, 500, 200, 500, 200], 'the longest idle one is asked: each second request is of the same one')
+  await ready(v, 3)
+  assert.deepEqual(said(v, 'renderer restarts').map(({ worker, why }) => `${worker} ${why}`), ['renderer/0 errors'])
+  assert.equal(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="errors"}'), 1)
+})
+
+test('V7 after so many renders they are replaced, one at a time, and no request fails', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2, recycle: {renders: 40}' }))
+  await ready(v, 2)
+  const old = started(v)
+  const clients = load(v, 3, '/slow?ms=5')
+  await ready(v, 4)
+  assert.deepEqual((await clients.stop()).bad, [])
+  assert.ok(!old.some(isAlive))
+  assert.equal(most(v), 2)
+  const order = v.log.split('\n').flatMap((line) => / renderer (restarts|ready) worker=(\S+)/.exec(line)?.slice(1).join(' ') ?? []).slice(2, 6)
+  assert.deepEqual(order, [order[0], order[0].replace('restarts', 'ready'), order[2], order[2].replace('restarts', 'ready')])
+  assert.notEqual(order[0], order[2])
+})
+
+test('one that has grown too large is replaced', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 1, recycle: {memory: 300MiB}' }))
+  await ready(v, 1)
+  assert.equal((await ask(v, '/grow?mb=400')).status, 200)
+  await ready(v, 2)
+  assert.deepEqual(said(v, 'renderer restarts').map(({ why }) => why), ['memory'])
+  assert.equal((await ask(v)).status, 200)
+  assert.ok(await v.metric('varve_renderer_memory_bytes{worker="renderer/0"}') < 300 << 20)
+})
+
+test('React on Express under varve: pages over a rolling restart are the same, and all arrive', async (t) => {
+  const site = path.resolve(path.dirname(SERVER), 'spawned-react.mjs')
+  const v = await varve(t, policy({ spawn: 'workers: 2' }).replace(SERVER, site))
+  await ready(v, 2)
+  const first = await v.get('/p/1')
+  assert.match(first.body, /^<!DOCTYPE html><html>.*<h1>Page \/p\/1<\/h1>.*Suspended until now/s)
+  const clients = load(v, 3, (i, n) => `/p/${n % 5}`)
+  assert.equal((await v.cli('restart')).code, 0)
+  assert.deepEqual((await clients.stop()).bad, [])
+  assert.equal((await v.get('/p/1')).body, first.body)
+})
