@@ -239,7 +239,9 @@ static void check_person(const struct visit *visit, const struct chain *chain,
     bool is_shared = e->claims.is_public || e->claims.must_revalidate || e->claims.s_maxage != NONE;
     FORBID(visit_is_logged_in(&world.rules, visit), "8.1 a stored answer for a person");
     FORBID(visit_is_logged_in(&from->rules, from->visit), "8.1 a person's answer for others");
-    FORBID(from->was_sent[VARY_AUTHORIZATION] && !is_shared, "9111 §3.5 Authorization");
+    /* a 304 to somebody without it says that the same is for everybody */
+    FORBID(chain->at[chain->count - 1]->was_sent[VARY_AUTHORIZATION] && !is_shared,
+           "9111 §3.5 Authorization");
     FORBID(from->plan.set_cookie != SET_NO_COOKIE && !from->rules.stores_set_cookie &&
                !is_held_back(from, from->plan.set_cookie == SET_SESSION ? "sid=" : "_ga="),
            "4.2 an answer that sets a cookie");
