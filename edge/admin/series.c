@@ -115,7 +115,8 @@ static void add_worker(void *arg, slice name, slice state, unsigned busy, unsign
     length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"free\"}", label);
     add(samples, slice_of(text, (size_t)length), free_slots, false);
     length = snprintf(text, sizeof(text), "varve_worker_up{%s}", label);
-    bool is_up = slice_equal(state, SLICE("live")) || slice_equal(state, SLICE("quarantined"));
+    bool is_up = slice_equal(state, SLICE("live")) || slice_equal(state, SLICE("starting")) ||
+                 slice_equal(state, SLICE("quarantined"));
     add(samples, slice_of(text, (size_t)length), is_up, false);
 }
 
@@ -144,6 +145,16 @@ static void add_retries(void *arg, slice worker, const struct worker_counters *c
     *sum += atomic_load(&counters->retries);
 }
 
+static void add_changes(void *arg, slice worker, const struct worker_counters *counters)
+{
+    char label[SERIES_LABEL_BYTES], text[256];
+    series_label(label, sizeof(label), "worker", worker);
+    int length = snprintf(text, sizeof(text), "varve_worker_changes_total{%s,to=\"up\"}", label);
+    add(arg, slice_of(text, (size_t)length), (double)atomic_load(&counters->ups), true);
+    length = snprintf(text, sizeof(text), "varve_worker_changes_total{%s,to=\"down\"}", label);
+    add(arg, slice_of(text, (size_t)length), (double)atomic_load(&counters->downs), true);
+}
+
 static void add_server(struct samples *samples, struct server *server)
 {
     duration lag = {0};
@@ -157,6 +168,7 @@ static void add_server(struct samples *samples, struct server *server)
     uint64_t retries = 0;
     origins_each_counters(server->origins, add_retries, &retries);
     add(samples, SLICE("varve_retries_total"), (double)retries, true);
+    origins_each_counters(server->origins, add_changes, samples);
     gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
     for (size_t i = 0; i < server->policy->origin_count; i++) {
         struct origin_state state = origin_state(server->origins, &server->policy->origins[i]);

@@ -138,6 +138,7 @@ slice origin_build(const struct origins *origins, const struct origin_config *or
 struct worker_counters {
     _Atomic uint64_t requests, connects, reused, retries, probes;
     _Atomic uint64_t failures[CALL_FAILURE_COUNT];
+    _Atomic uint64_t ups, downs; /* changes of its state */
 };
 void origins_each_counters(const struct origins *origins,
                            void (*visit)(void *arg, slice worker,

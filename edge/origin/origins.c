@@ -20,6 +20,7 @@ static void fire_probe(struct loop_timer *timer)
     struct permit permit;
     for (size_t i = 0; i < home->origins->policy->origin_count; i++) {
         struct pool *pool = home->origins->pools[i];
+        pool_tell(pool, loop_now(home->loop).mono);
         while (pool_take_probe(pool, &permit, loop_now(home->loop).mono))
             call_probe(home, pool, &permit);
     }
@@ -167,7 +168,10 @@ static slice state_text(const struct worker *worker, unsigned stuck)
         return SLICE("down");
     case WORKER_GONE:
         return SLICE("gone");
+    case WORKER_STARTING:
+        return SLICE("starting");
     case WORKER_LIVE:
+    case WORKER_STATE_COUNT:
         break;
     }
     return stuck > 0 ? SLICE("quarantined") : SLICE("live");

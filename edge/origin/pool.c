@@ -4,9 +4,7 @@
  * to the first who waits, so nobody who came later can snatch it (first in, first out over all
  * loops).
  */
-#include "edge/origin/pool.h"
-
-#include "base/log.h"
+#include "edge/origin/pool_parts.h"
 
 /* --- who may be asked --- */
 
@@ -17,7 +15,13 @@ static bool is_tried(const struct waiter *waiter, const struct worker *worker)
 
 static bool may_try(const struct worker *worker, mono_time now)
 {
-    return worker->state == WORKER_DOWN && !worker->has_try && worker->retry_at.ms <= now.ms;
+    return worker->state == WORKER_DOWN && !worker->trying && worker->retry_at.ms <= now.ms;
+}
+
+/* All were down, and this one was the first to answer: one render at a time (semantics 7.6). */
+static bool is_slow_start_taken(const struct waiter *waiter, const struct worker *worker)
+{
+    return waiter->wants_slot && worker->state == WORKER_STARTING && worker->trying;
 }
 
 /* One that varve itself runs, and that drains or starts, is worth waiting for. */
@@ -29,7 +33,7 @@ static bool is_coming(const struct worker *worker)
 static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
 {
     enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
-    return (worker->state == WORKER_LIVE || may_try(worker, now) || is_coming(worker)) &&
+    return (worker_is_up(worker) || may_try(worker, now) || is_coming(worker)) &&
            gate != GATE_CLOSED && !is_tried(waiter, worker);
 }
 
@@ -51,7 +55,8 @@ static struct balance_worker look_at(const struct waiter *waiter, const struct w
                                      mono_time now)
 {
     struct balance_worker seen = {.is_try = may_try(worker, now)};
-    if (!is_candidate(waiter, worker, now) || slots_gate(worker->slots) != GATE_OPEN)
+    if (!is_candidate(waiter, worker, now) || slots_gate(worker->slots) != GATE_OPEN ||
+        is_slow_start_taken(waiter, worker))
         return seen;
     if (waiter->wants_slot) {
         seen.is_free =
@@ -89,7 +94,7 @@ static bool is_counted(const struct pool *pool, size_t index)
 
 static bool is_live(const struct worker *worker)
 {
-    return worker->state == WORKER_LIVE && slots_gate(worker->slots) != GATE_CLOSED;
+    return worker_is_up(worker) && slots_gate(worker->slots) != GATE_CLOSED;
 }
 
 /* Those that are worth waiting for. */
@@ -148,22 +153,16 @@ static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
     }
     waiter->permit = (struct permit){.kind = slot >= 0 ? PERMIT_SLOT : PERMIT_CONNECTION,
                                      .worker = worker,
-                                     .slot = slot >= 0 ? (unsigned)slot : 0,
-                                     .is_try = may_try(worker, now)};
+                                     .slot = slot >= 0 ? (unsigned)slot : 0};
     if (slot < 0)
         count_connection(worker, 1);
-    worker->has_try |= waiter->permit.is_try;
+    if (may_try(worker, now) || (slot >= 0 && worker->state == WORKER_STARTING))
+        waiter->permit.try = worker->trying = ++worker->tries;
     atomic_fetch_add(&worker->users, 1);
     return true;
 }
 
 /* --- the queue --- */
-
-static void move_worker(struct worker *worker, enum worker_state state, mono_time now)
-{
-    worker->state = state;
-    worker->state_since = now;
-}
 
 static struct queue *queue_of(struct pool *pool, const struct waiter *waiter)
 {
@@ -212,25 +211,11 @@ static void serve_queue(struct pool *pool, bool wants_slot, const struct waiter 
     }
 }
 
-/* A process that was started anew is none of what was known of the one before. */
-static void welcome(struct pool *pool, mono_time now)
-{
-    for (size_t i = 0; i < pool->worker_count; i++) {
-        struct worker *worker = pool->workers[i];
-        uint32_t readied = worker->slots ? atomic_load(&slots_renderer(worker->slots)->readied) : 0;
-        if (worker->readied == readied)
-            continue;
-        worker->readied = readied;
-        if (worker->state == WORKER_DOWN)
-            move_worker(worker, WORKER_LIVE, now);
-    }
-}
-
-static void serve(struct pool *pool, mono_time now)
+void pool_serve(struct pool *pool, mono_time now)
 {
     if (pool->is_closing)
         return;
-    welcome(pool, now);
+    workers_settle(pool, now);
     serve_queue(pool, true, NULL, now);
     serve_queue(pool, false, NULL, now);
 }
@@ -264,7 +249,7 @@ static enum pool_answer refuse(struct pool *pool, struct waiter *waiter, enum po
 
 static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
 {
-    welcome(pool, now);
+    workers_settle(pool, now);
     if (!has_candidate(pool, waiter, now))
         return POOL_ALL_DOWN;
     queue_add(queue_of(pool, waiter), &waiter->entry, waiter->rank, at_front);
@@ -287,7 +272,7 @@ void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_tim
     waiter->rank = rank;
     if (waiter->state == WAITER_QUEUED) {
         queue_move(queue_of(pool, waiter), &waiter->entry, rank);
-        serve(pool, now);
+        pool_serve(pool, now);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -313,7 +298,7 @@ bool pool_leave(struct pool *pool, struct waiter *waiter)
 void pool_poll(struct pool *pool, mono_time now)
 {
     pthread_mutex_lock(&pool->lock);
-    serve(pool, now);
+    pool_serve(pool, now);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -339,8 +324,8 @@ static void release(struct permit *permit, mono_time now)
     } else if (permit->kind == PERMIT_DETACHED) {
         worker->detached--;
     }
-    if (permit->is_try)
-        worker->has_try = false;
+    if (permit->try && permit->try == worker->trying)
+        worker->trying = 0;
 }
 
 void pool_return(struct permit *permit, mono_time now)
@@ -353,7 +338,7 @@ void pool_return(struct permit *permit, mono_time now)
     release(permit, now);
     atomic_fetch_sub(&worker->users, 1);
     *permit = (struct permit){0};
-    serve(pool, now);
+    pool_serve(pool, now);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -368,8 +353,8 @@ bool pool_detach(struct permit *permit, mono_time now)
         release(permit, now);
         worker->detached++;
         permit->kind = PERMIT_DETACHED;
-        permit->is_try = false;
-        serve(worker->pool, now);
+        permit->try = 0;
+        pool_serve(worker->pool, now);
     }
     pthread_mutex_unlock(&worker->pool->lock);
     return has_room;
@@ -400,7 +385,7 @@ bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now)
     pthread_mutex_lock(&pool->lock);
     for (size_t i = 0; i < pool->worker_count && !is_taken; i++) {
         struct worker *worker = pool->workers[i];
-        if (worker->state != WORKER_LIVE && worker->state != WORKER_DOWN)
+        if (!worker_is_up(worker) && worker->state != WORKER_DOWN)
             continue;
         int slot = slot_take_dead(worker->slots, pool->pid, dead_before(pool, now));
         if (slot < 0)
@@ -426,7 +411,7 @@ void pool_end_probe(struct permit *permit, bool is_answered, mono_time now)
     }
     atomic_fetch_sub(&worker->users, 1);
     *permit = (struct permit){0};
-    serve(pool, now);
+    pool_serve(pool, now);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -466,42 +451,6 @@ void pool_note_build(struct pool *pool, slice value, mono_time now)
         if (seen != newest && mono_since(now, newest->last_seen).ms > 60000)
             pool->newest_build = seen;
         seen->last_seen = now;
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* --- signs of life --- */
-
-void pool_worker_failed(struct worker *worker, slice why, mono_time now)
-{
-    static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000};
-    struct pool *pool = worker->pool;
-    pthread_mutex_lock(&pool->lock);
-    pool->wants_lookup = true;
-    if (worker->state == WORKER_LIVE) {
-        log_warn("worker is down", {"worker", worker->name}, {"why", why});
-        move_worker(worker, WORKER_DOWN, now);
-        worker->back_off = FIRST_BACK_OFF;
-        worker->retry_at = mono_after(now, worker->back_off);
-    } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
-        /* failures that began before it went down say nothing new */
-        worker->back_off =
-            duration_min(LAST_BACK_OFF, duration_add(worker->back_off, worker->back_off));
-        worker->retry_at = mono_after(now, worker->back_off);
-    }
-    serve(pool, now);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_worker_answered(struct worker *worker, mono_time now)
-{
-    struct pool *pool = worker->pool;
-    pthread_mutex_lock(&pool->lock);
-    retry_budget_note_render(&pool->budget, now);
-    if (worker->state == WORKER_DOWN) {
-        log_info("worker is up", {"worker", worker->name});
-        move_worker(worker, WORKER_LIVE, now);
-        serve(pool, now);
     }
     pthread_mutex_unlock(&pool->lock);
 }

@@ -22,8 +22,10 @@ enum { POOL_BUILDS_MAX = 1024, BUILD_MAX_BYTES = 256 };
 enum worker_state {
     WORKER_UNRESOLVED, /* its name has no address yet */
     WORKER_LIVE,
-    WORKER_DOWN, /* nobody is sent there before `retry_at`, then one request as a try */
-    WORKER_GONE, /* its name no longer resolves to this address */
+    WORKER_STARTING, /* the first to answer after all were down: one render at a time */
+    WORKER_DOWN,     /* nobody is sent there before `retry_at`, then one request as a try */
+    WORKER_GONE,     /* its name no longer resolves to this address */
+    WORKER_STATE_COUNT
 };
 
 struct worker {
@@ -45,7 +47,11 @@ struct worker {
     enum worker_state state;
     mono_time state_since, retry_at;
     duration back_off;
-    bool has_try; /* the one request that may try a DOWN worker is under way */
+    unsigned trying;  /* the one request that may try it now, when DOWN or STARTING; 0: none */
+    unsigned tries;   /* so far */
+    unsigned answers; /* while STARTING */
+    mono_time told;   /* when the log last told of its state */
+    unsigned untold;  /* changes since then: each state is shown for a second at least */
     unsigned connections, detached;
     uint32_t readied; /* of its process, when last looked at */
 };
@@ -56,7 +62,7 @@ struct permit {
     enum permit_kind kind;
     struct worker *worker;
     unsigned slot;
-    bool is_try;
+    unsigned try; /* it is this try of a worker that was down; 0: none */
 };
 
 enum waiter_state { WAITER_IDLE, WAITER_QUEUED, WAITER_GRANTED, WAITER_ALL_DOWN };
@@ -142,6 +148,8 @@ void pool_mark_dead(const struct permit *permit);
 void pool_worker_failed(struct worker *worker, slice why, mono_time now);
 /* The worker answered a request. */
 void pool_worker_answered(struct worker *worker, mono_time now);
+/* Tells the log of changes that came too fast for it. Once a second. */
+void pool_tell(struct pool *pool, mono_time now);
 /* Takes a retry from the budget; false: used up. */
 bool pool_may_retry(struct pool *pool, mono_time now);
 /* Looks whether another process has freed a slot, or a back-off has ended. */

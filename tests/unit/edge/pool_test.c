@@ -36,6 +36,7 @@ static int make(void **state)
                                        .shed_at = 32,
                                        .queue_is_per_slot = true,
                                        .connections = 4,
+                                       .first_byte = {30000},
                                        .slot_max = {1000}};
     f->region = mem_alloc(slots_region_bytes());
     slots_region_init(f->region);
@@ -248,6 +249,86 @@ static void test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did(v
     pool_return(&second, at(14));
 }
 
+static void
+test_7_6_the_first_success_after_all_were_down_admits_one_render_until_it_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct permit first, one, more[2];
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    pool_worker_failed(worker, SLICE("refused"), at(1000));
+    assert_int_equal(ask(f, &first, at(1100)), POOL_GRANTED);
+    pool_worker_answered(worker, at(1110));
+    assert_int_equal(worker->state, WORKER_STARTING);
+    pool_return(&first, at(1120));
+    assert_int_equal(ask(f, &one, at(1130)), POOL_GRANTED);
+    assert_int_equal(ask(f, &more[0], at(1140)), POOL_QUEUED); /* a slot is free, but kept back */
+    pool_worker_answered(worker, at(1150));
+    pool_return(&one, at(1160));
+    assert_int_equal(ask(f, &more[0], at(1170)), POOL_GRANTED);
+    assert_int_equal(worker->state, WORKER_LIVE);
+    assert_int_equal(ask(f, &more[1], at(1170)), POOL_GRANTED);
+    pool_return(&more[0], at(1180));
+    pool_return(&more[1], at(1180));
+}
+
+static void test_7_6_a_slow_start_whose_one_render_fails_or_hangs_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit, other;
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    pool_worker_failed(worker, SLICE("refused"), at(1000));
+    pool_worker_answered(worker, at(1100));
+    assert_int_equal(ask(f, &permit, at(1110)), POOL_GRANTED);
+    pool_return(&permit, at(1120)); /* no answer: the next one is the one */
+    assert_int_equal(ask(f, &permit, at(1130)), POOL_GRANTED);
+    assert_int_equal(ask(f, &other, at(1130)), POOL_QUEUED);
+    assert_int_equal(ask(f, &other, at(31099)), POOL_QUEUED);
+    assert_int_equal(ask(f, &other, at(31100)), POOL_GRANTED); /* first_byte has passed */
+    pool_return(&permit, at(31200));
+    pool_return(&other, at(31200));
+}
+
+static void test_7_6_no_slow_start_while_another_worker_is_up(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permits[4];
+    set_v4(f, 0, "192.0.2.1");
+    set_v4(f, 1, "192.0.2.2");
+    resolve(f, 2);
+    pool_worker_failed(f->pool->workers[0], SLICE("refused"), at(1000));
+    pool_worker_answered(f->pool->workers[0], at(1100));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(ask(f, &permits[i], at(1110)), POOL_GRANTED);
+    for (size_t i = 0; i < 4; i++)
+        pool_return(&permits[i], at(1120));
+}
+
+static void test_7_6_a_state_is_shown_for_a_second_and_what_flaps_in_one_line(void **state)
+{
+    struct fixture *f = *state;
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    pool_worker_failed(worker, SLICE("refused"), at(1000)); /* told at once */
+    assert_int_equal(worker->untold, 0);
+    for (int i = 1; i <= 4; i++) {
+        pool_worker_answered(worker, at(1000 + i * 200));
+        if (i < 4)
+            pool_worker_failed(worker, SLICE("refused"), at(1100 + i * 200));
+    }
+    assert_int_equal(worker->untold, 7);
+    pool_tell(f->pool, at(1999));
+    assert_int_equal(worker->untold, 7);
+    pool_tell(f->pool, at(2000));
+    assert_int_equal(worker->untold, 0);
+    assert_int_equal(worker->counters.downs, 4);
+    assert_int_equal(worker->counters.ups, 4);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -256,6 +337,10 @@ int main(void)
         TEST(test_a_name_that_changes_all_day_does_not_fill_the_memory),
         TEST(test_both_loopback_addresses_share_their_slots),
         TEST(test_a_refusing_worker_gets_one_try_after_each_back_off),
+        TEST(test_7_6_the_first_success_after_all_were_down_admits_one_render_until_it_is_answered),
+        TEST(test_7_6_a_slow_start_whose_one_render_fails_or_hangs_goes_on),
+        TEST(test_7_6_no_slow_start_while_another_worker_is_up),
+        TEST(test_7_6_a_state_is_shown_for_a_second_and_what_flaps_in_one_line),
         TEST(test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least),
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
         TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),

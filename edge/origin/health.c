@@ -1,0 +1,163 @@
+/*
+ * Which workers are up (semantics 7.6): what their answers and refusals say, and how the log tells
+ * of it.
+ *
+ * A worker is down as soon as it refuses, and up at its first sign of life: visitors wait for
+ * neither. What has a second's rest is what is shown, so that one that comes and goes all the time
+ * is one line a second, not hundreds.
+ */
+#include "edge/origin/pool_parts.h"
+
+#include "base/log.h"
+
+static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000}, SHOWN_FOR = {1000};
+
+enum { UP_AFTER = 2 }; /* answers that end the slow start */
+
+/* --- the log --- */
+
+static slice shown_state(const struct worker *worker)
+{
+    return worker->state == WORKER_DOWN ? SLICE("down") : SLICE("up");
+}
+
+static void tell_one(const struct worker *worker, slice why)
+{
+    if (worker->state == WORKER_DOWN)
+        log_warn("worker is down", {"worker", worker->name}, {"why", why});
+    else if (worker->state == WORKER_STARTING)
+        log_info("worker is up, one render at a time first", {"worker", worker->name});
+    else
+        log_info("worker is up", {"worker", worker->name});
+}
+
+static void tell(struct worker *worker, slice why, mono_time now)
+{
+    if (worker->untold > 1)
+        log_warn("worker is flapping", {"worker", worker->name},
+                 {"changes", .number = worker->untold}, {"state", shown_state(worker)});
+    else
+        tell_one(worker, why);
+    worker->told = now;
+    worker->untold = 0;
+}
+
+static bool is_shown_long_enough(const struct worker *worker, mono_time now)
+{
+    return worker->told.ms == 0 || mono_since(now, worker->told).ms >= SHOWN_FOR.ms;
+}
+
+void pool_tell(struct pool *pool, mono_time now)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = pool->workers[i];
+        bool is_known = worker_is_up(worker) || worker->state == WORKER_DOWN;
+        if (is_known && worker->untold > 0 && is_shown_long_enough(worker, now))
+            tell(worker, SLICE_NONE, now);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- changes --- */
+
+static void move_worker(struct worker *worker, enum worker_state state, slice why, mono_time now)
+{
+    bool was_starting = worker->state == WORKER_STARTING && state == WORKER_LIVE;
+    worker->state = state;
+    worker->state_since = now;
+    worker->trying = 0;
+    worker->answers = 0;
+    if (was_starting)
+        return; /* it was up before */
+    atomic_fetch_add(state == WORKER_DOWN ? &worker->counters.downs : &worker->counters.ups, 1);
+    worker->untold++;
+    if (is_shown_long_enough(worker, now))
+        tell(worker, why, now);
+}
+
+static bool is_any_up(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->worker_count; i++)
+        if (worker_is_up(pool->workers[i]) && slots_gate(pool->workers[i]->slots) == GATE_OPEN)
+            return true;
+    return false;
+}
+
+/* A process that was started anew is none of what was known of the one before. */
+static void welcome(struct worker *worker, mono_time now)
+{
+    uint32_t readied = worker->slots ? atomic_load(&slots_renderer(worker->slots)->readied) : 0;
+    if (worker->readied == readied)
+        return;
+    worker->readied = readied;
+    if (worker->state == WORKER_DOWN)
+        move_worker(worker, WORKER_LIVE, SLICE_NONE, now);
+}
+
+/* One that answers slowly is not kept back for longer than a visitor waits. */
+static bool has_started(const struct worker *worker, mono_time now)
+{
+    return worker->state == WORKER_STARTING &&
+           (worker->answers >= UP_AFTER ||
+            mono_since(now, worker->state_since).ms >= worker->pool->config->first_byte.ms);
+}
+
+void workers_settle(struct pool *pool, mono_time now)
+{
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = pool->workers[i];
+        welcome(worker, now);
+        if (has_started(worker, now))
+            move_worker(worker, WORKER_LIVE, SLICE_NONE, now);
+    }
+}
+
+/* --- signs of life --- */
+
+static void take_failure(struct worker *worker, slice why, mono_time now)
+{
+    if (worker_is_up(worker)) {
+        move_worker(worker, WORKER_DOWN, why, now);
+        worker->back_off = FIRST_BACK_OFF;
+        worker->retry_at = mono_after(now, worker->back_off);
+    } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
+        /* failures that began before it went down say nothing new */
+        worker->back_off =
+            duration_min(LAST_BACK_OFF, duration_add(worker->back_off, worker->back_off));
+        worker->retry_at = mono_after(now, worker->back_off);
+    }
+}
+
+void pool_worker_failed(struct worker *worker, slice why, mono_time now)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    pool->wants_lookup = true;
+    take_failure(worker, why, now);
+    pool_serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void take_answer(struct worker *worker, mono_time now)
+{
+    if (worker->state == WORKER_DOWN)
+        move_worker(worker, is_any_up(worker->pool) ? WORKER_LIVE : WORKER_STARTING, SLICE_NONE,
+                    now);
+    if (worker->state != WORKER_STARTING)
+        return;
+    worker->answers++;
+    worker->trying = 0; /* answered: the next one may come */
+}
+
+void pool_worker_answered(struct worker *worker, mono_time now)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    retry_budget_note_render(&pool->budget, now);
+    if (worker->state != WORKER_LIVE) {
+        take_answer(worker, now);
+        pool_serve(pool, now);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
