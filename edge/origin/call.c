@@ -66,6 +66,13 @@ static void take_request(struct call *call, const struct call_request *request)
     call->answers_head = slice_equal(request->forward->method, SLICE("HEAD"));
     call->may_switch = request->is_upgrade;
     call->retries_left = config->retries;
+    call->is_render = request->render_key && !request->is_asset;
+    if (call->is_render)
+        call->render_key = *request->render_key;
+    call->about = slice_until(request->about, ABOUT_BYTES);
+    if (call->about.len)
+        memcpy(call->about_text, call->about.ptr, call->about.len);
+    call->about.ptr = call->about_text;
     call->waiter.rank = request->rank;
     call->waiter.has_shell = request->has_shell;
     call->waiter.wants_slot =

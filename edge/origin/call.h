@@ -8,7 +8,12 @@
 #include "edge/origin/response_parser.h"
 
 /* A body up to this size goes out together with the head. */
-enum { WRITE_PIECE_BYTES = 65536, LATE_BODY_MAX_BYTES = 4 * 1024 * 1024, DETAIL_BYTES = 128 };
+enum {
+    WRITE_PIECE_BYTES = 65536,
+    LATE_BODY_MAX_BYTES = 4 * 1024 * 1024,
+    DETAIL_BYTES = 128,
+    ABOUT_BYTES = 192
+};
 
 enum call_state {
     STATE_ASKING,     /* for a worker: in a queue, or its message is on the way */
@@ -51,6 +56,10 @@ struct call {
     char *piece; /* what is being written of it */
     bool is_retryable, is_idempotent, answers_head, may_switch, is_probe;
     unsigned retries_left;
+    struct key render_key; /* if is_render: see deadly.h */
+    slice about;
+    char about_text[ABOUT_BYTES];
+    bool is_render, is_trial;
 
     /* --- with whom --- */
     struct waiter waiter;
@@ -58,6 +67,7 @@ struct call {
     struct permit permit;
     struct connection *connection;
     bool is_fully_sent, is_write_broken, was_stale;
+    bool is_suspect; /* its idle connection was closed under it: by time, or by its death? */
 
     /* --- the answer --- */
     struct response_parser parser;

@@ -125,6 +125,9 @@ static void body_arrived(struct call *call, slice bytes)
 static void answer_ended(struct call *call, bool is_clean, bool may_reuse)
 {
     struct connection *connection = call->connection;
+    if (call->is_render)
+        deadly_note_survival(&call->home->origins->deadly, &call->render_key,
+                             loop_now(call->home->loop).mono);
     if (may_reuse && !h2o_socket_is_writing(connection->socket)) {
         call->connection = NULL;
         connection_keep(connection, call->parser.keep_alive);

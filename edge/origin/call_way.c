@@ -2,6 +2,7 @@
  * A call's way to its worker: ask the pool → connect or take an idle connection → send → wait, and
  * what to do when that fails. What comes back is call_answer.c's.
  */
+#include "base/log.h"
 #include "edge/origin/call.h"
 
 #include <errno.h>
@@ -168,7 +169,7 @@ static void send_rest(struct call *call)
 static void send_request(struct call *call)
 {
     call->state = STATE_SENDING;
-    call->is_fully_sent = call->is_write_broken = false;
+    call->is_fully_sent = call->is_write_broken = call->is_suspect = false;
     call->body_sent = 0;
     call_start_timer(call, call->pool->config->between_bytes);
     connection_read_on(call->connection);
@@ -207,10 +208,65 @@ void call_connected(struct call *call, enum call_failure failure, const char *er
     call_free_if_done(call);
 }
 
+/* --- renders that kill (semantics 7.7) --- */
+
+static struct deadly *deadly_of(const struct call *call)
+{
+    return &call->home->origins->deadly;
+}
+
+static bool is_deadly(const struct call *call)
+{
+    return call->is_render && !call->is_trial &&
+           deadly_is(deadly_of(call), &call->render_key, now_of(call));
+}
+
+/* It may have become deadly while it waited for its slot. */
+static bool is_admitted(struct call *call)
+{
+    if (!call->is_render || call->is_trial)
+        return true;
+    enum deadly_answer answer = deadly_admit(deadly_of(call), &call->render_key, now_of(call));
+    call->is_trial = answer == DEADLY_TRIAL;
+    return answer != DEADLY_NOW;
+}
+
+/*
+ * Did the worker die of it, as far as can be seen from here? It had all of the request, and closed
+ * or broke off: before the head or in the body. Not: a time-out, which may be a slow database's
+ * fault, nor the end of a stream, which is none of a render. A connection that was idle and closed
+ * under the request was perhaps just old; but not if nobody takes the next one.
+ */
+static bool was_killed(const struct call *call, enum call_failure failure, bool is_untouched)
+{
+    if (!call->is_render)
+        return false;
+    if (is_untouched)
+        return call->is_suspect && failure == CALL_REFUSED;
+    return call->is_fully_sent && !call->is_stream &&
+           (failure == CALL_CLOSED || failure == CALL_TRUNCATED);
+}
+
+static void note_death(struct call *call)
+{
+    duration length;
+    call->is_trial = call->is_suspect = false;
+    if (!deadly_note_death(deadly_of(call), &call->render_key, call->permit.worker, now_of(call),
+                           &length))
+        return;
+    log_warn("renders of this page kill workers: not rendered for a while", {"url", call->about, 0},
+             {"worker", call->worker_name, 0}, {"seconds", .number = length.ms / 1000});
+}
+
 /* A permit was granted. */
 static void go(struct call *call)
 {
     struct worker *worker = call->permit.worker;
+    if (!is_admitted(call)) {
+        call_let_go(call);
+        call_fail(call, CALL_DEADLY, SLICE_NONE);
+        return;
+    }
     call->worker_name = worker->name;
     atomic_fetch_add(&worker->counters.requests, 1);
     if (call->permit.kind == PERMIT_SLOT)
@@ -248,6 +304,11 @@ static void start_waiting(struct call *call)
 void call_ask(struct call *call, bool at_front, enum call_failure failure, slice detail)
 {
     call->state = STATE_ASKING;
+    if (is_deadly(call)) {
+        call->state = STATE_OFF;
+        call_fail(call, CALL_DEADLY, SLICE_NONE);
+        return;
+    }
     enum pool_answer answer = pool_ask(call->pool, &call->waiter, at_front, now_of(call));
     switch (answer) {
     case POOL_GRANTED:
@@ -320,7 +381,7 @@ static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool 
     if (is_untouched)
         return true; /* nothing was sent: not a retry of the request */
     if (failure != CALL_CLOSED || !call->is_retryable || call->parser.has_bytes ||
-        call->retries_left == 0 || !pool_may_retry(call->pool, now_of(call)))
+        call->retries_left == 0 || is_deadly(call) || !pool_may_retry(call->pool, now_of(call)))
         return false;
     call->retries_left--;
     atomic_fetch_add(&call->permit.worker->counters.retries, 1);
@@ -345,10 +406,13 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
     struct worker *worker = call->permit.worker;
     if (was_stale(call, is_untouched)) {
         call->was_stale = true;
+        call->is_suspect = call->is_fully_sent;
         connection_close(call->connection);
         call_connect(call);
         return;
     }
+    if (was_killed(call, failure, is_untouched))
+        note_death(call);
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, now_of(call));

@@ -18,6 +18,7 @@
 
 #include <stdatomic.h>
 
+struct key;
 struct origins;
 struct call;
 
@@ -35,8 +36,14 @@ enum call_failure {
     CALL_LIMIT,      /* the origin's queue or its event streams are at their limit: 503 */
     CALL_OVER_SHELL, /* too many wait: the shell instead (semantics 7.3) */
     CALL_OVER_SHED,  /* too many wait, or for too long: 503 at once */
+    CALL_DEADLY,     /* workers died of it: not sent for now (semantics 7.7) */
     CALL_FAILURE_COUNT
 };
+/* The worker was not even asked. */
+static inline bool call_was_refused(enum call_failure failure)
+{
+    return failure == CALL_OVER_SHELL || failure == CALL_OVER_SHED || failure == CALL_DEADLY;
+}
 slice call_failure_name(
     enum call_failure failure); /* label `kind` of varve_upstream_errors_total */
 
@@ -74,6 +81,8 @@ struct call_request {
     bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
                           fields, else "websocket" is sent */
     slice host_header; /* Host as it is to be sent; empty: the worker's own */
+    const struct key *render_key; /* what is rendered: is it deadly (deadly.h)? NULL: no render */
+    slice about;                  /* host and path, for the log when it is */
 };
 
 /* `slots`: region of slots_region_bytes(), made by the master. NULL with a line in `error` (>= 256

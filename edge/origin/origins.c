@@ -70,6 +70,7 @@ struct origins *origins_new(const struct policy *policy, struct loop *loops, siz
     struct origins *origins = mem_alloc(sizeof(*origins));
     origins->policy = policy;
     origins->slots_region = slots;
+    deadly_init(&origins->deadly);
     origins->pools = mem_alloc(policy->origin_count * sizeof(struct pool *));
     for (size_t i = 0; i < policy->origin_count; i++) {
         origins->pools[i] = pool_new(&policy->origins[i], slots, loop_count, error, ERROR_BYTES);
@@ -124,6 +125,7 @@ void origins_free(struct origins *origins)
     for (size_t i = 0; i < origins->policy->origin_count; i++)
         if (origins->pools[i])
             pool_free(origins->pools[i]);
+    deadly_fini(&origins->deadly);
     free(origins->homes);
     free(origins->pools);
     free(origins);
@@ -223,6 +225,7 @@ slice call_failure_name(enum call_failure failure)
         [CALL_LIMIT] = {"limit", 5},
         [CALL_OVER_SHELL] = {"over_shell", 10},
         [CALL_OVER_SHED] = {"over_shed", 9},
+        [CALL_DEADLY] = {"deadly", 6},
     };
     return failure < CALL_FAILURE_COUNT ? NAMES[failure] : SLICE("unknown");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "edge/origin/connection.h"
+#include "edge/origin/deadly.h"
 
 #include <pthread.h>
 
@@ -15,6 +16,7 @@ struct origins {
     struct home *homes;  /* by loop->index */
     struct pool **pools; /* by origin_config.index */
     struct resolver *resolver;
+    struct deadly deadly;
 };
 
 /* A call of our own that asks a worker whether it lives (semantics 7.2). It frees itself. */

@@ -16,12 +16,13 @@ enum reason fallback_reason(unsigned call_failure)
     case CALL_OVER_SHED:
     case CALL_LIMIT:
         return REASON_OVER_SHED;
+    case CALL_DEADLY:
+        return REASON_DEADLY;
     case CALL_CLOSED:
     case CALL_TRUNCATED:
     case CALL_MALFORMED:
     case CALL_TLS:
     case CALL_FAILURE_COUNT:
-
         break;
     }
     return REASON_UPSTREAM_ERROR;
@@ -58,7 +59,8 @@ static bool walk_on_failure(struct exchange *ex, enum reason stale_reason, enum 
 
 bool fallback_after_failure(struct exchange *ex, enum reason reason)
 {
-    return walk_on_failure(ex, REASON_STALE_ERROR, reason);
+    bool is_deadly = reason == REASON_DEADLY; /* nothing has failed this time */
+    return walk_on_failure(ex, is_deadly ? REASON_DEADLY : REASON_STALE_ERROR, reason);
 }
 
 bool fallback_instead_of_waiting(struct exchange *ex)
@@ -92,6 +94,7 @@ void fallback_error(struct exchange *ex, enum reason reason)
     unsigned status = error_status(ex);
     waiter_leave(&ex->waiter);
     answer_error(ex, status, is_shed ? OUTCOME_SHED : OUTCOME_ERROR, reason,
-                 is_shed ? SLICE("too many wait for a renderer")
-                         : SLICE("no renderer could answer"));
+                 is_shed                   ? SLICE("too many wait for a renderer")
+                 : reason == REASON_DEADLY ? SLICE("not rendered for now: it has stopped renderers")
+                                           : SLICE("no renderer could answer"));
 }

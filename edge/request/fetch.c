@@ -5,8 +5,11 @@
  * A fetch is freed when its call is over and no message from a waiter's thread is on its way to it.
  */
 #include "edge/request/fetch_parts.h"
+#include "policy/key_text.h"
 
 #include <stdlib.h>
+
+enum { KEYED_BODY_BYTES = 4096 }; /* of what a pass sends: enough to tell one from another */
 
 /* --- copies: the client's request does not outlive the client --- */
 
@@ -223,20 +226,46 @@ static bool has_shell(const struct fetch *fetch)
     return false;
 }
 
+/*
+ * What a render is known by, should it kill its worker (semantics 7.7): a fill by its key, a pass
+ * by what was asked, and by whom: one user's broken account page is not everybody's.
+ */
+static struct key render_key(struct fetch *fetch)
+{
+    const struct request *request = &fetch->request;
+    if (fetch->kind != FETCH_PASS)
+        return fetch->key;
+    const slice parts[] = {fetch->forward.method,
+                           request->scheme,
+                           request->host,
+                           request->target,
+                           fields_value(&fetch->forward.fields, FIELD_COOKIE),
+                           fields_value(&fetch->forward.fields, FIELD_AUTHORIZATION),
+                           slice_until(request->body, KEYED_BODY_BYTES)};
+    struct key_text text = {.arena = &fetch->arena};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        key_text_add(&text, KEY_HOST, parts[i]);
+    return key_of(slice_of(text.bytes, text.len));
+}
+
 void fetch_send(struct fetch *fetch)
 {
     make_head(fetch);
-    struct call_request request = {.origin = fetch->decision.origin,
-                                   .forward = &fetch->forward,
-                                   .more_fields = &fetch->more,
-                                   .body = fetch->request.body,
-                                   .has_body = fetch->request.has_body && fetch->kind == FETCH_PASS,
-                                   .is_asset = fetch->decision.route->is_asset,
-                                   .is_retryable = fetch->request.method == METHOD_GET ||
-                                                   fetch->request.method == METHOD_HEAD,
-                                   .rank = rank_of(fetch),
-                                   .has_shell = has_shell(fetch),
-                                   .host_header = host_header(fetch)};
+    struct key key = render_key(fetch);
+    struct call_request request = {
+        .origin = fetch->decision.origin,
+        .forward = &fetch->forward,
+        .more_fields = &fetch->more,
+        .body = fetch->request.body,
+        .has_body = fetch->request.has_body && fetch->kind == FETCH_PASS,
+        .is_asset = fetch->decision.route->is_asset,
+        .is_retryable = fetch->request.method == METHOD_GET || fetch->request.method == METHOD_HEAD,
+        .rank = rank_of(fetch),
+        .has_shell = has_shell(fetch),
+        .host_header = host_header(fetch),
+        .render_key = &key,
+        .about =
+            arena_concat(&fetch->arena, (slice[]){fetch->request.host, fetch->request.path}, 2)};
     fetch->call = call_new(fetch->server->origins, fetch->loop, &request, &call_events, fetch);
 }
 

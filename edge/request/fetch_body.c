@@ -104,8 +104,7 @@ void fetch_on_end(struct call *call, void *owner, bool is_clean)
 void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail)
 {
     struct fetch *fetch = owner;
-    bool was_refused = failure == CALL_OVER_SHELL || failure == CALL_OVER_SHED;
-    if (!was_refused) { /* the renderer has not even seen it */
+    if (!call_was_refused(failure)) {
         metrics_upstream_error(fetch->server->metrics, &fetch->request, call_worker_name(call),
                                failure, detail);
         outdated_note_failure(fetch->server, fetch->decision.origin);

@@ -313,12 +313,11 @@ static void fail_over(struct exchange *ex, unsigned failure)
         fallback_error(ex, reason);
 }
 
-/* That the leader may not wait says nothing about those who joined it: they ask for themselves
- * (semantics 7.3). */
+/* That the leader may not wait, or not ask for what it wants, says nothing about those who joined
+ * it: they ask for themselves (semantics 7.3). */
 static enum progress use_failure(struct exchange *ex, unsigned failure)
 {
-    bool was_refused = failure == CALL_OVER_SHELL || failure == CALL_OVER_SHED;
-    if (was_refused && !ex->waiter.is_leader)
+    if (call_was_refused(failure) && !ex->waiter.is_leader)
         return look_again(ex);
     fail_over(ex, failure);
     return DONE;
