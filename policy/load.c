@@ -116,6 +116,7 @@ struct policy *policy_load(const struct policy_options *options, struct diag *di
     struct yaml_node *root;
     loader_init(&l, diag);
     l.may_read_files = true;
+    l.checks_machine = !options->is_client;
     l.policy->path = arena_copy(l.arena, options->path);
     if (options->path.len)
         root = read_policy_file(&l, l.policy->path);

@@ -12,6 +12,7 @@ struct policy_options {
     slice listen;     /* --listen */
     slice shell;      /* --shell */
     slice store_path; /* --store */
+    bool is_client;   /* only looks for the daemon: what the programs to be run lack is no error */
 };
 
 /* A new policy, or NULL with every error in `diag`. Environment variables are read through getenv.

@@ -51,7 +51,8 @@ static void settle_people(struct loader *l)
     const struct class_config *last = &policy->classes[policy->class_count];
     if (policy->class_count && last[-1].user_agent.count == 0 && !last[-1].has_ip_ranges)
         return;
-    policy->classes[policy->class_count++] = (struct class_config){.name = SLICE("people"), .renders = true};
+    policy->classes[policy->class_count++] =
+        (struct class_config){.name = SLICE("people"), .renders = true};
 }
 
 static void settle_drain(struct policy *policy)

@@ -327,7 +327,7 @@ void finish_spawn(struct loader *l, const struct yaml_node *root)
         fill_workers(l, listen ? listen : node, origin);
         check_ports(l, listen ? listen : node, i);
         spawn->program = spawn->command.at[0];
-        if (!l->may_read_files)
+        if (!l->checks_machine)
             continue;
         check_program(l, node, spawn);
         check_directory(l, node, spawn);

@@ -18,6 +18,7 @@ struct loader {
     struct arena scratch; /* YAML trees: freed after loading */
     struct diag *diag;
     bool may_read_files; /* false when loading from text: `include` and address files are refused */
+    bool checks_machine; /* programs, directories and users of `spawn` */
 };
 
 /* Text under construction: the effective policy. */

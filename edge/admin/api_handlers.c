@@ -55,12 +55,19 @@ static bool api_healthz(struct api_job *job)
     return give_text(job, strdup("ok\n"), SLICE("text/plain"));
 }
 
+static void note_live(void *arg, slice name, slice state, unsigned busy, unsigned slots,
+                      mono_time since)
+{
+    bool *is_any_live = arg;
+    (void)name, (void)busy, (void)slots, (void)since;
+    *is_any_live |= slice_equal(state, SLICE("live")) || slice_equal(state, SLICE("quarantined"));
+}
+
 static bool is_any_renderer_live(const struct server *server)
 {
-    for (size_t i = 0; i < server->policy->origin_count; i++)
-        if (origin_state(server->origins, &server->policy->origins[i]).live_workers > 0)
-            return true;
-    return false;
+    bool is_any_live = false;
+    origins_each_worker(server->origins, note_live, &is_any_live);
+    return is_any_live;
 }
 
 /* Ready as long as varve answers by any means; `?renderers`: only with a live one (semantics 10.3).

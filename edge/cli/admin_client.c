@@ -29,7 +29,8 @@ static int from_config(struct admin_target *target)
 {
     static struct diag diag; /* too large for the stack */
     diag_init(&diag, &target->arena);
-    struct policy *policy = policy_load(&(struct policy_options){.path = target->config}, &diag);
+    const struct policy_options options = {.path = target->config, .is_client = true};
+    struct policy *policy = policy_load(&options, &diag);
     if (!policy) {
         fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(&diag)));
         return CLI_USAGE;

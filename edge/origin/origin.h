@@ -136,7 +136,9 @@ h2o_socket_t *call_take_socket(struct call *call, slice *read_behind);
 
 /* Figures for stats, metrics and the steps. Any thread. */
 struct origin_state {
-    unsigned workers, live_workers, slots, live_slots, busy_slots, waiting, quarantined;
+    unsigned workers, live_workers; /* one that varve runs and that starts or drains counts */
+    unsigned slots, live_slots;     /* of such a one not: its slots cannot be had now */
+    unsigned busy_slots, waiting, quarantined;
 };
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
 /* Newest build value seen in `build.header` (semantics 1.1); empty if none. A view that stays

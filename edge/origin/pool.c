@@ -481,7 +481,8 @@ struct origin_state pool_state(struct pool *pool)
         if (is_counted(pool, i))
             continue;
         state.slots += pool->config->slots;
-        state.live_slots += is_live(worker) ? pool->config->slots : 0;
+        bool is_open = is_live(worker) && slots_gate(worker->slots) == GATE_OPEN;
+        state.live_slots += is_open ? pool->config->slots : 0;
         count_slots(worker, &state);
     }
     pthread_mutex_unlock(&pool->lock);

@@ -165,6 +165,8 @@ static bool may_restart(struct spawned *spawned)
 {
     struct spawned *other;
     unsigned count = 1, serving = spawned->state == SPAWNED_READY;
+    if (spawned->state == SPAWNED_STARTING)
+        return true; /* it serves nobody yet */
     if (spawned_is_between(spawned))
         return false;
     for (EACH(other, spawned->spawns)) {

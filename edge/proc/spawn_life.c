@@ -97,6 +97,7 @@ static bool make_process(struct spawned *spawned, mono_time now)
     if (plan->unix_path.len)
         prepare_socket(plan);
     spawned->pid = process_start(spawned, &out, &err);
+    spawned->started = clock_now().mono;
     if (spawned->pid < 0) {
         spawned->pid = 0;
         log_error("renderer not started", {"worker", plan->name},
@@ -114,9 +115,9 @@ void spawned_start(struct spawned *spawned, mono_time now)
         plan_free(spawned->plan);
         spawned->plan = spawned->next;
         spawned->next = NULL;
-        if (spawned->why == RESTART_CHANGED)
-            spawned->wants_restart = false; /* so it is done */
     }
+    spawned->is_rolled |= spawned->wants_restart;
+    spawned->wants_restart = false; /* a new process is what it wanted */
     bool is_first = spawned->started.ms == 0;
     spawned->started = now;
     spawned->is_restarting = false;

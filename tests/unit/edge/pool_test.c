@@ -222,6 +222,7 @@ static void test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_i
     slots_set_gate(f->region, slots, GATE_HELD);
     assert_int_equal(ask(f, &permit, at(10)), POOL_QUEUED);
     assert_int_equal(state_of(f).live_workers, 1);
+    assert_int_equal(state_of(f).live_slots, 0); /* who has a stale page need not wait */
     slots_set_gate(f->region, slots, GATE_CLOSED);
     assert_int_equal(ask(f, &permit, at(11)), POOL_ALL_DOWN);
     assert_int_equal(state_of(f).live_workers, 0);
