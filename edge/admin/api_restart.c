@@ -57,17 +57,19 @@ bool api_restart(struct api_job *job)
     if (!job->is_waiting) {
         if (!read_body(job))
             return true;
+        if (atomic_load(&server->is_draining)) { /* it would leave while others restart */
+            api_error(job, 503, "this worker is leaving: ask again, the next one answers");
+            return true;
+        }
         job->ticket = origins_ask_restart(server->origins, job->origin);
         job->is_waiting = true;
         worker_wake_master(server->setup);
     }
     struct restart_result result =
         origins_restart_result(server->origins, job->origin, job->ticket);
-    if (result.pending > 0 && atomic_load(&server->is_draining))
-        api_error(job, 503, "this worker is leaving; the restart goes on (see the log)");
-    else if (result.pending > 0)
+    if (result.pending > 0)
         return false;
-    else if (result.failed > 0)
+    if (result.failed > 0)
         api_answer_json(job, 409,
                         json_pack("{s:s, s:i, s:i, s:s}", "result", "failed", "restarted",
                                   (int)result.restarted, "failed", (int)result.failed, "errors",

@@ -10,7 +10,7 @@
 enum {
     ONCE = OPTION_OWN,
     RELOAD_MS = 600000, /* it may wait for a draining worker */
-    RELOAD_TRIES = 50,
+    LEAVING_TRIES = 50,
     RESTART_MS = 3600000, /* one renderer after the other, each with what it still renders */
 };
 
@@ -154,16 +154,17 @@ static int judge_reload(const struct admin_target *target, const struct admin_an
 }
 
 /* A worker that is leaving says 503; the one that took over answers. */
-static int ask_reload(const struct admin_target *target, struct admin_answer *answer)
+static int ask_staying(const struct admin_target *target, slice path, const char *body,
+                       int timeout_ms, struct admin_answer *answer)
 {
     static const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
     int status = CLI_OK;
-    for (int i = 0; i < RELOAD_TRIES; i++) {
+    for (int i = 0; i < LEAVING_TRIES; i++) {
         if (i > 0)
             nanosleep(&pause, NULL);
         admin_answer_fini(answer);
         *answer = (struct admin_answer){0};
-        status = admin_request(target, "POST", SLICE("/v1/reload"), "{}", RELOAD_MS, answer);
+        status = admin_request(target, "POST", path, body, timeout_ms, answer);
         if (status != CLI_OK || answer->status != 503)
             break;
     }
@@ -175,7 +176,7 @@ static int reload(struct admin_target *target)
     struct admin_answer answer = {0};
     int status = admin_find(target);
     if (status == CLI_OK)
-        status = ask_reload(target, &answer);
+        status = ask_staying(target, SLICE("/v1/reload"), "{}", RELOAD_MS, &answer);
     if (status == CLI_OK)
         status = judge_reload(target, &answer);
     admin_answer_fini(&answer);
@@ -218,7 +219,7 @@ static int restart(struct admin_target *target, const char *origin)
         return cli_usage(target->command, "the name of the origin is not UTF-8");
     int status = admin_find(target);
     if (status == CLI_OK)
-        status = admin_request(target, "POST", SLICE("/v1/restart"), text, RESTART_MS, &answer);
+        status = ask_staying(target, SLICE("/v1/restart"), text, RESTART_MS, &answer);
     if (status == CLI_OK)
         status = judge_restart(target, &answer);
     admin_answer_fini(&answer);

@@ -67,7 +67,10 @@ test('every endpoint that is documented answers', async (t) => {
   for (const [, method, target] of endpoints) {
     const body = target === '/v1/purge' ? { urls: [`${v.url}/`] } : method === 'POST' ? {} : undefined
     const query = /explain|variants/.test(target) ? `?url=${encodeURIComponent(`${v.url}/`)}` : ''
-    assert.equal((await v.admin(method, target + query, body)).status, 200, `${method} ${target}`)
+    let answer
+    do answer = await v.admin(method, target + query, body)
+    while (answer.status === 503 && answer.body.includes('ask again')) /* the worker that a reload replaced */
+    assert.equal(answer.status, 200, `${method} ${target}`)
   }
   assert.equal((await request(`http://localhost/`, { socketPath: `${v.dir}/store/admin.sock` })).status, 404)
   assert.deepEqual(readdirSync(`${v.dir}/store`).filter((f) => !read('docs/operations.md').includes(f)), [])

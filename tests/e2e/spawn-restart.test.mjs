@@ -103,6 +103,8 @@ test('9.1 a reload keeps the renderers; a changed block replaces them one by one
   assert.equal((await v.cli('reload')).code, 0)
   await ready(v, 6)
   assert.ok(isAlive(kept))
+  assert.equal((await v.cli('reload')).code, 0)
+  assert.equal((await v.cli('restart')).stdout, 'restarted 3 renderers\n', 'right behind a reload')
 })
 
 test('V7 one that makes errors is replaced, one that does not stays', async (t) => {
