@@ -1,6 +1,6 @@
 /* Durations and sizes as people write them. Whole numbers only, so that a value prints as it was
  * read. */
-#include "policy/loader.h"
+#include "policy/units.h"
 
 #include <stdio.h>
 

@@ -8,6 +8,7 @@
 
 #include "base/yaml.h"
 #include "policy/load.h"
+#include "policy/units.h"
 
 struct section;
 struct setting;
@@ -109,14 +110,6 @@ bool is_token(slice text);      /* RFC 9110 §5.6.2 */
 bool is_identifier(slice text); /* names of origins and classes */
 void *setting_member(const struct setting *s, void *base);
 const void *setting_member_view(const struct setting *s, const void *base);
-
-/* --- load_units.c --- */
-
-enum { UNIT_TEXT_BYTES = 32 };
-bool units_parse_duration(slice text, duration *value); /* 250ms 30s 5m 1h 7d; 0 */
-bool units_parse_size(slice text, uint64_t *bytes);     /* 512B 64KiB 16MiB 8GiB 1TiB; 0 */
-slice units_format_duration(duration value, char text[UNIT_TEXT_BYTES]);
-slice units_format_size(uint64_t bytes, char text[UNIT_TEXT_BYTES]);
 
 /* --- load_expand.c --- */
 
