@@ -76,6 +76,19 @@ test('7.5 an endless loop that outlives slot_max: the process is killed, its slo
   assert.equal(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="stuck"}'), 1)
 })
 
+test('7.5 beside a render that hangs, others of the same process end before it is killed', async (t) => {
+  const limits = 'slot_max: 2s, timeouts: {first_byte: 2s}, retries: 0,'
+  const v = await varve(t, policy({ spawn: 'workers: 1', origin: limits }).replace('slots: 1', 'slots: 2'))
+  await ready(v, 1)
+  const hung = v.get('/hang')
+  await new Promise((resolve) => setTimeout(resolve, 1600))
+  const beside = ask(v, '/slow?ms=1500')
+  assert.ok((await hung).status >= 500)
+  assert.equal((await beside).status, 200)
+  await ready(v, 2)
+  assert.deepEqual(said(v, 'renderer restarts').map(({ why }) => why), ['stuck'])
+})
+
 test('9.1 a reload keeps the renderers; a changed block replaces them one by one; fewer are fewer', async (t) => {
   const v = await varve(t, policy({ spawn: 'workers: 2' }))
   await ready(v, 2)

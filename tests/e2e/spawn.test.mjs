@@ -1,7 +1,7 @@
 // Renderers under varve (`spawn`): started, watched, ended; what they say. Rows V1 and V3 of what sites that render on servers learned.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -100,6 +100,15 @@ test('a renderer that floods its stdout neither stops nor fills the log', async 
   assert.ok(said(v, 'renderer says').length < 3000, `${said(v, 'renderer says').length} lines`)
 })
 
+const guards = (v) =>
+  readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).map(Number).filter((pid) => {
+    try {
+      return new RegExp(`\\(varve-guard\\) [^Z] ${v.child.pid} `).test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    } catch {
+      return false /* it is gone */
+    }
+  })
+
 test('9.1 kill -9 of the master leaves no process behind, nor what renderers started', async (t) => {
   const shell = policy({ spawn: 'workers: 2' }).replace(`["${NODE}", "${SERVER}"]`, `["sh", "-c", "${NODE} ${SERVER} & wait"]`)
   const v = await varve(t, shell)
@@ -107,6 +116,9 @@ test('9.1 kill -9 of the master leaves no process behind, nor what renderers sta
   const nodes = [(await ask(v)).pid, (await ask(v)).pid]
   const shells = started(v)
   assert.equal(new Set([...nodes, ...shells]).size, 4)
+  const [first] = guards(v)
+  process.kill(first, 'SIGKILL')
+  await until(() => guards(v).some((pid) => pid !== first), 'another guard')
   await v.stop('SIGKILL')
   await noneLeft([...nodes, ...shells])
 })

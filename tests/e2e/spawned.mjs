@@ -1,9 +1,9 @@
 // A renderer for varve to run: one process of it is one worker. What it does is in the path; how it starts, in its directory and
 // environment. It listens at PORT, a number or the path of a socket.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import http from 'node:http'
 
-const until = (ms) => {
+const busy = (ms) => {
   const end = Date.now() + ms
   while (Date.now() < end);
 }
@@ -22,15 +22,14 @@ const server = http.createServer(async (req, res) => {
   const { pathname, searchParams } = new URL(req.url, 'http://renderer')
   const ms = Number(searchParams.get('ms') ?? 0)
   if (pathname === '/slow') await new Promise((resolve) => setTimeout(resolve, ms))
-  if (pathname === '/busy') until(ms)
+  if (pathname === '/busy') busy(ms)
+  if (pathname === '/hang') return
   if (pathname === '/exit') process.exit(1)
   if (pathname === '/grow') kept.push(Buffer.alloc(Number(searchParams.get('mb')) << 20, 1))
   if (pathname === '/say') console.log(searchParams.get('text'))
   if (pathname === '/flood') for (let i = 0; i < Number(searchParams.get('lines')); i++) console.log(`flood ${i} ${'x'.repeat(80)}`)
   res.writeHead(pathname === '/error' ? 500 : 200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-  const { uid } = { uid: process.getuid() }
-  const command = readFileSync('/proc/self/comm', 'utf8').trim()
-  res.end(JSON.stringify({ pid: process.pid, n: ++n, port: process.env.PORT, colour: process.env.COLOUR, uid, command }))
+  res.end(JSON.stringify({ pid: process.pid, n: ++n, port: process.env.PORT, colour: process.env.COLOUR, uid: process.getuid() }))
 })
 if (!process.env.SILENT) server.listen(process.env.PORT)
 else setInterval(() => {}, 1000)
