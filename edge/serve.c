@@ -219,6 +219,7 @@ static void start_drain(struct service *service)
 {
     struct server *server = &service->server;
     atomic_store(&server->is_draining, true);
+    origins_drain(server->origins);
     log_info("draining", {"connections", .number = (int64_t)front_connections(server->front)});
     for (size_t i = 0; i < server->loop_count; i++)
         loop_post(&server->loops[i], &service->drain_orders[i].message);

@@ -78,16 +78,24 @@ struct spawn_config {
     struct recycle_limits recycle;
 };
 
+/* What varve asks each worker by itself (semantics 7.6). */
+struct probe_config {
+    slice path;      /* empty: no probes */
+    unsigned expect; /* status */
+    duration every, timeout;
+    unsigned down_after, up_after; /* times in a row; up_after ends the slow start too */
+};
+
 struct origin_config {
     slice name;
     unsigned index; /* in policy.origins */
     struct worker_config *workers;
     size_t worker_count;
-    unsigned slots;       /* per worker; 0: no queue, only `connections` */
+    unsigned slots; /* per worker; 0: no queue, only `connections` */
     enum balance balance;
     unsigned shell_at, shed_at; /* waiting renders (semantics 7.3) */
     bool queue_is_per_slot;     /* those are times live slots */
-    unsigned connections; /* per worker */
+    unsigned connections;       /* per worker */
     bool slots_cover_assets;
     duration slot_max;
     duration connect, first_byte, between_bytes;
@@ -105,6 +113,8 @@ struct origin_config {
     unsigned revalidate_max;
     duration dns;
     struct spawn_config spawn;
+    struct probe_config probe;
+    slice warmup; /* path; empty: none */
 };
 
 /* --- who asks --- */

@@ -349,6 +349,7 @@ static void parse_origin(struct loader *l, const struct section *section, slice 
         origin->slots_cover_assets = origin->slots == 1; /* semantics 7.1 */
     check_times(l, node, origin);
     check_tls(l, node, origin);
+    check_probe(l, node);
 }
 
 static void parse_origins(struct loader *l, const struct setting *s, const struct yaml_node *node,

@@ -165,6 +165,9 @@ void write_list(struct writer *w, const struct slices *texts);
 void write_line_start(struct writer *w); /* indentation, "- " */
 void write_key(struct writer *w, slice key);
 
+/* `probe` without what it needs. */
+void check_probe(struct loader *l, const struct yaml_node *node);
+
 #define TYPE(name) extern const struct setting_type setting_##name;
 TYPE(boolean)
 TYPE(text)
@@ -201,6 +204,7 @@ TYPE(rate)
 TYPE(set_headers)
 TYPE(origin_host)
 TYPE(target)
+TYPE(request_target)
 TYPE(logged_in)
 TYPE(identity_cookies)
 TYPE(classes)

@@ -15,6 +15,7 @@
 #include "edge/origin/request_writer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const slice PROBE_REQUEST = {"?\r\n\r\n", 5}; /* not HTTP: the app behind is not asked */
 
@@ -44,6 +45,7 @@ static struct call *call_make(struct home *home, struct pool *pool)
     call->timer.fire = call_state_timed;
     call->total.fire = call_total_timed;
     call->total_left = pool->config->slot_max;
+    call->first_byte = pool->config->first_byte;
     call->message.deliver = call_message_came;
     call->waiter.loop = home->loop;
     call->waiter.message = &call->message;
@@ -106,6 +108,27 @@ void call_probe(struct home *home, struct pool *pool, const struct permit *permi
     call->permit = *permit;
     atomic_fetch_add(&permit->worker->counters.probes, 1);
     call_connect(call);
+    call_free_if_done(call);
+}
+
+void call_inquire(struct home *home, struct pool *pool, const struct call_inquiry *inquiry)
+{
+    struct worker *worker = inquiry->permit.worker;
+    struct call *call = call_make(home, pool);
+    call->is_inquiry = true;
+    call->events = inquiry->events;
+    call->owner = worker;
+    call->request = strndup(inquiry->request.ptr, inquiry->request.len);
+    call->request_bytes = inquiry->request.len;
+    call->first_byte = inquiry->timeout;
+    response_parser_init(&call->parser, false, false);
+    call->permit = inquiry->permit;
+    atomic_fetch_add(&worker->counters.probes, 1);
+    if (call->permit.kind == PERMIT_SLOT)
+        loop_timer_set(home->loop, &call->total, call->total_left);
+    call->depth++;
+    call_connect(call);
+    call->depth--;
     call_free_if_done(call);
 }
 

@@ -55,6 +55,8 @@ struct call {
     size_t body_sent;
     char *piece; /* what is being written of it */
     bool is_retryable, is_idempotent, answers_head, may_switch, is_probe;
+    bool is_inquiry; /* a probe or warm-up: our own, for this worker alone */
+    duration first_byte;
     unsigned retries_left;
     struct key render_key; /* if is_render: see deadly.h */
     slice about;

@@ -89,10 +89,12 @@ static void head_arrived(struct call *call)
     call->timing.head = loop_now(loop);
     bool is_late_request = call->state == STATE_SENDING; /* answered before it was sent whole */
     call->state = call->parser.is_switching ? STATE_SWITCHED : STATE_BODY;
-    pool_worker_answered(call->permit.worker, loop_now(loop).mono);
+    if (!call->is_inquiry) /* its owner knows what the answer means */
+        pool_worker_answered(call->permit.worker, loop_now(loop).mono);
     if (call->is_probe)
         return;
-    count_answer(call);
+    if (!call->is_inquiry)
+        count_answer(call);
     note_build(call);
     if (is_late_request || call->is_write_broken)
         call->parser.may_reuse = false;

@@ -136,7 +136,7 @@ static void request_sent(struct call *call)
     if (call->state != STATE_SENDING)
         return; /* the answer has begun before the request ended */
     call->state = STATE_WAITING;
-    call_start_timer(call, call->pool->config->first_byte);
+    call_start_timer(call, call->first_byte);
 }
 
 /* A write that failed says nothing yet: the worker may have answered before it stopped reading. */
@@ -376,7 +376,7 @@ static bool was_stale(struct call *call, bool is_untouched)
 
 static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_untouched)
 {
-    if (call->is_over || call->is_probe)
+    if (call->is_over || call->is_probe || call->is_inquiry)
         return false;
     if (is_untouched)
         return true; /* nothing was sent: not a retry of the request */
@@ -416,7 +416,7 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, now_of(call));
-    } else if (!call->is_probe) {
+    } else if (!call->is_probe && !call->is_inquiry) {
         atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
     }
     if (may_go_elsewhere(call, failure, is_untouched)) {

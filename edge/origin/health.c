@@ -12,8 +12,6 @@
 
 static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000}, SHOWN_FOR = {1000};
 
-enum { UP_AFTER = 2 }; /* answers that end the slow start */
-
 /* --- the log --- */
 
 static slice shown_state(const struct worker *worker)
@@ -61,13 +59,15 @@ void pool_tell(struct pool *pool, mono_time now)
 
 /* --- changes --- */
 
-static void move_worker(struct worker *worker, enum worker_state state, slice why, mono_time now)
+void worker_move(struct worker *worker, enum worker_state state, slice why, mono_time now)
 {
     bool was_starting = worker->state == WORKER_STARTING && state == WORKER_LIVE;
     worker->state = state;
     worker->state_since = now;
     worker->trying = 0;
     worker->answers = 0;
+    if (state == WORKER_DOWN)
+        atomic_store(&slots_renderer(worker->slots)->warmed, 0);
     if (was_starting)
         return; /* it was up before */
     atomic_fetch_add(state == WORKER_DOWN ? &worker->counters.downs : &worker->counters.ups, 1);
@@ -91,15 +91,17 @@ static void welcome(struct worker *worker, mono_time now)
     if (worker->readied == readied)
         return;
     worker->readied = readied;
+    worker->is_unfit = false;
+    worker->probes_alike = 0;
     if (worker->state == WORKER_DOWN)
-        move_worker(worker, WORKER_LIVE, SLICE_NONE, now);
+        worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
 }
 
 /* One that answers slowly is not kept back for longer than a visitor waits. */
 static bool has_started(const struct worker *worker, mono_time now)
 {
     return worker->state == WORKER_STARTING &&
-           (worker->answers >= UP_AFTER ||
+           (worker->answers >= worker->pool->config->probe.up_after ||
             mono_since(now, worker->state_since).ms >= worker->pool->config->first_byte.ms);
 }
 
@@ -109,7 +111,7 @@ void workers_settle(struct pool *pool, mono_time now)
         struct worker *worker = pool->workers[i];
         welcome(worker, now);
         if (has_started(worker, now))
-            move_worker(worker, WORKER_LIVE, SLICE_NONE, now);
+            worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
     }
 }
 
@@ -118,7 +120,7 @@ void workers_settle(struct pool *pool, mono_time now)
 static void take_failure(struct worker *worker, slice why, mono_time now)
 {
     if (worker_is_up(worker)) {
-        move_worker(worker, WORKER_DOWN, why, now);
+        worker_move(worker, WORKER_DOWN, why, now);
         worker->back_off = FIRST_BACK_OFF;
         worker->retry_at = mono_after(now, worker->back_off);
     } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
@@ -139,10 +141,10 @@ void pool_worker_failed(struct worker *worker, slice why, mono_time now)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void take_answer(struct worker *worker, mono_time now)
+void worker_take_answer(struct worker *worker, mono_time now)
 {
-    if (worker->state == WORKER_DOWN)
-        move_worker(worker, is_any_up(worker->pool) ? WORKER_LIVE : WORKER_STARTING, SLICE_NONE,
+    if (worker->state == WORKER_DOWN && !worker->is_unfit)
+        worker_move(worker, is_any_up(worker->pool) ? WORKER_LIVE : WORKER_STARTING, SLICE_NONE,
                     now);
     if (worker->state != WORKER_STARTING)
         return;
@@ -156,7 +158,7 @@ void pool_worker_answered(struct worker *worker, mono_time now)
     pthread_mutex_lock(&pool->lock);
     retry_budget_note_render(&pool->budget, now);
     if (worker->state != WORKER_LIVE) {
-        take_answer(worker, now);
+        worker_take_answer(worker, now);
         pool_serve(pool, now);
     }
     pthread_mutex_unlock(&pool->lock);

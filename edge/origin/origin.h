@@ -100,6 +100,9 @@ void slots_region_init(void *region); /* master */
 /* Master, after it reaped a worker process: its slots become "owner dead" (semantics 7.2). */
 void slots_owner_died(void *region, int pid);
 
+/* This process ends: it probes and warms up nobody any more. Any thread. */
+void origins_drain(struct origins *origins);
+
 /* Starts when this returns; never calls back inside. `owner` comes back in events. */
 struct call *call_new(struct origins *origins, struct loop *loop,
                       const struct call_request *request, const struct call_events *events,

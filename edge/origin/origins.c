@@ -12,7 +12,7 @@
 
 enum { ERROR_BYTES = 256 };
 
-static const duration PROBE_EVERY = {1000};
+static const duration PROBE_EVERY = {1000}, INQUIRE_EVERY = {50};
 
 static void fire_probe(struct loop_timer *timer)
 {
@@ -27,10 +27,26 @@ static void fire_probe(struct loop_timer *timer)
     loop_timer_set(home->loop, timer, PROBE_EVERY);
 }
 
+static void fire_inquire(struct loop_timer *timer)
+{
+    struct home *home = container_of(timer, struct home, inquire);
+    if (atomic_load(&home->origins->is_draining))
+        return;
+    origins_inquire(home);
+    loop_timer_set(home->loop, timer, INQUIRE_EVERY);
+}
+
+void origins_drain(struct origins *origins)
+{
+    atomic_store(&origins->is_draining, true);
+}
+
 static void start_home(struct loop_message *message)
 {
     struct home *home = container_of(message, struct home, start);
     loop_timer_set(home->loop, &home->probe, PROBE_EVERY);
+    if (origins_have_inquiries(home->origins))
+        fire_inquire(&home->inquire);
 }
 
 static void make_homes(struct origins *origins, struct loop *loops)
@@ -40,6 +56,7 @@ static void make_homes(struct origins *origins, struct loop *loops)
         struct home *home = &origins->homes[i];
         home_init(home, origins, &loops[i]);
         home->probe.fire = fire_probe;
+        home->inquire.fire = fire_inquire;
         home->start.deliver = start_home;
     }
     loop_post(origins->homes[0].loop, &origins->homes[0].start);
@@ -95,6 +112,7 @@ static void drop_all(struct home *home)
     loop_timer_stop(home->loop, &home->sweep);
     loop_timer_stop(home->loop, &home->poll);
     loop_timer_stop(home->loop, &home->probe);
+    loop_timer_stop(home->loop, &home->inquire);
 }
 
 static void close_pools(struct origins *origins)

@@ -15,13 +15,21 @@ static bool is_tried(const struct waiter *waiter, const struct worker *worker)
 
 static bool may_try(const struct worker *worker, mono_time now)
 {
-    return worker->state == WORKER_DOWN && !worker->trying && worker->retry_at.ms <= now.ms;
+    return worker->state == WORKER_DOWN && !worker->is_unfit && !worker_is_cold(worker) &&
+           !worker->trying && worker->retry_at.ms <= now.ms;
 }
 
 /* All were down, and this one was the first to answer: one render at a time (semantics 7.6). */
 static bool is_slow_start_taken(const struct waiter *waiter, const struct worker *worker)
 {
     return waiter->wants_slot && worker->state == WORKER_STARTING && worker->trying;
+}
+
+/* Its first request is the warm-up (`warmup`); what is no render need not wait for that. */
+static bool is_too_cold(const struct waiter *waiter, const struct worker *worker)
+{
+    bool is_render = waiter->wants_slot || worker->pool->config->slots == 0;
+    return is_render && worker_is_cold(worker);
 }
 
 /* One that varve itself runs, and that drains or starts, is worth waiting for. */
@@ -56,7 +64,7 @@ static struct balance_worker look_at(const struct waiter *waiter, const struct w
 {
     struct balance_worker seen = {.is_try = may_try(worker, now)};
     if (!is_candidate(waiter, worker, now) || slots_gate(worker->slots) != GATE_OPEN ||
-        is_slow_start_taken(waiter, worker))
+        is_slow_start_taken(waiter, worker) || is_too_cold(waiter, worker))
         return seen;
     if (waiter->wants_slot) {
         seen.is_free =
@@ -129,7 +137,7 @@ static bool is_reserved(const struct pool *pool, const struct waiter *waiter)
 }
 
 /* In the slot table too, where the master sees whether anything is under way. */
-static void count_connection(struct worker *worker, int step)
+void worker_count_connection(struct worker *worker, int step)
 {
     worker->connections += (unsigned)step;
     slots_count_connection(worker->slots, worker->pool->pid, step);
@@ -155,7 +163,7 @@ static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
                                      .worker = worker,
                                      .slot = slot >= 0 ? (unsigned)slot : 0};
     if (slot < 0)
-        count_connection(worker, 1);
+        worker_count_connection(worker, 1);
     if (may_try(worker, now) || (slot >= 0 && worker->state == WORKER_STARTING))
         waiter->permit.try = worker->trying = ++worker->tries;
     atomic_fetch_add(&worker->users, 1);
@@ -317,10 +325,11 @@ static void release(struct permit *permit, mono_time now)
     struct pool *pool = worker->pool;
     if (permit->kind == PERMIT_SLOT) {
         duration render = mono_since(now, slot_view(worker->slots, permit->slot).since);
-        pool->render = queue_average(pool->render, render);
+        if (!permit->is_inquiry)
+            pool->render = queue_average(pool->render, render);
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
     } else if (permit->kind == PERMIT_CONNECTION) {
-        count_connection(worker, -1);
+        worker_count_connection(worker, -1);
     } else if (permit->kind == PERMIT_DETACHED) {
         worker->detached--;
     }

@@ -54,6 +54,12 @@ struct worker {
     unsigned untold;  /* changes since then: each state is shown for a second at least */
     unsigned connections, detached;
     uint32_t readied; /* of its process, when last looked at */
+    /* what varve asks it by itself: under the lock too */
+    bool is_asked;    /* a probe or the warm-up is under way */
+    bool is_unfit;    /* down because of probes: only these bring it back */
+    int probes_alike; /* successes in a row; below 0: failures */
+    mono_time probe_at;
+    duration probe_every; /* grows while it is down */
 };
 
 /* The right to ask a worker. */
@@ -62,7 +68,8 @@ struct permit {
     enum permit_kind kind;
     struct worker *worker;
     unsigned slot;
-    unsigned try; /* it is this try of a worker that was down; 0: none */
+    bool is_inquiry; /* varve's own: no render */
+    unsigned try;    /* it is this try of a worker that was down; 0: none */
 };
 
 enum waiter_state { WAITER_IDLE, WAITER_QUEUED, WAITER_GRANTED, WAITER_ALL_DOWN };
@@ -148,6 +155,16 @@ void pool_mark_dead(const struct permit *permit);
 void pool_worker_failed(struct worker *worker, slice why, mono_time now);
 /* The worker answered a request. */
 void pool_worker_answered(struct worker *worker, mono_time now);
+/*
+ * What is due to be asked: a probe, or the warm-up of a cold worker, with the permit for it: a slot
+ * where the origin has slots. INQUIRY_NONE: nothing now. Ended by pool_end_inquiry(); the permit
+ * goes back when the worker has answered.
+ */
+enum inquiry { INQUIRY_NONE, INQUIRY_PROBE, INQUIRY_WARMUP };
+enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_time now);
+/* `status` 0: there was no answer. */
+void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned status, slice why,
+                      mono_time now);
 /* Tells the log of changes that came too fast for it. Once a second. */
 void pool_tell(struct pool *pool, mono_time now);
 /* Takes a retry from the budget; false: used up. */

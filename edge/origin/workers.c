@@ -5,7 +5,7 @@
  */
 #include "base/log.h"
 #include "base/must.h"
-#include "edge/origin/pool.h"
+#include "edge/origin/pool_parts.h"
 #include "edge/origin/tls.h"
 
 #include <stdio.h>
@@ -133,6 +133,9 @@ static void add_address(struct pool *pool, size_t config_index,
     worker->address_bytes = bytes;
     worker->state = WORKER_LIVE;
     worker->state_since = now;
+    worker->is_unfit = false;
+    worker->probes_alike = 0;
+    worker_plan_probe(worker, now);
 }
 
 static bool is_listed(const struct worker *worker, const struct sockaddr_storage *at,

@@ -31,8 +31,89 @@ test('7.6, B7 all down, then the first sign of life: one render at a time until 
   assert.equal(origin.now, 3)
   for (const g of gates) g.open()
   for (const res of await Promise.all(held)) assert.equal(res.status, 200)
-  assert.match(v.log, /worker is down worker=renderer\/0/)
+  await until(() => /worker is down worker=renderer\/0/.test(v.log), 'the log to tell')
   await until(() => /worker is up[^\n]*worker=renderer\/0/.test(v.log), 'the log to tell')
   assert.equal(await v.metric('varve_worker_changes_total{worker="renderer/0",to="up"}'), 1)
   assert.equal(await v.metric('varve_worker_changes_total{worker="renderer/0",to="down"}'), 1)
+})
+
+/** A worker whose probe and warm-up are counted, and never beside a render. */
+async function probed(t, { port, health = () => 200 } = {}) {
+  const w = { probes: 0, warmups: 0, paths: [], headers: [] }
+  w.origin = await renderer(
+    t,
+    (req, res) => {
+      w.paths.push(req.url)
+      w.headers.push(req.headers)
+      if (req.url === '/_ah/warmup') w.warmups++
+      if (req.url !== '/healthz') return page(res, `page ${req.url}`, { 'cache-control': 'no-store' })
+      w.probes++
+      res.writeHead(health()).end('health')
+    },
+    { port },
+  )
+  w.up = (v, i) => v.metric(`varve_worker_up{worker="renderer/${i}"}`)
+  return w
+}
+
+const often = 'probe: {path: /healthz, every: 100ms, timeout: 10s, down_after: 3, up_after: 2}'
+
+test('7.6, B3 the renderer is up but /healthz says 500: down after three, back after two, and not by a visitor', async (t) => {
+  let status = 200
+  const w = await probed(t, { health: () => status })
+  const v = await varve(t, `origins: {renderer: {workers: ["${w.origin.url}"], slots: 1, ${often}, set_headers: {X-Secret: s3}}}\nroutes: [{match: "/**"}]\n`)
+  assert.equal((await v.get('/a', documents)).status, 200)
+  await until(() => w.probes >= 3, 'probes')
+  assert.equal(await w.up(v, 0), 1)
+  assert.equal(w.headers.find((_, i) => w.paths[i] === '/healthz')['x-secret'], 's3')
+  status = 500
+  await until(async () => (await w.up(v, 0)) === 0, 'the worker to be down')
+  const seen = w.paths.filter((p) => p !== '/healthz').length
+  assert.equal((await v.get('/b', documents)).status, 503)
+  assert.equal(w.paths.filter((p) => p !== '/healthz').length, seen, 'no visitor tries it')
+  await until(() => /worker is down worker=renderer\/0 why="?probe: status 500/.test(v.log), 'the log to tell')
+  status = 200
+  await until(async () => (await w.up(v, 0)) === 1, 'the worker to be up')
+  assert.equal((await v.get('/c', documents)).status, 200)
+  assert.equal(w.origin.most, 1, 'never a probe beside a render, nor two probes')
+})
+
+test('7.1, B3 no probe beside a render on a worker with one slot, however long the render takes', async (t) => {
+  const g = gate()
+  let probes = 0
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/healthz') return probes++, res.end('well')
+    await g.promise
+    page(res, 'page', { 'cache-control': 'no-store' })
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, ${often}}}\nroutes: [{match: "/**"}]\n`)
+  await until(() => probes >= 2, 'probes')
+  const render = v.get('/slow', documents)
+  await until(() => origin.requests.some((r) => r.url === '/slow'), 'the render')
+  const before = probes
+  await new Promise((r) => setTimeout(r, 500)) /* five probes would have come */
+  assert.equal(probes, before)
+  g.open()
+  assert.equal((await render).status, 200)
+  await until(() => probes > before, 'probes to go on')
+  assert.equal(origin.most, 1)
+})
+
+test('G2 warm-up once per new worker, before its first render; again after it was down, not after a reload', async (t) => {
+  const port = await freePort()
+  const policy = `origins: {renderer: {workers: ["http://127.0.0.1:${port}"], slots: 2, client_wait: 60s, warmup: /_ah/warmup}}\nroutes: [{match: "/**"}]\n`
+  const first = await probed(t, { port })
+  const v = await varve(t, policy)
+  for (const res of await Promise.all([1, 2, 3].map((i) => v.get(`/${i}`, documents)))) assert.equal(res.status, 200)
+  assert.equal(first.paths[0], '/_ah/warmup')
+  assert.equal(first.warmups, 1)
+  assert.equal((await v.cli('reload')).code, 0)
+  assert.equal((await v.get('/4', documents)).status, 200)
+  assert.equal(first.warmups, 1)
+  await first.origin.stop()
+  assert.equal((await v.get('/down', documents)).status, 503)
+  const second = await probed(t, { port })
+  await until(async () => (await v.get('/again', documents)).status === 200, 'pages again')
+  assert.equal(second.paths[0], '/_ah/warmup')
+  assert.equal(second.warmups, 1)
 })

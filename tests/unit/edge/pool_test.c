@@ -29,15 +29,17 @@ static int make(void **state)
     struct fixture *f = mem_alloc(sizeof(*f));
     char error[256];
     f->worker = (struct worker_config){.host = SLICE("renderer.example"), .port = 3000};
-    f->config = (struct origin_config){.name = SLICE("renderer"),
-                                       .workers = &f->worker,
-                                       .worker_count = 1,
-                                       .slots = 2,
-                                       .shed_at = 32,
-                                       .queue_is_per_slot = true,
-                                       .connections = 4,
-                                       .first_byte = {30000},
-                                       .slot_max = {1000}};
+    f->config = (struct origin_config){
+        .name = SLICE("renderer"),
+        .workers = &f->worker,
+        .worker_count = 1,
+        .slots = 2,
+        .shed_at = 32,
+        .queue_is_per_slot = true,
+        .connections = 4,
+        .first_byte = {30000},
+        .probe = {.up_after = 2, .down_after = 3, .expect = 200, .every = {2000}},
+        .slot_max = {1000}};
     f->region = mem_alloc(slots_region_bytes());
     slots_region_init(f->region);
     f->pool = pool_new(&f->config, f->region, 1, error, sizeof(error));
@@ -330,6 +332,126 @@ static void test_7_6_a_state_is_shown_for_a_second_and_what_flaps_in_one_line(vo
     assert_int_equal(worker->counters.ups, 4);
 }
 
+/* Asks the worker what is due then, and answers it at once. */
+static enum inquiry inquire(struct fixture *f, unsigned status, mono_time now)
+{
+    struct permit permit;
+    enum inquiry inquiry = pool_take_inquiry(f->pool, &permit, now);
+    if (inquiry == INQUIRY_NONE)
+        return inquiry;
+    pool_end_inquiry(permit.worker, inquiry, status, SLICE_NONE, now);
+    pool_return(&permit, now);
+    return inquiry;
+}
+
+/* Up to `limit`, when a probe becomes due: answered with `status`. */
+static mono_time probe_next(struct fixture *f, unsigned status, mono_time from, int64_t limit)
+{
+    for (mono_time now = from; now.ms <= from.ms + limit; now.ms++)
+        if (inquire(f, status, now) == INQUIRY_PROBE)
+            return now;
+    fail_msg("no probe within %d ms", (int)limit);
+    return from;
+}
+
+static void
+test_7_6_B3_down_after_so_many_failed_probes_and_up_after_so_many_good_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    f->config.probe.path = SLICE("/healthz");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    mono_time now = probe_next(f, 500, at(1), 2000);
+    now = probe_next(f, 500, at(now.ms + 1), 2200);
+    assert_true(now.ms >= 2000);
+    now = probe_next(f, 200, at(now.ms + 1), 2200); /* two are not three */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(worker->state, WORKER_LIVE);
+        now = probe_next(f, 500, at(now.ms + 1), 2200);
+    }
+    assert_int_equal(worker->state, WORKER_DOWN);
+    assert_int_equal(ask(f, &permit, at(now.ms + 60000)), POOL_ALL_DOWN); /* not even as a try */
+    pool_worker_answered(worker, now); /* a render that began before */
+    assert_int_equal(worker->state, WORKER_DOWN);
+    int64_t wait = 0;
+    for (int i = 0; i < 5; i++) {
+        mono_time next = probe_next(f, 0, at(now.ms + 1), 5600);
+        wait = next.ms - now.ms;
+        now = next;
+    }
+    assert_in_range(wait, 5000, 5500); /* less and less often */
+    now = probe_next(f, 200, at(now.ms + 1), 5600);
+    assert_int_equal(worker->state, WORKER_DOWN);
+    now = probe_next(f, 200, at(now.ms + 1), 2200);
+    assert_int_equal(worker->state, WORKER_LIVE);
+    assert_int_equal(ask(f, &permit, now), POOL_GRANTED);
+    pool_return(&permit, now);
+}
+
+static void test_7_6_B3_a_probe_takes_a_slot_and_waits_for_an_idle_one(void **state)
+{
+    struct fixture *f = *state;
+    struct permit renders[2], probe;
+    f->config.probe.path = SLICE("/healthz");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    assert_int_equal(ask(f, &renders[0], at(10)), POOL_GRANTED);
+    assert_int_equal(ask(f, &renders[1], at(10)), POOL_GRANTED);
+    assert_int_equal(pool_take_inquiry(f->pool, &probe, at(9000)), INQUIRY_NONE);
+    pool_return(&renders[0], at(9001));
+    assert_int_equal(pool_take_inquiry(f->pool, &probe, at(9001)), INQUIRY_PROBE);
+    assert_int_equal(state_of(f).busy_slots, 2);
+    assert_int_equal(ask(f, &renders[0], at(9002)), POOL_QUEUED);
+    pool_end_inquiry(probe.worker, INQUIRY_PROBE, 0, SLICE("first_byte_timeout"), at(9500));
+    assert_int_equal(state_of(f).busy_slots, 2); /* it has not answered yet */
+    assert_int_equal(pool_take_inquiry(f->pool, &renders[0], at(30000)), INQUIRY_NONE);
+    pool_return(&probe, at(30001));
+    assert_int_equal(ask(f, &renders[0], at(30002)), POOL_GRANTED);
+    pool_return(&renders[0], at(30003));
+    pool_return(&renders[1], at(30003));
+}
+
+static void
+test_G2_a_worker_is_warmed_up_once_before_its_first_render_and_after_being_down(void **state)
+{
+    struct fixture *f = *state;
+    struct permit warmup, permit;
+    f->config.warmup = SLICE("/_ah/warmup");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    assert_int_equal(ask(f, &permit, at(10)), POOL_QUEUED);
+    assert_int_equal(pool_take_inquiry(f->pool, &warmup, at(10)), INQUIRY_WARMUP);
+    assert_int_equal(pool_take_inquiry(f->pool, &permit, at(10)), INQUIRY_NONE);
+    assert_int_equal(ask(f, &permit, at(11)), POOL_QUEUED);
+    pool_end_inquiry(worker, INQUIRY_WARMUP, 200, SLICE_NONE, at(20));
+    pool_return(&warmup, at(20));
+    assert_int_equal(ask(f, &permit, at(21)), POOL_GRANTED);
+    pool_return(&permit, at(22));
+    assert_int_equal(inquire(f, 200, at(60000)), INQUIRY_NONE); /* once */
+    pool_worker_failed(worker, SLICE("refused"), at(60001));
+    assert_int_equal(ask(f, &permit, at(60200)), POOL_ALL_DOWN); /* the warm-up is the try */
+    assert_int_equal(inquire(f, 200, at(60100)), INQUIRY_NONE);
+    assert_int_equal(inquire(f, 200, at(60101)), INQUIRY_WARMUP);
+    assert_int_equal(ask(f, &permit, at(60201)), POOL_GRANTED);
+    pool_return(&permit, at(60202));
+    assert_int_equal(inquire(f, 200, at(90000)), INQUIRY_NONE);
+}
+
+static void test_G2_a_warm_up_without_an_answer_does_not_keep_a_worker_out(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    f->config.warmup = SLICE("/_ah/warmup");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    assert_int_equal(inquire(f, 0, at(10)), INQUIRY_WARMUP);
+    assert_int_equal(ask(f, &permit, at(11)), POOL_GRANTED);
+    pool_return(&permit, at(12));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -342,6 +464,10 @@ int main(void)
         TEST(test_7_6_a_slow_start_whose_one_render_fails_or_hangs_goes_on),
         TEST(test_7_6_no_slow_start_while_another_worker_is_up),
         TEST(test_7_6_a_state_is_shown_for_a_second_and_what_flaps_in_one_line),
+        TEST(test_7_6_B3_down_after_so_many_failed_probes_and_up_after_so_many_good_ones),
+        TEST(test_7_6_B3_a_probe_takes_a_slot_and_waits_for_an_idle_one),
+        TEST(test_G2_a_worker_is_warmed_up_once_before_its_first_render_and_after_being_down),
+        TEST(test_G2_a_warm_up_without_an_answer_does_not_keep_a_worker_out),
         TEST(test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least),
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
         TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),
