@@ -127,7 +127,7 @@ void front_drain(struct front *front, struct loop *loop)
         return;
     owner->is_draining = true;
     loop_listeners_close(owner);
-    h2o_context_request_shutdown(&loop->context);
+    h2_say_goaway(owner);
     list_each(node, &owner->connections)
     {
         struct client_connection *c = container_of(node, struct client_connection, link);

@@ -187,6 +187,8 @@ void h2_begin(struct client_connection *c);
 bool h2_account_bodies(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);
+/* Says GOAWAY to all of this loop's connections: they drain. */
+void h2_say_goaway(struct front_loop *owner);
 /* A request with a body of so many bytes begins (ends) to be answered; `sent` of its answer. */
 void h2_request_begins(struct client_connection *c, size_t entity_bytes);
 void h2_request_ends(struct client_connection *c, size_t entity_bytes, uint64_t sent);

@@ -52,6 +52,35 @@ static void close_as_flood(struct client_connection *c)
     h2_close(c);
 }
 
+/* libh2o has not read its preface, and so has not sent its SETTINGS. */
+static bool is_new(const struct client_connection *c)
+{
+    return c->phase == PHASE_H2 && c->h2->preface_left > 0 && h2o_socket_is_reading(c->sock);
+}
+
+/*
+ * libh2o says GOAWAY to all that it knows. One that is not open yet must not hear it: the first
+ * frame that it hears is SETTINGS, or it breaks off (RFC 9113 §3.4). It is kept out of sight
+ * meanwhile, and closed by the sweep when it has nothing to do.
+ */
+void h2_say_goaway(struct front_loop *owner)
+{
+    h2o_context_t *context = &owner->loop->context;
+    list_each(node, &owner->connections)
+    {
+        struct client_connection *c = container_of(node, struct client_connection, link);
+        if (is_new(c))
+            h2o_linklist_unlink(&h2_conn_of(c)->_conns);
+    }
+    h2o_context_request_shutdown(context);
+    list_each(node, &owner->connections)
+    {
+        struct client_connection *c = container_of(node, struct client_connection, link);
+        if (is_new(c))
+            h2o_linklist_insert(&context->http2._conns, &h2_conn_of(c)->_conns);
+    }
+}
+
 /* --- request bodies in memory --- */
 
 static bool is_uploading(const struct client_connection *c)

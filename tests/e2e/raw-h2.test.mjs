@@ -144,3 +144,19 @@ test('HTTP/2: a header block that goes on behind the GOAWAY of a reload ends its
   await until(() => fateOf(other, 1).isWhole, 'the answer to the other client')
   await until(() => !existsSync(`/proc/${old}`), 'the old worker to have left')
 })
+
+test('RFC 9113 §3.4 a connection that a reload finds before its preface hears SETTINGS first, and is answered', async (t) => {
+  const port = await freePort()
+  const origin = await rawOrigin(t, (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere'))
+  const { yaml } = certificate(tempDir(t), 'a.example')
+  const v = await varve(t, `threads: 1\nlisten: ["127.0.0.1:$PORT", {address: "127.0.0.1:${port}", tls: [${yaml}]}]\nrenderer: ${origin.url}\nroutes: [{match: "/**", cache: never}]\n`)
+  const [busy, late] = [await rawH2(t, port), await rawH2(t, port, { isSilent: true })]
+  const saysGoaway = (c) => c.frames().some((f) => f.type === FRAME.GOAWAY)
+  await until(() => busy.frames().length > 0, 'the connection that is open')
+  assert.equal((await v.cli('reload')).code, 0)
+  await until(() => saysGoaway(busy), 'the drain')
+  late.begin()
+  late.send(headers(1, {}, true))
+  await until(() => fateOf(late, 1).isWhole, 'the answer')
+  assert.equal(late.frames()[0].type, FRAME.SETTINGS)
+})

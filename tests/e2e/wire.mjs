@@ -219,10 +219,11 @@ export function statusOf(payload) {
   return indexed ?? Number(payload.subarray(2, 5).toString('latin1'))
 }
 
-/** A connection that speaks HTTP/2 by frames: `frames()` are those that came, {type, flags, stream, payload}. */
-export async function rawH2(t, port) {
+/** A connection that speaks HTTP/2 by frames: `frames()` are those that came, {type, flags, stream, payload}. `begin()` says the preface. */
+export async function rawH2(t, port, { isSilent = false } = {}) {
   const c = await raw(t, port, { secure: { servername: 'a.example', rejectUnauthorized: false, ALPNProtocols: ['h2'] } })
-  c.send(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(FRAME.SETTINGS, 0, 0)]))
+  c.begin = () => c.send(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(FRAME.SETTINGS, 0, 0)]))
+  if (!isSilent) c.begin()
   c.frames = () => {
     const frames = []
     for (let at = 0; at + 9 <= c.bytes.length; ) {
