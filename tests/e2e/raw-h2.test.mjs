@@ -68,7 +68,11 @@ for (const [how, step] of [['at once', Infinity], ['in pieces', 13]])
       assert.equal(goaway(c), undefined, told)
       assert.deepEqual([next.status, next.body], [200, behind], told)
       if (outcome === 'STREAM') assert.ok(own.resets.includes(code), told)
-      else assert.ok(own.status === code && own.isWhole && own.resets.every((r) => r === 0), told)
+      else {
+        // a body that still comes behind its answer may find the stream gone
+        const mayCome = (r) => r === 0 || (r === STREAM_CLOSED && step < Infinity)
+        assert.ok(own.status === code && own.isWhole && own.resets.every(mayCome), told)
+      }
       const isDoneBefore = outcome === 'STREAM' && code === STREAM_CLOSED && step < Infinity
       if (!isDoneBefore) assert.equal(seen.filter((r) => r.url !== behind).length, code === 200 ? 1 : 0, told)
       if (outcome === 'ANSWERED' && code !== 200) assert.equal(JSON.parse(own.body).status, code, told)

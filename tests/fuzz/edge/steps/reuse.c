@@ -380,7 +380,10 @@ void reuse_check(const struct visit *visit, const struct chain *chain, const str
     bool is_get = strcmp(visit->method, "GET") == 0 || strcmp(visit->method, "HEAD") == 0;
     FORBID(!is_get, "9111 §4 reuse for another method");
     FORBID(e.first->status == 304, "a 304 that stands for itself");
-    FORBID(!target_is_same(&world.rules, visit->target, e.first->visit->target), "1.1 another URL");
+    /* stored under other rules, its URL is what they made of it */
+    FORBID(!target_is_same(&world.rules, visit->target, e.first->visit->target) &&
+               !target_is_same(&e.first->rules, visit->target, e.first->visit->target),
+           "1.1 another URL");
     check_person(visit, chain, &e);
     FORBID(is_purged(visit, chain, false), "6.2 purged");
     if (may_have_been_renewed(head, e.first))
