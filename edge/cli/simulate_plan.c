@@ -152,7 +152,8 @@ static void take_origin(struct simulate_plan *plan, const struct origin_config *
         .limits = {origin->shell_at, origin->shed_at, origin->queue_is_per_slot},
         .client_wait = origin->client_wait,
         .first_byte = origin->first_byte,
-        .retries = origin->retries};
+        .retries = origin->retries,
+        .up_after = origin->probe.up_after};
     call_reserves(plan->policy, plan->setup.reserved);
 }
 

@@ -19,13 +19,24 @@ static void offer(struct simulation *sim, struct sim_worker *worker)
         sim_start(sim, sim_take_first(sim, worker), (size_t)(worker - sim->workers));
 }
 
+/* As health.c does it (semantics 7.6). */
+static void take_answer(struct simulation *sim, struct sim_worker *worker)
+{
+    if (worker->life == LIFE_TRIED) {
+        worker->answers = 0;
+        sim_move_worker(sim, worker, sim_live_slots(sim) > 0 ? LIFE_LIVE : LIFE_STARTING);
+    }
+    if (++worker->answers >= sim->setup->up_after)
+        sim_move_worker(sim, worker, LIFE_LIVE);
+}
+
 static void end(struct simulation *sim, struct sim_request *request)
 {
     struct sim_worker *worker = request->worker;
     sim_stop(sim, request);
     retry_budget_note_render(&sim->budget, sim_now(sim));
-    if (worker->life == LIFE_TRIED)
-        sim_move_worker(sim, worker, LIFE_LIVE);
+    if (worker->life == LIFE_TRIED || worker->life == LIFE_STARTING)
+        take_answer(sim, worker);
     if (sim_has_left(sim, request)) {
         sim->result.late_shells++;
     } else {

@@ -43,6 +43,7 @@ struct simulation_setup {
     duration client_wait, first_byte;
     unsigned reserved[QUEUE_RANKS + 1]; /* call_reserves() */
     unsigned retries;
+    unsigned up_after; /* answers that end the slow start of a worker */
     struct simulation_outage outages[SIMULATION_OUTAGES_MAX];
     size_t outage_count;
     uint64_t seed; /* of BALANCE_RANDOM */

@@ -9,10 +9,18 @@
 #include "edge/origin/pool.h"
 #include "edge/origin/simulation.h"
 
-enum life { LIFE_LIVE, LIFE_DOWN, LIFE_BACK, LIFE_TRIED };
+/* BACK: it was down, its first request is its try; TRIED: that is under way; STARTING: it was the
+ * first to answer after all were down, and gets one render at a time (WORKER_STARTING). */
+enum life { LIFE_LIVE, LIFE_STARTING, LIFE_DOWN, LIFE_BACK, LIFE_TRIED };
+
+static inline bool life_is_up(enum life life)
+{
+    return life == LIFE_LIVE || life == LIFE_STARTING;
+}
 
 struct sim_worker {
-    enum life life; /* BACK: it was down, its first request is its try; TRIED: that is under way */
+    enum life life;
+    unsigned answers;        /* while STARTING */
     struct list runs, queue; /* queue: of those assigned at arrival */
     unsigned waiting, busy;
     mono_time *idle; /* a ring: since when its free slots are, the longest first */

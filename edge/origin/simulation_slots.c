@@ -6,8 +6,9 @@
 void sim_look_at(struct simulation *sim, const struct sim_worker *worker)
 {
     size_t i = (size_t)(worker - sim->workers);
-    bool has_room =
-        worker->life == LIFE_LIVE ? worker->busy < sim->setup->slots : worker->life == LIFE_BACK;
+    bool takes_one = worker->life == LIFE_BACK || worker->life == LIFE_STARTING;
+    bool has_room = worker->life == LIFE_LIVE ? worker->busy < sim->setup->slots
+                                              : takes_one && worker->busy == 0;
     mono_time since = has_room ? worker->idle[worker->first_idle] : (mono_time){0};
     bool is_try = worker->life == LIFE_BACK && !sim->setup->assigns_at_arrival;
     sim->seen[i] = (struct balance_worker){has_room, is_try, since, worker->busy};
@@ -24,7 +25,7 @@ void sim_move_worker(struct simulation *sim, struct sim_worker *worker, enum lif
 bool sim_has_candidate(const struct simulation *sim)
 {
     for (unsigned i = 0; i < sim->setup->workers; i++)
-        if (sim->workers[i].life == LIFE_LIVE || sim->workers[i].life == LIFE_BACK)
+        if (life_is_up(sim->workers[i].life) || sim->workers[i].life == LIFE_BACK)
             return true;
     return false;
 }
@@ -41,7 +42,7 @@ unsigned sim_live_slots(const struct simulation *sim)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < sim->setup->workers; i++)
-        count += sim->workers[i].life == LIFE_LIVE ? sim->setup->slots : 0;
+        count += life_is_up(sim->workers[i].life) ? sim->setup->slots : 0;
     return count;
 }
 
@@ -49,7 +50,7 @@ unsigned sim_free_slots(const struct simulation *sim)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < sim->setup->workers; i++)
-        if (sim->workers[i].life == LIFE_LIVE)
+        if (life_is_up(sim->workers[i].life))
             count += sim->setup->slots - sim->workers[i].busy;
     return count;
 }

@@ -27,6 +27,7 @@ static struct simulation_setup patient(unsigned workers)
                                      .client_wait = {86400000},
                                      .first_byte = {INT64_MAX},
                                      .retries = 1,
+                                     .up_after = 2,
                                      .seed = 1};
 }
 
@@ -262,7 +263,7 @@ static void test_k12_limits_follow_the_live_slots(void **state)
     assert_int_equal(r.down_shells + r.failed, 0);
 }
 
-/* Eight slots, but the one that comes up gets one request, and more only when it has answered. */
+/* Eight slots, but the one that comes up gets one request, and one more when it has answered. */
 static void test_k13_a_worker_that_comes_up_gets_one_request_first(void **state)
 {
     struct simulation_setup setup = patient(1);
@@ -273,6 +274,7 @@ static void test_k13_a_worker_that_comes_up_gets_one_request_first(void **state)
     /* 0 to 10 s: nobody there, and the first died at once (100); 10 to 11 s: all but one */
     assert_int_equal(r.failed, 100 + 9);
     assert_int_equal(r.rendered, 120 - 109);
+    assert_int_equal(r.longest_queue, 9); /* 11 to 12 s: one at a time still */
     setup.has_shell = true;
     r = run_even(&setup, 120, SECOND / 10, SECOND);
     assert_int_equal(r.down_shells, 109);
