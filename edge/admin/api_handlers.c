@@ -83,34 +83,6 @@ static bool api_readyz(struct api_job *job)
     return true;
 }
 
-static void add_slot_row(void *arg, slice name, slice state, unsigned busy, unsigned slots,
-                         mono_time since)
-{
-    int64_t seconds = since.ms ? mono_since(clock_now().mono, since).ms / 1000 : 0;
-    json_array_append_new(arg,
-                          json_pack("{s:s%, s:s%, s:i, s:i, s:I}", "worker", name.ptr, name.len,
-                                    "state", state.ptr, state.len, "busy", (int)busy, "slots",
-                                    (int)slots, "since_seconds", (json_int_t)seconds));
-}
-
-static bool api_slots(struct api_job *job)
-{
-    struct server *server = job->server;
-    json_t *workers = json_array(), *origins = json_array();
-    origins_each_worker(server->origins, add_slot_row, workers);
-    for (size_t i = 0; i < server->policy->origin_count; i++) {
-        const struct origin_config *origin = &server->policy->origins[i];
-        struct origin_state state = origin_state(server->origins, origin);
-        json_array_append_new(origins,
-                              json_pack("{s:s%, s:i, s:i, s:i, s:i}", "origin", origin->name.ptr,
-                                        origin->name.len, "live_slots", (int)state.live_slots,
-                                        "busy", (int)state.busy_slots, "waiting",
-                                        (int)state.waiting, "quarantined", (int)state.quarantined));
-    }
-    api_answer_json(job, 200, json_pack("{s:o, s:o}", "origins", origins, "workers", workers));
-    return true;
-}
-
 static bool api_reload(struct api_job *job)
 {
     const struct worker_setup *setup = job->server->setup;
@@ -153,6 +125,10 @@ api_handler_fn api_handler(enum method method, slice path, slice *allow)
         {METHOD_GET, {"/readyz", 7}, api_readyz},
     };
     *allow = SLICE_NONE;
+    if (slice_starts_with(path, SLICE("/v1/slots/"))) {
+        *allow = SLICE("POST");
+        return method == METHOD_POST ? api_slot_state : NULL;
+    }
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
         if (!slice_equal(endpoints[i].path, path))
             continue;

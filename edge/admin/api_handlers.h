@@ -40,6 +40,9 @@ void api_error(struct api_job *job, unsigned status, const char *detail);
 /* Takes the reference of `json`. */
 void api_answer_json(struct api_job *job, unsigned status, json_t *json);
 
+/* api_slots.c */
+bool api_slots(struct api_job *job);
+bool api_slot_state(struct api_job *job);
 /* api_explain.c */
 bool api_explain(struct api_job *job);
 bool api_variants(struct api_job *job);

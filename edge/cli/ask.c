@@ -87,12 +87,29 @@ static int read_bare(int argc, char **argv, const struct option *rows, struct ad
     return status;
 }
 
+/* drain W, up W */
+static int set_slot(struct admin_target *target, int count, char **words)
+{
+    static const char NAME_BYTES[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+    bool is_drain = strcmp(words[0], "drain") == 0;
+    if (count != 2 || (!is_drain && strcmp(words[0], "up") != 0))
+        return cli_usage(target->command, "wants nothing, \"drain WORKER\" or \"up WORKER\"");
+    if (words[1][strspn(words[1], NAME_BYTES)] != '\0')
+        return cli_usage(target->command, "a worker is called like renderer/0");
+    slice path = arena_printf(&target->arena, "/v1/slots/%s", words[1]);
+    const char *body = is_drain ? "{\"state\": \"drain\"}" : "{\"state\": \"up\"}";
+    return daemon_ask(target, "POST", path, body, ASK_MS);
+}
+
 int cli_slots(int argc, char **argv, const struct command *self)
 {
     struct admin_target target;
     admin_target_init(&target, self);
-    int status = read_bare(argc, argv, OPTIONS, &target, NULL, NULL);
-    if (status < 0)
+    int status = options_read(argc, argv, "h", OPTIONS, &target, NULL, NULL);
+    if (status < 0 && optind < argc)
+        status = set_slot(&target, argc - optind, argv + optind);
+    else if (status < 0)
         status = daemon_ask(&target, "GET", SLICE("/v1/slots"), NULL, ASK_MS);
     admin_target_fini(&target);
     return status;

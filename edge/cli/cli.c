@@ -73,9 +73,13 @@ static const struct command COMMANDS[] = {
      "  --once           print once; else again each second until Ctrl-C\n" DAEMON_OPTIONS "\n"
      "example: varve stat --once --json\n"},
     {"slots", cli_slots, "what the renderers are doing",
-     "usage: varve slots [options]\n"
+     "usage: varve slots [drain WORKER | up WORKER] [options]\n"
+     "\n"
+     "Workers, what they render, and who waits. `drain`: the worker gets nothing new, and "
+     "finishes\n"
+     "what it has; that holds over reloads until `up`. A worker is called renderer/0.\n"
      "\n" DAEMON_OPTIONS "\n"
-     "example: varve slots\n"},
+     "example: varve slots drain renderer/0\n"},
     {"simulate", cli_simulate, "how many renderers, which limits: the queue under a virtual clock",
      "usage: varve simulate --rate R --render T [options]\n"
      "       varve simulate --log FILE [options]\n"

@@ -77,6 +77,10 @@ static void take_request(struct call *call, const struct call_request *request)
     call->about.ptr = call->about_text;
     call->waiter.rank = request->rank;
     call->waiter.has_shell = request->has_shell;
+    slice path = slice_until(request->path, sizeof(call->path));
+    if (path.len > 0)
+        memcpy(call->path, path.ptr, path.len);
+    call->waiter.path = slice_of(call->path, path.len);
     call->waiter.wants_slot =
         config->slots > 0 && (!request->is_asset || config->slots_cover_assets);
 }

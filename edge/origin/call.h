@@ -65,6 +65,7 @@ struct call {
 
     /* --- with whom --- */
     struct waiter waiter;
+    char path[RENDER_NOTE_BYTES];
     struct loop_message message;
     struct permit permit;
     struct connection *connection;

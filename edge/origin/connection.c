@@ -268,7 +268,7 @@ void connection_keep(struct connection *connection, duration keep_alive)
 static bool is_worker_leaving(const struct worker *worker)
 {
     pthread_mutex_lock(&worker->pool->lock);
-    bool is_leaving = worker->state == WORKER_GONE || slots_gate(worker->slots) != GATE_OPEN;
+    bool is_leaving = worker->state == WORKER_GONE || slots_entry(worker->slots) != GATE_OPEN;
     pthread_mutex_unlock(&worker->pool->lock);
     return is_leaving;
 }

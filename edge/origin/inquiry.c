@@ -75,6 +75,8 @@ static bool take_permit(struct worker *worker, struct permit *permit, mono_time 
                               .is_inquiry = true};
     atomic_fetch_add(&worker->users, 1);
     worker->is_asked = true;
+    if (slots > 0)
+        worker_note_render(worker, slot, SLICE("(varve's own)"));
     return true;
 }
 
@@ -86,7 +88,7 @@ enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_ti
     for (size_t i = 0; i < pool->worker_count && taken == INQUIRY_NONE && !pool->is_closing; i++) {
         struct worker *worker = pool->workers[i];
         bool is_there = worker_is_up(worker) || worker->state == WORKER_DOWN;
-        if (!is_there || worker->is_asked || slots_gate(worker->slots) != GATE_OPEN)
+        if (!is_there || worker->is_asked || slots_entry(worker->slots) != GATE_OPEN)
             continue;
         enum inquiry due = what_is_due(worker, now);
         if (due != INQUIRY_NONE && take_permit(worker, permit, now))

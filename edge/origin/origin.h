@@ -44,6 +44,17 @@ static inline bool call_was_refused(enum call_failure failure)
 {
     return failure == CALL_OVER_SHELL || failure == CALL_OVER_SHED || failure == CALL_DEADLY;
 }
+/* No new request goes to the worker of this name any more, or again; over reloads, in all
+ * processes. False: there is none. Any thread. */
+bool origins_drain_worker(struct origins *origins, slice name, bool is_drained);
+/* Each slot that is not free: `path` is empty where another process waits for the answer. */
+typedef void (*render_visitor)(void *arg, slice worker, unsigned slot, slice state, slice path,
+                               mono_time since);
+void origins_each_render(const struct origins *origins, render_visitor visit, void *arg);
+/* Each rank in which somebody waits for a slot, and since when its oldest does. */
+typedef void (*waiting_visitor)(void *arg, unsigned rank, unsigned waiting, mono_time oldest);
+void origins_each_waiting(const struct origins *origins, const struct origin_config *origin,
+                          waiting_visitor visit, void *arg);
 slice call_failure_name(
     enum call_failure failure); /* label `kind` of varve_upstream_errors_total */
 
@@ -78,6 +89,7 @@ struct call_request {
     bool is_retryable; /* GET or HEAD */
     unsigned rank;     /* of who waits for it: call_rank() */
     bool has_shell;    /* who waits for it may be given the shell instead (semantics 7.3) */
+    slice path;        /* what is rendered, for those who look (varve slots); copied, may be cut */
     bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
                           fields, else "websocket" is sent */
     slice host_header; /* Host as it is to be sent; empty: the worker's own */

@@ -8,6 +8,8 @@
 
 #include "edge/origin/resolver.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
 
 enum { ERROR_BYTES = 256 };
@@ -179,6 +181,8 @@ void origins_each_counters(const struct origins *origins,
 static slice state_text(const struct worker *worker, unsigned stuck)
 {
     enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
+    if (worker->slots && slots_is_drained(worker->slots))
+        return SLICE("draining");
     if (gate != GATE_OPEN)
         return gate == GATE_HELD ? SLICE("held") : SLICE("down");
     switch (worker->state) {
@@ -225,6 +229,46 @@ void origins_each_worker(const struct origins *origins,
                 visit_worker(pool->workers[j], visit, arg);
         pthread_mutex_unlock(&pool->lock);
     }
+}
+
+static bool drain_in(struct pool *pool, slice name, bool is_drained)
+{
+    bool is_found = false;
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count && !is_found; i++) {
+        struct worker *worker = pool->workers[i];
+        if (!worker->slots || worker->state == WORKER_GONE || !slice_equal(worker->name, name))
+            continue;
+        if (slots_is_drained(worker->slots) != is_drained)
+            log_info(is_drained ? "worker is drained" : "worker is no longer drained",
+                     {"worker", worker->name});
+        slots_drain(pool->slots_region, worker->slots, is_drained);
+        is_found = true;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (is_found)
+        pool_poll(pool, clock_now().mono);
+    return is_found;
+}
+
+bool origins_drain_worker(struct origins *origins, slice name, bool is_drained)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        if (drain_in(origins->pools[i], name, is_drained))
+            return true;
+    return false;
+}
+
+void origins_each_render(const struct origins *origins, render_visitor visit, void *arg)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        pool_each_render(origins->pools[i], visit, arg);
+}
+
+void origins_each_waiting(const struct origins *origins, const struct origin_config *origin,
+                          waiting_visitor visit, void *arg)
+{
+    pool_each_waiting(origins->pools[origin->index], visit, arg);
 }
 
 slice call_failure_name(enum call_failure failure)

@@ -35,12 +35,12 @@ static bool is_too_cold(const struct waiter *waiter, const struct worker *worker
 /* One that varve itself runs, and that drains or starts, is worth waiting for. */
 static bool is_coming(const struct worker *worker)
 {
-    return worker->state == WORKER_DOWN && slots_gate(worker->slots) == GATE_HELD;
+    return worker->state == WORKER_DOWN && slots_entry(worker->slots) == GATE_HELD;
 }
 
 static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
 {
-    enum gate gate = worker->slots ? slots_gate(worker->slots) : GATE_OPEN;
+    enum gate gate = worker->slots ? slots_entry(worker->slots) : GATE_OPEN;
     return (worker_is_up(worker) || may_try(worker, now) || is_coming(worker)) &&
            gate != GATE_CLOSED && !is_tried(waiter, worker);
 }
@@ -63,7 +63,7 @@ static struct balance_worker look_at(const struct waiter *waiter, const struct w
                                      mono_time now)
 {
     struct balance_worker seen = {.is_try = may_try(worker, now)};
-    if (!is_candidate(waiter, worker, now) || slots_gate(worker->slots) != GATE_OPEN ||
+    if (!is_candidate(waiter, worker, now) || slots_entry(worker->slots) != GATE_OPEN ||
         is_slow_start_taken(waiter, worker) || is_too_cold(waiter, worker))
         return seen;
     if (waiter->wants_slot) {
@@ -102,7 +102,7 @@ static bool is_counted(const struct pool *pool, size_t index)
 
 static bool is_live(const struct worker *worker)
 {
-    return worker_is_up(worker) && slots_gate(worker->slots) != GATE_CLOSED;
+    return worker_is_up(worker) && slots_entry(worker->slots) != GATE_CLOSED;
 }
 
 /* Those that are worth waiting for. */
@@ -159,6 +159,7 @@ static bool grant(struct pool *pool, struct waiter *waiter, mono_time now)
         if (slot >= 0)
             break; /* else another process was faster */
     }
+    worker_note_render(worker, slot, waiter->path);
     waiter->permit = (struct permit){.kind = slot >= 0 ? PERMIT_SLOT : PERMIT_CONNECTION,
                                      .worker = worker,
                                      .slot = slot >= 0 ? (unsigned)slot : 0};
@@ -261,6 +262,7 @@ static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_fr
     if (!has_candidate(pool, waiter, now))
         return POOL_ALL_DOWN;
     queue_add(queue_of(pool, waiter), &waiter->entry, waiter->rank, at_front);
+    waiter->since = now;
     waiter->state = WAITER_QUEUED;
     if (!pool->is_closing)
         serve_queue(pool, waiter->wants_slot, waiter, now); /* those who came earlier first */
@@ -490,7 +492,7 @@ struct origin_state pool_state(struct pool *pool)
         if (is_counted(pool, i))
             continue;
         state.slots += pool->config->slots;
-        bool is_open = is_live(worker) && slots_gate(worker->slots) == GATE_OPEN;
+        bool is_open = is_live(worker) && slots_entry(worker->slots) == GATE_OPEN;
         state.live_slots += is_open ? pool->config->slots : 0;
         count_slots(worker, &state);
     }

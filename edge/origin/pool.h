@@ -28,6 +28,13 @@ enum worker_state {
     WORKER_STATE_COUNT
 };
 
+/* What a slot is busy with, as far as it is shown. */
+enum { RENDER_NOTE_BYTES = 200 };
+struct render_note {
+    uint8_t bytes;
+    char path[RENDER_NOTE_BYTES];
+};
+
 struct worker {
     struct pool *pool;
     unsigned index; /* in pool->workers */
@@ -53,7 +60,8 @@ struct worker {
     mono_time told;   /* when the log last told of its state */
     unsigned untold;  /* changes since then: each state is shown for a second at least */
     unsigned connections, detached;
-    uint32_t readied; /* of its process, when last looked at */
+    uint32_t readied;          /* of its process, when last looked at */
+    struct render_note *notes; /* one per slot: what it renders for this process */
     /* what varve asks it by itself: under the lock too */
     bool is_asked;    /* a probe or the warm-up is under way */
     bool is_unfit;    /* down because of probes: only these bring it back */
@@ -79,10 +87,12 @@ struct waiter {
     struct loop_message *message; /* posted when `state` leaves QUEUED */
     bool wants_slot, has_shell;   /* has_shell: it may be given the shell instead of waiting */
     unsigned rank;                /* in the queue */
+    slice path;                   /* what is to be rendered; while it waits */
     uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
     /* under the pool's lock */
     struct queue_entry entry;
     enum waiter_state state;
+    mono_time since; /* QUEUED */
     struct permit permit;
 };
 
@@ -165,6 +175,8 @@ enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_ti
 /* `status` 0: there was no answer. */
 void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned status, slice why,
                       mono_time now);
+void pool_each_render(struct pool *pool, render_visitor visit, void *arg);
+void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg);
 /* Tells the log of changes that came too fast for it. Once a second. */
 void pool_tell(struct pool *pool, mono_time now);
 /* Takes a retry from the budget; false: used up. */

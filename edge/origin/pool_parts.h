@@ -20,6 +20,8 @@ static inline bool worker_is_cold(const struct worker *worker)
     return worker->pool->config->warmup.len > 0 && renderer &&
            atomic_load(&renderer->warmed) != atomic_load(&renderer->readied) + 1;
 }
+/* pool_view.c: for those who look. A negative slot: none. */
+void worker_note_render(struct worker *worker, int slot, slice path);
 /* One request without a slot more, or less, is under way there. */
 void worker_count_connection(struct worker *worker, int step);
 /* inquiry.c: when it is to be probed first, so that workers are not asked together. */

@@ -46,6 +46,7 @@ struct renderer {
     atomic_bool restart_failed;    /* … and whether that went wrong */
     /* workers */
     _Atomic uint64_t restart_asked;
-    _Atomic uint32_t warmed;          /* `readied` + 1 when it was warmed up; 0: it is cold */
+    atomic_bool is_drained;  /* by the operator (`varve slots drain`): nobody new, as if down */
+    _Atomic uint32_t warmed; /* `readied` + 1 when it was warmed up; 0: it is cold */
     _Atomic uint64_t renders, errors; /* answers; those of 5xx, and breaks in the middle */
 };

@@ -166,6 +166,8 @@ struct slot_worker *slots_attach(void *region, slice address, int pid)
 
 static bool is_in_use(const struct slot_worker *worker)
 {
+    if (slots_is_drained(worker))
+        return true; /* else it would be forgotten that it is */
     for (size_t i = 0; i < ATTACHED_MAX; i++)
         if (worker->attached[i].pid != 0)
             return true;
@@ -223,7 +225,7 @@ static int find_free(const struct slot_worker *worker, unsigned limit, uint64_t 
         }
     }
     *busy_count = busy;
-    return busy < limit && slots_gate(worker) == GATE_OPEN ? best : -1;
+    return busy < limit && slots_entry(worker) == GATE_OPEN ? best : -1;
 }
 
 static void raise_used(struct slot_worker *worker, unsigned used)
@@ -249,7 +251,7 @@ int slot_take(struct slot_worker *worker, unsigned limit, int pid, mono_time now
             return -1;
         if (!swap(&worker->slots[index], word, word_of(SLOT_BUSY, pid, now)))
             continue;
-        if (slots_gate(worker) == GATE_OPEN) /* again: the master looks at slots behind its gate */
+        if (slots_entry(worker) == GATE_OPEN) /* again: the master looks at slots behind its gate */
             return index;
         swap(&worker->slots[index], word_of(SLOT_BUSY, pid, now), word);
         return -1;
@@ -340,6 +342,22 @@ struct renderer *slots_renderer(struct slot_worker *worker)
 enum gate slots_gate(const struct slot_worker *worker)
 {
     return (enum gate)atomic_load(&worker->renderer.gate);
+}
+
+bool slots_is_drained(const struct slot_worker *worker)
+{
+    return atomic_load(&worker->renderer.is_drained);
+}
+
+enum gate slots_entry(const struct slot_worker *worker)
+{
+    return slots_is_drained(worker) ? GATE_CLOSED : slots_gate(worker);
+}
+
+void slots_drain(void *region, struct slot_worker *worker, bool is_drained)
+{
+    atomic_store(&worker->renderer.is_drained, is_drained);
+    ring(region);
 }
 
 void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate)

@@ -77,7 +77,13 @@ uint32_t slots_freed(const void *region);
 
 /* What is known of the process there (`spawn`). Never NULL. Any thread. */
 struct renderer *slots_renderer(struct slot_worker *worker);
+/* As the master left it. */
 enum gate slots_gate(const struct slot_worker *worker);
+/* For whoever wants in: the gate, CLOSED while the operator has drained the worker. */
+enum gate slots_entry(const struct slot_worker *worker);
+bool slots_is_drained(const struct slot_worker *worker);
+/* Stays over reloads and respawns, until it is taken back. Rings slots_freed(). */
+void slots_drain(void *region, struct slot_worker *worker, bool is_drained);
 /* Master. Once it returns, no slot is taken before it is opened again. Rings slots_freed(). */
 void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate);
 /* Master, when the process is gone: OWNER_DEAD slots are free, for nothing runs there any more. */

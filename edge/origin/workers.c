@@ -30,6 +30,7 @@ static void worker_free(struct worker *worker)
 {
     if (worker->slots)
         slots_detach(worker->pool->slots_region, worker->slots, worker->pool->pid);
+    free(worker->notes);
     free(worker->idle);
     free(worker->idle_count);
     free(worker);
@@ -136,6 +137,8 @@ static void add_address(struct pool *pool, size_t config_index,
     worker->is_unfit = false;
     worker->probes_alike = 0;
     worker_plan_probe(worker, now);
+    if (slots_is_drained(slots))
+        log_warn("worker is drained", {"worker", worker->name});
 }
 
 static bool is_listed(const struct worker *worker, const struct sockaddr_storage *at,

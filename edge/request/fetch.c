@@ -261,6 +261,7 @@ void fetch_send(struct fetch *fetch)
         .is_asset = fetch->decision.route->is_asset,
         .is_retryable = fetch->request.method == METHOD_GET || fetch->request.method == METHOD_HEAD,
         .rank = rank_of(fetch),
+        .path = fetch->request.path,
         .has_shell = has_shell(fetch),
         .host_header = host_header(fetch),
         .render_key = &key,

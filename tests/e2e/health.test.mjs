@@ -117,3 +117,71 @@ test('G2 warm-up once per new worker, before its first render; again after it wa
   assert.equal(second.paths[0], '/_ah/warmup')
   assert.equal(second.warmups, 1)
 })
+
+const slots = async (v) => JSON.parse((await v.admin('GET', '/v1/slots')).body)
+
+test('A24 varve slots shows workers, what each slot renders and since when, and who waits', async (t) => {
+  const g = gate()
+  const origin = await renderer(t, async (req, res) => {
+    await g.promise
+    page(res, 'page', { 'cache-control': 'no-store' })
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s}}\nroutes: [{match: "/**"}]\n`)
+  const all = [v.get('/one?token=secret', documents)]
+  await until(() => origin.now === 1, 'the render')
+  all.push(v.get('/two', documents))
+  await until(async () => (await slots(v)).queue.length === 1, 'somebody to wait')
+  const seen = await slots(v)
+  assert.equal(seen.workers[0].worker, 'renderer/0')
+  assert.equal(seen.workers[0].state, 'live')
+  assert.deepEqual([seen.workers[0].busy, seen.workers[0].slots], [1, 1])
+  assert.equal(seen.renders.length, 1)
+  assert.equal(seen.renders[0].path, '/one', 'without its query')
+  assert.ok(seen.renders[0].seconds >= 0)
+  assert.deepEqual([seen.queue[0].class, seen.queue[0].waiting], ['people', 1])
+  assert.ok(seen.queue[0].oldest_seconds <= seen.renders[0].seconds)
+  const { stdout } = await v.cli('slots')
+  assert.match(stdout, /worker +state +since_seconds +busy +slots\n +renderer\/0 +live/)
+  assert.match(stdout, /\/one/)
+  g.open()
+  for (const res of await Promise.all(all)) assert.equal(res.status, 200)
+})
+
+test('9.1, A21 a drained worker finishes what it has and gets nothing new, over reloads and a crash, until it is up', async (t) => {
+  const g = gate()
+  const handler = (name) => async (req, res) => {
+    if (req.url === '/held') await g.promise
+    page(res, name, { 'cache-control': 'no-store' })
+  }
+  const a = await renderer(t, handler('a'))
+  const b = await renderer(t, handler('b'))
+  const v = await varve(t, `origins: {renderer: {workers: ["${a.url}", "${b.url}"], slots: 2, balance: first}}\nroutes: [{match: "/**"}]\n`)
+  const held = v.get('/held', documents)
+  await until(() => a.now === 1, 'the render')
+  const drained = await v.cli('slots', 'drain', 'renderer/0')
+  assert.equal(drained.code, 0, drained.stderr)
+  const expectB = async () => {
+    for (let i = 0; i < 4; i++) assert.equal((await v.get(`/x${i}`, documents)).body, 'b')
+  }
+  await expectB()
+  const seen = await slots(v)
+  assert.equal(seen.workers[0].state, 'draining')
+  assert.equal(seen.workers[0].busy, 1)
+  g.open()
+  assert.equal((await held).body, 'a')
+  assert.equal((await v.cli('reload')).code, 0)
+  await expectB()
+  process.kill(v.workerPid(), 'SIGKILL')
+  await until(async () => (await v.get('/ready', documents).catch(() => ({}))).body === 'b', 'the next worker process')
+  await expectB()
+  assert.equal((await v.admin('POST', '/v1/slots/renderer/1', { state: 'drain' })).status, 200)
+  assert.equal((await v.get('/nobody', documents)).status, 503, 'as if all were down')
+  assert.equal((await v.admin('POST', '/v1/slots/renderer/1', { state: 'up' })).status, 200)
+  assert.equal((await v.cli('slots', 'up', 'renderer/0')).code, 0)
+  await until(async () => (await v.get('/y', documents)).body === 'a', 'the worker to be back')
+  await until(() => /worker is drained worker=renderer\/0/.test(v.log) && /no longer drained worker=renderer\/0/.test(v.log), 'the log to tell')
+  assert.equal((await v.admin('POST', '/v1/slots/renderer/7', { state: 'drain' })).status, 404)
+  assert.equal((await v.admin('POST', '/v1/slots/renderer/0', { state: 'off' })).status, 400)
+  assert.equal((await v.admin('GET', '/v1/slots/renderer/0')).status, 405)
+  assert.equal((await v.cli('slots', 'drain')).code, 2)
+})

@@ -1,0 +1,76 @@
+/* What a pool is doing now, for those who look (`varve slots`). */
+#include "edge/origin/pool_parts.h"
+
+static unsigned noted_slots(const struct worker *worker)
+{
+    unsigned slots = worker->pool->config->slots;
+    return slots < SLOTS_PER_WORKER_MAX ? slots : SLOTS_PER_WORKER_MAX;
+}
+
+void worker_note_render(struct worker *worker, int slot, slice path)
+{
+    if (slot < 0 || (unsigned)slot >= noted_slots(worker))
+        return;
+    if (!worker->notes)
+        worker->notes = mem_alloc(noted_slots(worker) * sizeof(*worker->notes));
+    struct render_note *note = &worker->notes[slot];
+    path = slice_until(path, RENDER_NOTE_BYTES);
+    note->bytes = (uint8_t)path.len;
+    if (path.len > 0)
+        memcpy(note->path, path.ptr, path.len);
+}
+
+static slice text_of(enum slot_state state)
+{
+    switch (state) {
+    case SLOT_STUCK:
+        return SLICE("stuck");
+    case SLOT_OWNER_DEAD:
+        return SLICE("owner dead");
+    case SLOT_PROBING:
+        return SLICE("asked after");
+    case SLOT_FREE:
+    case SLOT_BUSY:
+        break;
+    }
+    return SLICE("busy");
+}
+
+static void visit_slots(const struct worker *worker, render_visitor visit, void *arg)
+{
+    for (unsigned i = 0; i < slots_used(worker->slots); i++) {
+        struct slot_view view = slot_view(worker->slots, i);
+        bool is_ours = view.owner == worker->pool->pid && worker->notes && i < noted_slots(worker);
+        slice path = is_ours ? slice_of(worker->notes[i].path, worker->notes[i].bytes) : SLICE_NONE;
+        if (view.state != SLOT_FREE)
+            visit(arg, worker->name, i, text_of(view.state), path, view.since);
+    }
+}
+
+void pool_each_render(struct pool *pool, render_visitor visit, void *arg)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count; i++)
+        if (pool->workers[i]->slots && pool->workers[i]->state != WORKER_GONE)
+            visit_slots(pool->workers[i], visit, arg);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned rank = 0; rank <= QUEUE_BACKGROUND; rank++) {
+        const struct list *ranked = &pool->slot_queue.ranks[rank];
+        mono_time oldest = {INT64_MAX};
+        unsigned count = 0;
+        for (struct list *node = ranked->next; node != ranked; node = node->next) {
+            const struct queue_entry *entry = container_of(node, struct queue_entry, by_rank);
+            mono_time since = container_of(entry, struct waiter, entry)->since;
+            oldest = since.ms < oldest.ms ? since : oldest;
+            count++;
+        }
+        if (count > 0)
+            visit(arg, rank, count, oldest);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
