@@ -36,7 +36,9 @@ struct server {
     atomic_uint late_invalidations; /* markings that wait for the end of their 10 s */
     struct origins *origins;
     struct outdated *outdated; /* origins that came back (semantics 5.4) */
-    struct shell *shell;       /* NULL: none configured */
+    struct shell *shell;       /* the file; NULL: none configured */
+    atomic_uint shell_asks;    /* light answers under way: of `shell.slots` */
+    _Atomic int64_t shell_warned_ms;
     struct error_pages *error_pages;
     struct compressor *compressor; /* NULL: `compress` is off */
     struct front *front;

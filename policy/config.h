@@ -247,8 +247,13 @@ struct policy {
     struct origin_config *origins;
     size_t origin_count;
 
-    slice shell_file; /* empty: no shell */
+    slice shell_file; /* empty: none */
     bool shell_behind_cdn;
+    slice shell_origin_name;           /* empty: none */
+    struct origin_config shell_asked;  /* target and set_headers, as written under `shell` */
+    struct origin_config shell_origin; /* that origin, asked so; its index, no slots of its */
+    unsigned shell_slots;              /* asked at a time */
+    duration shell_timeout;
 
     struct identity_config identity;
     struct class_config *classes; /* the last one matches everybody */
@@ -294,3 +299,8 @@ struct policy {
     size_t error_page_count;
     slice user; /* empty: stay who we are */
 };
+
+static inline bool policy_has_shell(const struct policy *policy)
+{
+    return policy->shell_file.len > 0 || policy->shell_origin_name.len > 0;
+}

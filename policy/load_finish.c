@@ -74,7 +74,7 @@ static void settle_routes(struct loader *l)
     pass->index = (unsigned)policy->route_count;
     pass->origin = policy->origin_count ? &policy->origins[0] : NULL;
     pass->on_failure[pass->on_failure_count++] = FALLBACK_STALE;
-    if (policy->shell_file.len)
+    if (policy_has_shell(policy))
         pass->on_failure[pass->on_failure_count++] = FALLBACK_SHELL;
     if (l->diag->count) /* a route may be without its origin, and nobody will see the hash */
         return;
@@ -142,4 +142,5 @@ void finish_policy(struct loader *l, const struct yaml_node *root)
     check_admin(l, root);
     check_purge(l, root);
     check_redirect(l, root);
+    finish_shell(l, root);
 }

@@ -88,7 +88,7 @@ static bool print_pattern(struct writer *w, const struct setting *s, const void 
 
 /* --- origins --- */
 
-static void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
+void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
                         const char *words)
 {
     slice parts[130];
@@ -128,7 +128,7 @@ static void parse_when_logged_in(struct loader *l, const struct setting *s,
     route->logged_in_origin = NULL;
     if (node->kind == YAML_SCALAR && word_index("pass|shell|cache", node->text, &index)) {
         route->when_logged_in = (enum when_logged_in)index;
-        if (route->when_logged_in == LOGGED_IN_SHELL && l->policy->shell_file.len == 0)
+        if (route->when_logged_in == LOGGED_IN_SHELL && !policy_has_shell(l->policy))
             fail(l, node, "\"when_logged_in\": shell, but there is none: add \"shell: {file: …}\"");
         return;
     }
@@ -297,7 +297,7 @@ static void parse_on_failure(struct loader *l, const struct setting *s,
             fail_word(l, s, items[i], "stale|shell");
             continue;
         }
-        if (index == FALLBACK_SHELL && l->policy->shell_file.len == 0)
+        if (index == FALLBACK_SHELL && !policy_has_shell(l->policy))
             fail(l, items[i], "\"on_failure\": shell, but there is none: add \"shell: {file: …}\"");
         if (route->on_failure_count == 2 ||
             (route->on_failure_count == 1 && route->on_failure[0] == (enum fallback)index))
@@ -384,7 +384,7 @@ static void settle_route(struct loader *l, const struct yaml_node *node, struct 
     if (yaml_get(node, SLICE("on_failure")))
         return;
     route->on_failure[route->on_failure_count++] = FALLBACK_STALE;
-    if (policy->shell_file.len) /* semantics 10.4 */
+    if (policy_has_shell(policy)) /* semantics 10.4 */
         route->on_failure[route->on_failure_count++] = FALLBACK_SHELL;
 }
 

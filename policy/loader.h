@@ -139,6 +139,15 @@ struct origin_config *origin_named(const struct policy *policy, slice name);
 /* NULL, or what is wrong with a route's pattern. */
 const char *route_pattern_problem(slice pattern);
 
+/* "expected one of …": the words (may be empty, "a|b") and the names of all origins. */
+void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                 const char *words);
+
+/* --- load_shell.c --- */
+
+/* Makes of the shell's origin what is asked of it; after the origins are settled. */
+void finish_shell(struct loader *l, const struct yaml_node *root);
+
 /* --- load_spawn.c --- */
 
 /* Makes the workers of origins with `spawn`; after store.path and user are settled. */
@@ -202,6 +211,9 @@ TYPE(spawn_listen)
 TYPE(spawn_env)
 TYPE(rate)
 TYPE(set_headers)
+TYPE(shell_origin)
+TYPE(shell_target)
+TYPE(shell_headers)
 TYPE(origin_host)
 TYPE(target)
 TYPE(request_target)

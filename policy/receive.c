@@ -139,7 +139,7 @@ static bool may_give_shell(const struct policy *policy, const struct request *re
 {
     bool is_behind_cache = fields_find_id(&request->fields, FIELD_VIA) ||
                            fields_find_id(&request->fields, FIELD_CDN_LOOP);
-    return decision->is_navigation && policy->shell_file.len &&
+    return decision->is_navigation && policy_has_shell(policy) &&
            (!is_behind_cache || policy->shell_behind_cdn) &&
            !(decision->class_config && decision->class_config->never_shell);
 }

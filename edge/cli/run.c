@@ -118,6 +118,9 @@ static void print_start(void *arg, const struct policy *policy)
         print_route(&policy->routes[i]);
     if (policy->route_count > ROUTES_SHOWN)
         fprintf(stderr, "  … and %zu more routes\n", policy->route_count - ROUTES_SHOWN);
+    if (policy->shell_origin_name.len)
+        fprintf(stderr, "  shell         from %" SLICE_FMT "\n",
+                SLICE_ARG(policy->shell_origin_name));
     if (policy->shell_file.len)
         fprintf(stderr, "  shell         %" SLICE_FMT "\n", SLICE_ARG(policy->shell_file));
     print_store(policy);

@@ -121,21 +121,61 @@ void answer_redirect(struct exchange *ex)
 /* --- the shell (semantics 8.2): the page's place, but nothing that could be taken for the page ---
  */
 
-bool answer_shell(struct exchange *ex, enum reason reason)
+static void send_shell(struct exchange *ex, enum reason reason, struct blob *body,
+                       struct fields *fields)
 {
-    if (!ex->server->shell || !ex->decision.may_give_shell)
-        return false;
     ex->outcome = OUTCOME_SHELL;
     ex->reason = reason;
-    ex->delivered_blob = shell_body(ex->server->shell);
+    ex->delivered_blob = body;
+    fields_add_id(fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    add_own_status(ex, fields);
+    struct sink_head head = {
+        .status = 200, .reason = SLICE("OK"), .fields = fields, .length = body->len};
+    send_whole(ex, &head, slice_of(body->bytes, body->len));
+}
+
+void answer_shell_given(struct exchange *ex)
+{
     struct fields fields;
+    const struct fields *given;
+    struct blob *body = shell_ask_body(ex->shell_ask, &given);
+    fields_init(&fields, &ex->arena);
+    for (size_t i = 0; i < given->count; i++)
+        fields_push(&fields, &given->at[i]);
+    send_shell(ex, ex->shell_reason, body, &fields);
+}
+
+static bool send_shell_file(struct exchange *ex, enum reason reason)
+{
+    struct fields fields;
+    if (!ex->server->shell)
+        return false;
     fields_init(&fields, &ex->arena);
     fields_add_id(&fields, FIELD_CONTENT_TYPE, SLICE("text/html; charset=utf-8"));
-    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
-    add_own_status(ex, &fields);
-    slice body = slice_of(ex->delivered_blob->bytes, ex->delivered_blob->len);
-    struct sink_head head = {
-        .status = 200, .reason = SLICE("OK"), .fields = &fields, .length = body.len};
-    send_whole(ex, &head, body);
+    send_shell(ex, reason, shell_body(ex->server->shell), &fields);
     return true;
+}
+
+/* False: nobody is to be asked, or all slots are taken. */
+static bool ask_for_shell(struct exchange *ex, enum reason reason)
+{
+    if (!ex->shell_ask && !ex->is_shell_refused)
+        ex->shell_ask =
+            shell_ask_start(ex->server, ex->loop, ex->request, &ex->decision, &ex->woken);
+    if (!ex->shell_ask || ex->is_shell_refused)
+        return false;
+    ex->shell_reason = reason;
+    ex->shell_instead_of = ex->step;
+    ex->step = STEP_SHELL;
+    if (shell_ask_state(ex->shell_ask) !=
+        SHELL_ASK_WAITS) /* told already, when a page overtook it */
+        loop_post(ex->loop, &ex->woken);
+    return true;
+}
+
+bool answer_shell(struct exchange *ex, enum reason reason)
+{
+    if (!ex->decision.may_give_shell)
+        return false;
+    return ask_for_shell(ex, reason) || send_shell_file(ex, reason);
 }

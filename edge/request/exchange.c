@@ -117,6 +117,7 @@ static void on_gone(void *owner)
     ex->is_gone = true;
     ex->sink = NULL;
     waiter_leave(&ex->waiter);
+    shell_ask_leave(&ex->shell_ask);
     free_if_over(ex);
 }
 

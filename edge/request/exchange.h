@@ -8,11 +8,12 @@
  */
 #pragma once
 
+#include "edge/request/shell_ask.h"
 #include "edge/request/sink.h"
 #include "edge/server.h"
 #include "policy/client_wish.h"
 
-enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_DONE };
+enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_SHELL, STEP_DONE };
 
 /* What came of one look-up for the object that was found. */
 struct candidate {
@@ -55,6 +56,12 @@ struct exchange {
     struct loop_message woken;
     struct loop_timer client_wait;
 
+    /* the shell, while it is asked for */
+    struct shell_ask *shell_ask;
+    enum reason shell_reason;
+    enum step shell_instead_of; /* where it goes on if there is none */
+    bool is_shell_refused;      /* the origin was asked and gave none: the file, or nothing */
+
     /* deliver */
     struct sink_head head;    /* of a stream: goes out with its first bytes */
     bool is_sending;          /* a sink_send() is not taken yet */
@@ -89,8 +96,12 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
                   slice detail);
 void answer_redirect(struct exchange *ex);
-/* False: there is no shell, or this request may not have it. */
+/* False: there is no shell, or this request may not have it. True: answered, or it waits for the
+ * shell's origin in STEP_SHELL, which goes back to the present step if nothing comes of that. */
 bool answer_shell(struct exchange *ex, enum reason reason);
+
+/* What the shell's origin has given. */
+void answer_shell_given(struct exchange *ex);
 
 /* cache_status.c: adds `varve; hit; …` behind any existing member (RFC 9211); for what comes of an
  * object, of a flight, and for varve's own answers. */

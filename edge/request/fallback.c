@@ -44,7 +44,8 @@ static bool give(struct exchange *ex, enum fallback fallback, enum reason stale_
         return give_stale(ex, stale_reason);
     if (!answer_shell(ex, reason))
         return false;
-    waiter_leave(&ex->waiter);
+    if (ex->step != STEP_SHELL) /* else the flight may still be needed, or even overtake it */
+        waiter_leave(&ex->waiter);
     return true;
 }
 

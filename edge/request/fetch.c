@@ -4,47 +4,13 @@
  *
  * A fetch is freed when its call is over and no message from a waiter's thread is on its way to it.
  */
+#include "edge/request/copies.h"
 #include "edge/request/fetch_parts.h"
 #include "policy/key_text.h"
 
 #include <stdlib.h>
 
 enum { KEYED_BODY_BYTES = 4096 }; /* of what a pass sends: enough to tell one from another */
-
-/* --- copies: the client's request does not outlive the client --- */
-
-static void copy_request(struct fetch *fetch, const struct request *from)
-{
-    struct arena *arena = &fetch->arena;
-    struct request *to = &fetch->request;
-    *to = *from;
-    to->arena = arena;
-    to->method_text = arena_copy(arena, from->method_text);
-    to->scheme = arena_copy(arena, from->scheme);
-    to->host = arena_copy(arena, from->host);
-    to->host_raw = arena_copy(arena, from->host_raw);
-    to->target = arena_copy(arena, from->target);
-    to->path = slice_until(to->target, from->path.len);
-    to->query = arena_copy(arena, from->query);
-    to->body = from->body.len ? arena_copy(arena, from->body) : SLICE_NONE;
-    to->id = arena_copy(arena, from->id);
-    fields_init(&to->fields, arena);
-    fields_copy(&to->fields, &from->fields);
-}
-
-static void copy_decision(struct fetch *fetch, const struct decision *from)
-{
-    struct arena *arena = &fetch->arena;
-    struct decision *to = &fetch->decision;
-    *to = *from;
-    to->query = arena_copy(arena, from->query);
-    to->url_text = arena_copy(arena, from->url_text);
-    to->tags.at = arena_array(arena, slice, from->tags.count);
-    for (size_t i = 0; i < from->tags.count; i++)
-        to->tags.at[i] = arena_copy(arena, from->tags.at[i]);
-    fetch->build = from->build ? *from->build : SLICE_NONE; /* stays valid: origin_build() */
-    to->build = &fetch->build;
-}
 
 /* --- life --- */
 
@@ -170,9 +136,8 @@ struct fields fetch_stored_fields(struct fetch *fetch)
                : none;
 }
 
-static slice host_header(const struct fetch *fetch)
+slice origin_host_header(const struct origin_config *origin, slice asked)
 {
-    const struct origin_config *origin = fetch->decision.origin;
     switch (origin->host) {
     case ORIGIN_HOST_NAME:
         return origin->host_name;
@@ -181,8 +146,15 @@ static slice host_header(const struct fetch *fetch)
     case ORIGIN_HOST_CLIENT:
         break;
     }
-    /* a fill carries what is in the key */
-    return fetch->kind == FETCH_PASS ? fetch->request.host_raw : fetch->request.host;
+    return asked;
+}
+
+/* A fill carries what is in the key. */
+static slice host_header(const struct fetch *fetch)
+{
+    return origin_host_header(fetch->decision.origin, fetch->kind == FETCH_PASS
+                                                          ? fetch->request.host_raw
+                                                          : fetch->request.host);
 }
 
 static void make_head(struct fetch *fetch)
@@ -294,8 +266,8 @@ void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
     fetch->deserted.deliver = on_deserted;
     fetch->ranked.deliver = on_ranked;
     arena_init(&fetch->arena);
-    copy_request(fetch, request);
-    copy_decision(fetch, decision);
+    request_copy(&fetch->arena, request, &fetch->request);
+    decision_copy(&fetch->arena, decision, &fetch->decision);
     if (record)
         fetch->record = vary_record_ref((struct vary_record *)record);
     fetch->old = old && kind != FETCH_PASS ? object_ref(old) : NULL;

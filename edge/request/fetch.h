@@ -22,6 +22,9 @@ void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
                  const struct request *request, const struct decision *decision,
                  const struct vary_record *record, struct object *old, struct flight *flight);
 
+/* Host as that origin wants it: `asked`, another, or (empty) the worker's own. */
+slice origin_host_header(const struct origin_config *origin, slice asked);
+
 /* Does a fill ask for identity: on a route with `ttl`, or of a URL stored before (semantics 4.7)?
  */
 static inline bool fill_wants_identity(const struct route *route, const struct vary_record *record)

@@ -13,7 +13,6 @@ struct fetch {
     enum fetch_kind kind;
     struct request request;
     struct decision decision;
-    slice build;
     struct vary_record *record;
     struct vary_record *sent_under; /* the record of the head that was sent: `forward` names its
                                        fields */

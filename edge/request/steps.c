@@ -7,6 +7,7 @@
  *   LOOKUP   the URL's union → key → object; fresh, stale or nothing          lookup.c
  *   FETCH    start or join a flight; its head decides who gets what           semantics 3, 7
  *   STREAM   hand on the flight's bytes as they come
+ *   SHELL    in the place of one of these: wait for an origin's light answer   semantics 8.2
  *   DONE     one log line, counters                                           edge/admin
  */
 #include "edge/request/steps.h"
@@ -148,7 +149,7 @@ static void client_waited(struct loop_timer *timer)
     if (ex->is_gone || ex->step != STEP_FETCH)
         return;
     ex->is_running = true; /* `gone` may come inside */
-    if (fallback_instead_of_waiting(ex))
+    if (fallback_instead_of_waiting(ex) && ex->step != STEP_SHELL)
         ex->step = STEP_DONE;
     ex->is_running = false;
     exchange_run(ex);
@@ -343,8 +344,8 @@ static enum progress step_fetch(struct exchange *ex)
  * others must see that theirs breaks off. */
 static enum progress break_off(struct exchange *ex, unsigned failure)
 {
-    ex->step = STEP_DONE; /* before the calls: `gone` may come inside */
     if (sink_is_started(ex->sink)) {
+        ex->step = STEP_DONE; /* before the call: `gone` may come inside */
         ex->reason = REASON_TRUNCATED;
         sink_break(ex->sink);
     } else {
@@ -379,6 +380,46 @@ static enum progress step_stream(struct exchange *ex)
     return is_end ? DONE : WAIT;
 }
 
+/* --- SHELL --- */
+
+/* While who is tired of waiting for a page waits for the shell, the page may come. */
+static bool is_overtaken(struct exchange *ex)
+{
+    struct flight_view view;
+    if (ex->shell_reason != REASON_CLIENT_WAIT)
+        return false;
+    waiter_look(&ex->waiter, ex->server->purges, &view);
+    return view.phase != FLIGHT_WAITING;
+}
+
+/* Without the origin's answer there is the file, and what else the route says; or it waits on. */
+static enum progress go_on_without_shell(struct exchange *ex)
+{
+    ex->is_shell_refused = true;
+    ex->step = ex->shell_instead_of;
+    if (ex->shell_reason == REASON_CLIENT_WAIT && fallback_instead_of_waiting(ex))
+        return DONE;
+    return NEXT;
+}
+
+static enum progress step_shell(struct exchange *ex)
+{
+    switch (shell_ask_state(ex->shell_ask)) {
+    case SHELL_ASK_GIVEN:
+        waiter_leave(&ex->waiter);
+        answer_shell_given(ex);
+        return ex->step = STEP_DONE, DONE;
+    case SHELL_ASK_FAILED:
+        return go_on_without_shell(ex);
+    case SHELL_ASK_WAITS:
+        break;
+    }
+    if (!is_overtaken(ex))
+        return WAIT;
+    ex->step = ex->shell_instead_of;
+    return NEXT;
+}
+
 /* --- the table --- */
 
 static enum progress step_done(struct exchange *ex)
@@ -389,7 +430,7 @@ static enum progress step_done(struct exchange *ex)
 
 static enum progress (*const steps[])(struct exchange *) = {
     [STEP_DECIDE] = step_decide, [STEP_LOOKUP] = step_lookup, [STEP_FETCH] = step_fetch,
-    [STEP_STREAM] = step_stream, [STEP_DONE] = step_done,
+    [STEP_STREAM] = step_stream, [STEP_SHELL] = step_shell,   [STEP_DONE] = step_done,
 };
 
 bool steps_run(struct exchange *ex)
@@ -398,7 +439,7 @@ bool steps_run(struct exchange *ex)
     do
         progress = steps[ex->step](ex);
     while (progress == NEXT);
-    if (progress == DONE)
+    if (progress == DONE && ex->step != STEP_SHELL)
         ex->step = STEP_DONE; /* a flight may wake it once more before the client has it all */
     return progress == DONE;
 }

@@ -368,6 +368,15 @@ static void test_routes(void **state)
          "\"cache\"?), got \"chache\"\n"},
         {R "routes: [{match: /a, when_logged_in: shell}]\n",
          "v:2:38: \"when_logged_in\": shell, but there is none: add \"shell: {file: …}\"\n"},
+        {R "shell: {origin: rendere}\n",
+         "v:2:17: \"origin\": expected renderer (did you mean \"renderer\"?), got \"rendere\"\n"},
+        {R "shell: {file: f, target: /x, set_headers: {A: b}}\n",
+         "v:2:18: \"target\" without \"origin\": nobody is asked for the shell\n"
+         "v:2:30: \"set_headers\" without \"origin\": nobody is asked for the shell\n"},
+        {R "shell: {origin: renderer, target: x, set_headers: {Host: b}}\n",
+         "v:2:35: \"target\": expected a target that begins with / or {path} and may hold {url}, "
+         "{path} and {host}, without spaces, got \"x\"\n"
+         "v:2:52: \"set_headers\": varve sets \"host\" itself: remove it, and use \"host\"\n"},
         {R "routes: [{match: /a, on_failure: [stale, shell]}]\n",
          "v:2:42: \"on_failure\": shell, but there is none: add \"shell: {file: …}\"\n"},
         {R "routes: [{match: /a, on_failure: [stale, stale]}]\n",

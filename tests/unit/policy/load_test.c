@@ -161,6 +161,27 @@ static void test_slot_max_follows_first_byte_and_drain_follows_slot_max(void **s
     policy_free(p);
 }
 
+static void test_8_2_the_shell_of_an_origin_is_that_origin_asked_otherwise(void **state)
+{
+    struct policy *p =
+        load_ok(*state, "origins: {a: {workers: [\"http://h\"]}, web: {workers: [\"http://w\"], "
+                        "slots: 3, retries: 2,\n"
+                        "  target: \"/_render{path}\", set_headers: {X-A: a, X-B: b}}}\n"
+                        "shell: {origin: web, set_headers: {x-b: light}}\nroutes: [{match: /a}]\n");
+    const struct origin_config *shell = &p->shell_origin;
+    assert_int_equal(shell->index, 1);
+    assert_int_equal(shell->slots + shell->retries, 0);
+    check_slice(shell->target, "/_render{path}");
+    assert_int_equal(shell->set_header_count, 2);
+    check_slice(shell->set_headers[0].template, "a");
+    check_slice(shell->set_headers[1].template, "light");
+    check_slice(p->origins[1].set_headers[1].template, "b");
+    assert_int_equal(p->shell_slots, 16);
+    assert_int_equal(p->shell_timeout.ms, 1000);
+    assert_int_equal(p->routes[0].on_failure[1], FALLBACK_SHELL);
+    policy_free(p);
+}
+
 static void test_on_failure_includes_a_shell_that_is_configured(void **state)
 {
     struct policy *p = load_ok(
@@ -893,6 +914,7 @@ int main(void)
         TEST(test_4_3_5_1_defaults_of_a_route),
         TEST(test_7_1_one_slot_covers_all_requests),
         TEST(test_slot_max_follows_first_byte_and_drain_follows_slot_max),
+        TEST(test_8_2_the_shell_of_an_origin_is_that_origin_asked_otherwise),
         TEST(test_on_failure_includes_a_shell_that_is_configured),
         TEST(test_workers_of_every_form),
         TEST(test_9_1_spawned_processes_are_the_workers_of_their_origin),
