@@ -62,10 +62,12 @@ test('every endpoint that is documented answers', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, 'page'))
   const app = `app: {spawn: {command: ["${process.execPath}", "${ROOT}/tests/e2e/spawned.mjs"], workers: 1, listen: unix}}`
   const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"]}, ${app}}\nroutes: [{match: "/**"}]\n`)
-  const endpoints = [...read('docs/operations.md').matchAll(/^\| `(GET|POST) (\/[a-z0-9/]+)/gm)]
+  const endpoints = [...read('docs/operations.md').matchAll(/^\| `(GET|POST) (\/[a-zA-Z0-9/]+)/gm)]
   assert.ok(endpoints.length > 5)
-  for (const [, method, target] of endpoints) {
-    const body = target === '/v1/purge' ? { urls: [`${v.url}/`] } : method === 'POST' ? {} : undefined
+  const bodies = { '/v1/purge': { urls: [`${v.url}/`] }, '/v1/slots/renderer/0': { state: 'up' }, '/v1/mode': { mode: 'auto' } }
+  for (const [, method, path] of endpoints) {
+    const target = path.replace('WORKER', 'renderer/0')
+    const body = method === 'POST' ? (bodies[target] ?? {}) : undefined
     const query = /explain|variants/.test(target) ? `?url=${encodeURIComponent(`${v.url}/`)}` : ''
     let answer
     do answer = await v.admin(method, target + query, body)
