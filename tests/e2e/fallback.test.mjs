@@ -149,6 +149,38 @@ test('7.5 client_wait: stale or the shell after it, while the render goes on and
   assert.equal(origin.requests.length, 4)
 })
 
+test('8.2, 7.3 why the shell was given is counted apart, and who was turned away by class', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/error') return res.writeHead(500).end()
+    if (req.url === '/slow') await slow.promise
+    page(res, 'page')
+  })
+  const { dir, yaml } = withShell(t)
+  const v = await varve(
+    t,
+    `origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 100ms, queue: {shell_at: 0, shed_at: 0}}}
+classes: [{name: search, user_agent: [Googlebot], never_shell: true}, {name: people}]
+${yaml}${stalesThenShell(', when_logged_in: shell')}`,
+    { dir },
+  )
+  assert.ok(isShell(await v.get('/', { ...navigation, cookie: 'sid=1' })))
+  assert.ok(isShell(await v.get('/error', navigation)))
+  assert.ok(isShell(await v.get('/slow', navigation)))
+  assert.ok(isShell(await v.get('/other', navigation)), 'the only slot is taken, and nobody is to wait')
+  assert.equal((await v.get('/data', { accept: 'application/json' })).status, 503)
+  assert.equal((await v.get('/crawled', { ...navigation, 'user-agent': 'Googlebot/2.1' })).status, 503)
+  slow.open()
+  await until(async () => (await v.get('/free', { accept: 'application/json' })).status === 200, 'the slot to be free')
+  const shed = await v.metric('varve_shed_total{class="people"}')
+  await origin.stop()
+  assert.ok(isShell(await v.get('/down', navigation)))
+  for (const reason of ['logged_in', 'upstream_error', 'client_wait', 'over_shell', 'all_down'])
+    assert.equal(await v.metric(`varve_shell_total{reason="${reason}"}`), 1, reason)
+  assert.equal(await v.metric('varve_shed_total{class="search"}'), 1)
+  assert.ok(shed >= 1)
+})
+
 test('5.5 keep_old: an asset that the new build no longer has is served on; others are 404', async (t) => {
   const gone = { now: false }
   const origin = await renderer(t, (req, res) =>
