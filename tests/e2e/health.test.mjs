@@ -185,3 +185,26 @@ test('9.1, A21 a drained worker finishes what it has and gets nothing new, over 
   assert.equal((await v.admin('GET', '/v1/slots/renderer/0')).status, 405)
   assert.equal((await v.cli('slots', 'drain')).code, 2)
 })
+
+test('7.5, A13, A14 one of four loops: one client is affected, and it is used again when it was restarted', async (t) => {
+  const ports = await Promise.all([0, 1, 2, 3].map(() => freePort()))
+  const handler = (req, res) => {
+    if (req.url !== '/loop') page(res, 'page', { 'cache-control': 'no-store' })
+  }
+  const workers = await Promise.all(ports.map((port) => renderer(t, handler, { port })))
+  const urls = ports.map((port) => `"http://127.0.0.1:${port}"`).join(', ')
+  const timeouts = 'timeouts: {first_byte: 2s}, slot_max: 2s, client_wait: 60s'
+  const v = await varve(t, `origins: {renderer: {workers: [${urls}], slots: 1, retries: 0, ${timeouts}}}\nroutes: [{match: "/**"}]\n`)
+  assert.equal((await v.get('/loop', documents)).status, 503)
+  const states = async () => (await slots(v)).workers.map((w) => w.state)
+  await until(async () => (await states()).includes('quarantined'), 'the quarantine')
+  const looping = workers.findIndex((w) => w.requests.some((r) => r.url === '/loop'))
+  const before = workers[looping].requests.length
+  for (let i = 0; i < 40; i++) assert.equal((await v.get(`/${i}`, documents)).status, 200)
+  assert.equal(workers[looping].requests.length, before, 'nothing goes to the one that loops')
+  await workers[looping].stop()
+  await until(async () => !(await states()).includes('quarantined'), 'the slot to be given back')
+  const restarted = await renderer(t, handler, { port: ports[looping] })
+  await until(async () => (await v.get('/again', documents)).status === 200 && restarted.requests.length > 0, 'the restarted one to be used')
+  for (let i = 0; i < 8; i++) assert.equal((await v.get(`/${i}`, documents)).status, 200)
+})
