@@ -115,7 +115,8 @@ test('7.4 a render that somebody better joins moves up with him', async (t) => {
   all.push(s.get('/second'))
   await s.waiting(2)
   all.push(s.get('/second', '10.9.0.1'))
-  await until(async () => (await s.metric('varve_connections')) >= 4, 'all to have come')
+  const queue = async () => JSON.parse((await s.v.admin('GET', '/v1/slots')).body).queue
+  await until(async () => (await queue()).some((row) => row.class === 'search'), 'the render to have moved')
   s.finish()
   await s.rendering(2)
   assert.equal(s.renders[1], '/second')
