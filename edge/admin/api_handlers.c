@@ -126,7 +126,7 @@ api_handler_fn api_handler(enum method method, slice path, slice *allow)
     };
     *allow = SLICE_NONE;
     if (slice_starts_with(path, SLICE("/v1/slots/"))) {
-        *allow = SLICE("POST");
+        *allow = method == METHOD_POST ? SLICE_NONE : SLICE("POST");
         return method == METHOD_POST ? api_slot_state : NULL;
     }
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {

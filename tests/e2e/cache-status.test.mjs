@@ -176,6 +176,6 @@ test('10.2 key and detail only with the debug token; varve’s own answers have 
     const failed = await v.get('/new', headers)
     assert.deepEqual([failed.status, status(failed)], [503, undefined])
   }
-  assert.equal(status(await v.get('/new', debug)), `varve; key="${v.url}/new"; detail=upstream_error`)
+  assert.equal(status(await v.get('/newer', debug)), `varve; key="${v.url}/newer"; detail=upstream_error`)
   assert.equal(outcome(await v.get('/a%22b?q=1', mine)), 'hit')
 })
