@@ -90,6 +90,8 @@ static void decline_if_wished(struct exchange *ex)
 {
     const struct object *object = ex->found.object;
     struct instant now = loop_now(ex->loop);
+    if (!ex->decision.route->honours_client)
+        return;
     duration left = facts_fresh_left(&object->facts, ex->decision.route, object->content_type, now);
     if (client_wish_admits(&ex->wish, facts_age(&object->facts, now), left))
         return;
