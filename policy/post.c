@@ -3,6 +3,7 @@
  * (RFC 9110 §9.3.3). Such a POST goes out as a pass, with everything of the client's; its answer is
  * for others only if nothing went along that a fill of the page would have held back.
  */
+#include "policy/head.h"
 #include "policy/reference.h"
 #include "policy/response.h"
 
@@ -11,9 +12,7 @@
 static bool is_of_content(const struct field *field)
 {
     return slice_starts_with(field->name, SLICE("content-")) || field->id == FIELD_EXPECT ||
-           field->id == FIELD_ACCEPT_ENCODING || field->id == FIELD_X_REQUEST_ID ||
-           field->id == FIELD_X_FORWARDED_FOR || field->id == FIELD_X_FORWARDED_HOST ||
-           field->id == FIELD_X_FORWARDED_PROTO || field->id == FIELD_VIA;
+           field->id == FIELD_VIA || head_is_ours(field->id);
 }
 
 static bool is_sent_by(const struct forward *fill, const struct field *field)
