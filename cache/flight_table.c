@@ -1,0 +1,176 @@
+/*
+ * The table of flights: who is found under which key. Its lock guards that alone; order: table,
+ * then flight.
+ */
+#include "cache/flight_parts.h"
+
+#include "base/must.h"
+
+#include <stdlib.h>
+
+enum { BUCKETS = 1024 };
+
+struct flights {
+    pthread_mutex_t lock;
+    struct list buckets[BUCKETS];
+    size_t count;
+};
+
+struct flights *flights_new(void)
+{
+    struct flights *flights = mem_alloc(sizeof(*flights));
+    pthread_mutex_init(&flights->lock, NULL);
+    for (size_t i = 0; i < BUCKETS; i++)
+        list_init(&flights->buckets[i]);
+    return flights;
+}
+
+void flights_free(struct flights *flights)
+{
+    MUST(flights->count == 0);
+    pthread_mutex_destroy(&flights->lock);
+    free(flights);
+}
+
+size_t flights_count(struct flights *flights)
+{
+    pthread_mutex_lock(&flights->lock);
+    size_t count = flights->count;
+    pthread_mutex_unlock(&flights->lock);
+    return count;
+}
+
+static struct list *bucket_of(struct flights *flights, const struct key *key)
+{
+    uint64_t head;
+    memcpy(&head, key->bytes, sizeof(head));
+    return &flights->buckets[head % BUCKETS];
+}
+
+static struct flight *find_locked(struct flights *flights, const struct key *key)
+{
+    struct list *bucket = bucket_of(flights, key);
+    list_each(node, bucket)
+    {
+        struct flight *flight = container_of(node, struct flight, table_node);
+        if (key_equal(&flight->key, key))
+            return flight;
+    }
+    return NULL;
+}
+
+static void link_locked(struct flights *flights, struct flight *flight, const struct key *key)
+{
+    flight->key = *key;
+    list_append(bucket_of(flights, key), &flight->table_node);
+    flights->count++;
+}
+
+static void unlink_locked(struct flights *flights, struct flight *flight)
+{
+    if (!list_is_linked(&flight->table_node))
+        return;
+    list_remove(&flight->table_node);
+    flights->count--;
+}
+
+void flight_hide(struct flight *flight)
+{
+    if (!flight->table)
+        return;
+    pthread_mutex_lock(&flight->table->lock);
+    unlink_locked(flight->table, flight);
+    pthread_mutex_unlock(&flight->table->lock);
+}
+
+bool flight_hide_if_deserted(struct flight *flight)
+{
+    if (flight->table)
+        pthread_mutex_lock(&flight->table->lock);
+    pthread_mutex_lock(&flight->lock);
+    bool is_deserted = flight->waiter_count == 0;
+    pthread_mutex_unlock(&flight->lock);
+    if (flight->table) {
+        if (is_deserted)
+            unlink_locked(flight->table, flight);
+        pthread_mutex_unlock(&flight->table->lock);
+    }
+    return is_deserted;
+}
+
+void flight_rekey(struct flight *flight, const struct key *key)
+{
+    struct flights *flights = flight->table;
+    if (!flights)
+        return;
+    pthread_mutex_lock(&flights->lock);
+    if (list_is_linked(&flight->table_node)) {
+        unlink_locked(flights, flight);
+        /* a flight that is there already stays: whoever finds it is answered as well */
+        if (!find_locked(flights, key))
+            link_locked(flights, flight, key);
+    }
+    pthread_mutex_unlock(&flights->lock);
+}
+
+/* Is a purge record newer than the flight's stamp about it (semantics 3.3)? Its tags count once the
+ * head is known. */
+static bool is_purged(struct flight *flight, const struct purge_table *purges)
+{
+    pthread_mutex_lock(&flight->lock);
+    struct purge_subject subject = {.host = flight->host,
+                                    .path = flight->path,
+                                    .query = flight->query,
+                                    .has_query = flight->has_query,
+                                    .tag_hashes = flight->tag_hashes,
+                                    .tag_count = flight->tag_count,
+                                    .stamp = flight->stamp};
+    pthread_mutex_unlock(&flight->lock);
+    return purge_check(purges, &subject) != PURGE_ALIVE;
+}
+
+struct flight *flight_join(struct flights *flights, const struct key *key, bool is_cold,
+                           const struct purge_table *purges, const struct purge_subject *subject,
+                           struct waiter *waiter, bool start, struct instant now, bool *is_leader)
+{
+    *is_leader = false;
+    pthread_mutex_lock(&flights->lock);
+    struct flight *flight = find_locked(flights, key);
+    if (flight && is_purged(flight, purges)) {
+        unlink_locked(flights, flight);
+        flight = NULL;
+    }
+    if (!flight && start) {
+        flight = flight_make(flights, subject, now);
+        flight->is_cold = is_cold;
+        link_locked(flights, flight, key);
+        *is_leader = true;
+    }
+    if (flight) {
+        waiter->is_leader = *is_leader;
+        waiter_attach(waiter, flight);
+        if (*is_leader)
+            atomic_fetch_sub(&flight->refs, 1); /* the maker's; the waiter has one of its own */
+    }
+    pthread_mutex_unlock(&flights->lock);
+    return flight;
+}
+
+struct flight *flight_start_refresh(struct flights *flights, const struct key *key,
+                                    const struct purge_table *purges,
+                                    const struct purge_subject *subject, struct instant now)
+{
+    struct flight *flight = NULL;
+    pthread_mutex_lock(&flights->lock);
+    struct flight *present = find_locked(flights, key);
+    if (present && is_purged(present, purges)) {
+        unlink_locked(flights, present);
+        present = NULL;
+    }
+    if (!present) {
+        flight = flight_make(flights, subject, now);
+        link_locked(flights, flight, key);
+    }
+    pthread_mutex_unlock(&flights->lock);
+    return flight;
+}
