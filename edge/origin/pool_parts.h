@@ -1,10 +1,27 @@
-/* What the parts of the pool share: pool.c, health.c. All of it under the pool's lock. */
+/*
+ * What the parts of the pool share, all of it under the pool's lock. Reading order: pool.c (the
+ * queue), grant.c (who may go where), health.c and inquiry.c (which workers are up), workers.c
+ * (which there are), dead_owners.c, builds.c, pool_view.c.
+ */
 #pragma once
 
 #include "edge/origin/pool.h"
 
 /* Gives what is free to those who wait. */
 void pool_serve(struct pool *pool, mono_time now);
+
+/* --- grant.c --- */
+/* Is there a worker that is worth waiting for? */
+bool pool_has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now);
+/* Could anybody be sent anywhere now? Also when all are down: everybody must hear it. */
+bool pool_has_free(const struct pool *pool, bool wants_slot, mono_time now);
+/* Takes what it asks for. False: nothing is free that it may have. */
+bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now);
+bool worker_is_live(const struct worker *worker);
+/* Two addresses of one machine share their slots: has an earlier one counted them? */
+bool worker_is_counted(const struct pool *pool, size_t index);
+/* Slots that are worth waiting for. */
+unsigned pool_live_slots(const struct pool *pool);
 
 /* --- health.c --- */
 static inline bool worker_is_up(const struct worker *worker)
@@ -20,7 +37,10 @@ static inline bool worker_is_cold(const struct worker *worker)
     return worker->pool->config->warmup.len > 0 && renderer &&
            atomic_load(&renderer->warmed) != atomic_load(&renderer->readied) + 1;
 }
-/* pool_view.c: for those who look. A negative slot: none. */
+/* --- pool_view.c --- */
+/* All that wait, for slots and connections, people and in the background. */
+unsigned pool_waiting(const struct pool *pool);
+/* For those who look. A negative slot: none. */
 void worker_note_render(struct worker *worker, int slot, slice path);
 /* One request without a slot more, or less, is under way there. */
 void worker_count_connection(struct worker *worker, int step);

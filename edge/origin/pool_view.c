@@ -1,4 +1,4 @@
-/* What a pool is doing now, for those who look (`varve slots`). */
+/* What a pool is doing now, for those who look (`varve slots`, metrics). */
 #include "edge/origin/pool_parts.h"
 
 static unsigned noted_slots(const struct worker *worker)
@@ -73,4 +73,44 @@ void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg)
             visit(arg, rank, count, oldest);
     }
     pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- figures --- */
+
+unsigned pool_waiting(const struct pool *pool)
+{
+    return pool->slot_queue.waiting + pool->slot_queue.background + pool->connection_queue.waiting +
+           pool->connection_queue.background;
+}
+
+static void count_slots(const struct worker *worker, struct origin_state *state)
+{
+    unsigned used = worker->slots ? slots_used(worker->slots) : 0;
+    for (unsigned i = 0; i < used; i++) {
+        enum slot_state slot = slot_view(worker->slots, i).state;
+        state->busy_slots += slot != SLOT_FREE;
+        state->quarantined += slot != SLOT_FREE && slot != SLOT_BUSY;
+    }
+}
+
+struct origin_state pool_state(struct pool *pool)
+{
+    struct origin_state state = {0};
+    pthread_mutex_lock(&pool->lock);
+    state.waiting = pool_waiting(pool);
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        const struct worker *worker = pool->workers[i];
+        if (worker->state == WORKER_GONE)
+            continue;
+        state.workers++;
+        state.live_workers += worker_is_live(worker);
+        if (worker_is_counted(pool, i))
+            continue;
+        state.slots += pool->config->slots;
+        bool is_open = worker_is_live(worker) && slots_entry(worker->slots) == GATE_OPEN;
+        state.live_slots += is_open ? pool->config->slots : 0;
+        count_slots(worker, &state);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return state;
 }
