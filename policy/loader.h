@@ -92,7 +92,7 @@ void fail_expected(struct loader *l, const struct setting *s, const struct yaml_
 void fail_word(struct loader *l, const struct setting *s, const struct yaml_node *node,
                const char *words);
 
-/* --- load_values.c --- */
+/* --- load_values.c, load_texts.c --- */
 
 /* The text of a scalar: not empty, no control bytes, valid UTF-8. A copy in the policy's arena. */
 bool scalar_text(struct loader *l, const struct setting *s, const struct yaml_node *node,
@@ -126,7 +126,7 @@ struct yaml_node *read_policy_file(struct loader *l, slice path);
 /* A path as written in `file`, made relative to that file's directory; in the policy's arena. */
 slice path_beside(struct arena *arena, slice file, slice path);
 
-/* --- load_listen.c, load_origin.c, load_vary.c, load_route.c --- */
+/* --- load_listen.c, load_origin.c, load_route.c --- */
 
 struct address_text {
     slice host; /* without brackets; empty: any */
@@ -134,6 +134,9 @@ struct address_text {
     bool is_unix;
 };
 bool parse_listen_address(slice text, struct address_text *address);
+/* HOST, HOST:PORT or [ADDRESS]:PORT; *port stays as it is where there is none. `host` is without
+ * brackets. */
+bool parse_authority(slice text, slice *host, uint16_t *port);
 bool parse_worker_url(slice text, struct worker_config *worker, const char **problem);
 struct origin_config *origin_named(const struct policy *policy, slice name);
 /* NULL, or what is wrong with a route's pattern. */
@@ -142,6 +145,11 @@ const char *route_pattern_problem(slice pattern);
 /* "expected one of …": the words (may be empty, "a|b") and the names of all origins. */
 void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
                  const char *words);
+
+/* --- load_probe.c --- */
+
+/* `probe` without what it needs. */
+void check_probe(struct loader *l, const struct yaml_node *node);
 
 /* --- load_shell.c --- */
 
@@ -173,9 +181,6 @@ void write_scalar(struct writer *w, slice text); /* quoted if it must be */
 void write_list(struct writer *w, const struct slices *texts);
 void write_line_start(struct writer *w); /* indentation, "- " */
 void write_key(struct writer *w, slice key);
-
-/* `probe` without what it needs. */
-void check_probe(struct loader *l, const struct yaml_node *node);
 
 #define TYPE(name) extern const struct setting_type setting_##name;
 TYPE(boolean)
