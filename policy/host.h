@@ -12,7 +12,8 @@ enum { HOST_MAX = 255 };
  */
 bool host_normalise(struct arena *arena, slice raw, slice scheme, slice *host);
 
-/* The part before the port. */
+/* The part of host[:port] before the colon, brackets of an IPv6 address included: a view of it.
+ * Nothing is checked or normalised; without a port it is all of `host`. */
 slice host_without_port(slice host);
 
 /* Is this normalised host one of `hosts`? An entry without a port admits every port; without

@@ -4,18 +4,15 @@
  */
 #include "policy/redirect.h"
 
+#include "policy/host.h"
 #include "policy/reference.h"
 
-static slice host_without_port(slice authority)
+/* Of [userinfo "@"] host [":" port]; a trailing dot makes no other host of it. */
+static slice host_name_of(slice authority)
 {
-    slice host = authority;
-    size_t at = slice_find(host, '@', 0);
-    if (at < host.len)
-        host = slice_from(host, at + 1);
-    if (host.len && host.ptr[0] == '[')
-        return slice_until(host, slice_find(host, ']', 0) + 1);
-    host = slice_until(host, slice_find(host, ':', 0));
-    return slice_ends_with(host, SLICE(".")) ? slice_until(host, host.len - 1) : host;
+    size_t at = slice_find(authority, '@', 0);
+    slice name = host_without_port(at < authority.len ? slice_from(authority, at + 1) : authority);
+    return slice_ends_with(name, SLICE(".")) ? slice_until(name, name.len - 1) : name;
 }
 
 static bool is_same_host(slice a, slice b)
@@ -39,8 +36,7 @@ bool redirect_is_to_itself(const struct request *request, const struct decision 
     struct reference target;
     if (!reference_resolve(request, location, &target))
         return false;
-    slice own = host_without_port(request->host);
-    if (!is_same_host(host_without_port(target.host), own))
+    if (!is_same_host(host_name_of(target.host), host_name_of(request->host)))
         return false;
     if (!slice_equal(target.path, request->path))
         return false;
