@@ -6,6 +6,7 @@
 #include "policy/cache_control.h"
 
 #include "base/must.h"
+#include "base/token.h"
 #include "policy/structured.h"
 
 enum directive_kind {
@@ -86,21 +87,6 @@ bool delta_seconds_parse(slice text, duration *value)
     return true;
 }
 
-static bool is_token_char(char c)
-{
-    char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_token(slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_token_char(s.ptr[i]))
-            return false;
-    return s.len > 0;
-}
-
 /* The inside of a complete quoted-string, escapes left in; anything else as it is. */
 static slice unquote(slice value)
 {
@@ -147,10 +133,9 @@ static void set_seconds(struct directives *d, const struct directive_row *row, b
 /* A malformed member has no meaning, but one that seems to forbid storing is taken at its word. */
 static void salvage(struct directives *d, slice member)
 {
-    for (size_t start = 0, end; start < member.len; start = end + 1) {
-        for (end = start; end < member.len && is_token_char(member.ptr[end]);)
-            end++;
-        slice word = slice_until(slice_from(member, start), end - start);
+    for (slice rest = member; rest.len > 0;) {
+        slice word = slice_until(rest, token_length(rest));
+        rest = slice_from(rest, word.len + 1);
         const struct directive_row *row = row_of(word);
         if (row && (row->kind == DIRECTIVE_LIMIT || slice_equal_nocase(word, SLICE("no-store"))))
             *flag_at(d, row) = true;

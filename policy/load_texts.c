@@ -80,17 +80,6 @@ static void parse_path(struct loader *l, const struct setting *s, const struct y
     *(slice *)setting_member(s, base) = is_word ? path : path_beside(l->arena, node->file, path);
 }
 
-bool is_token(slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char c = ascii_lower(text.ptr[i]);
-        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!is_alnum && (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
-            return false;
-    }
-    return text.len > 0;
-}
-
 bool is_identifier(slice text)
 {
     for (size_t i = 0; i < text.len; i++) {

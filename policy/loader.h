@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/token.h"
 #include "base/yaml.h"
 #include "policy/load.h"
 #include "policy/units.h"
@@ -106,7 +107,6 @@ bool parse_duration(struct loader *l, const struct setting *s, const struct yaml
                     duration *value);
 bool word_index(const char *words, slice text, unsigned *index);
 slice word_at(const char *words, unsigned index);
-bool is_token(slice text);      /* RFC 9110 §5.6.2 */
 bool is_identifier(slice text); /* names of origins and classes */
 void *setting_member(const struct setting *s, void *base);
 const void *setting_member_view(const struct setting *s, const void *base);

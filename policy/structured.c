@@ -11,6 +11,8 @@
  */
 #include "policy/structured.h"
 
+#include "base/token.h"
+
 static bool is_lower(char c)
 {
     return c >= 'a' && c <= 'z';
@@ -38,7 +40,7 @@ static bool is_key_char(char c)
 
 static bool is_token_char(char c)
 {
-    return is_alpha(c) || is_digit(c) || is_one_of(c, "!#$%&'*+-.^_`|~:/");
+    return is_token_byte(c) || c == ':' || c == '/';
 }
 
 static bool is_base64_char(char c)

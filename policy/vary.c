@@ -4,19 +4,9 @@
  */
 #include "policy/vary.h"
 
+#include "base/token.h"
 #include "policy/media_type.h"
 #include "policy/normalise.h"
-
-static bool is_field_name(slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = ascii_lower(name.ptr[i]);
-        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!is_alnum && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
-            return false;
-    }
-    return name.len > 0;
-}
 
 static void add_name(struct vary_read *vary, slice name)
 {
@@ -40,7 +30,7 @@ static void add_with_twins(const struct policy *policy, struct vary_read *vary, 
 static void read_member(const struct policy *policy, struct arena *arena, slice member,
                         struct vary_read *vary)
 {
-    if (slice_equal(member, SLICE("*")) || !is_field_name(member)) {
+    if (slice_equal(member, SLICE("*")) || !is_token(member)) {
         vary->has_star = true; /* a name that nobody can read is one that nobody can key on */
         return;
     }

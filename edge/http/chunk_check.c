@@ -6,7 +6,7 @@
  */
 #include "edge/http/chunk_check.h"
 
-#include "edge/http/head_check.h"
+#include "base/token.h"
 
 enum { DIGITS_MAX = 15, SIDE_MAX_BYTES = 4096 };
 
@@ -62,7 +62,7 @@ static bool take_trailer(struct chunk_scan *scan, char c)
         return !scan->is_in_name;
     }
     bool is_colon = c == ':' && scan->trailer_line_bytes > 0;
-    if (scan->is_in_name && !is_colon && !token_is_valid(slice_of(&c, 1)))
+    if (scan->is_in_name && !is_colon && !is_token_byte(c))
         return false;
     if (is_colon)
         scan->is_in_name = false;

@@ -4,6 +4,7 @@
  * (pseudo fields that are missing, twice or late, names in capitals, control bytes, Connection,
  * Transfer-Encoding, Upgrade, TE) never comes here.
  */
+#include "base/token.h"
 #include "edge/http/front_internal.h"
 
 #include <h2o/http2_internal.h>
@@ -55,7 +56,7 @@ static bool names_are_valid(const h2o_req_t *req)
 {
     for (size_t i = 0; i < req->headers.size; i++) {
         slice name = name_of(&req->headers.entries[i]);
-        if (!token_is_valid(name) || is_of_connection(name))
+        if (!is_token(name) || is_of_connection(name))
             return false;
     }
     return true;
@@ -131,7 +132,7 @@ static unsigned check_request_line(const struct head_limits *limits, const h2o_r
     slice method = slice_of_iovec(req->input.method), path = slice_of_iovec(req->input.path);
     if (path.len > limits->url_bytes)
         return refused(414, detail, SLICE("the URL is too long"));
-    if (!token_is_valid(method))
+    if (!is_token(method))
         return refused(400, detail, SLICE("the method is not valid"));
     if (method.len > METHOD_MAX_BYTES)
         return refused(501, detail, SLICE("the method name is too long"));

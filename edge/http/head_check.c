@@ -10,13 +10,14 @@
  */
 #include "edge/http/head_check.h"
 
+#include "base/token.h"
+
 enum { VERSION_BYTES = 8, HOST_MAX_BYTES = 262 };
 
 /* Byte classes. */
-enum { IS_TOKEN = 1, IS_VALUE = 2, IS_TARGET = 4, IS_NAME = 8 };
+enum { IS_VALUE = 1, IS_TARGET = 2, IS_NAME = 4 };
 
-#define T (IS_TOKEN | IS_VALUE | IS_TARGET)
-#define N (IS_TOKEN | IS_VALUE | IS_TARGET | IS_NAME)
+#define N (IS_VALUE | IS_TARGET | IS_NAME)
 #define P (IS_VALUE | IS_TARGET)
 #define V IS_VALUE
 
@@ -24,17 +25,15 @@ enum { IS_TOKEN = 1, IS_VALUE = 2, IS_TARGET = 4, IS_NAME = 8 };
 static const uint8_t classes[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, V, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 /*  SP !  "  #  $  %  &  '  (  )  *  +  ,  -  .  /  0  1  2  3  4  5  6  7  8  9  :  ;  <  =  >  ? */
-    V, T, P, T & ~IS_TARGET, T, T, T, T, P, P, T, T, P, N, N, P,
-    N, N, N, N, N, N, N, N, N, N, P, P, P, P, P, P,
-    P, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, P, P, P, T, N,
-    T, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, P, T, P, T, 0,
+    V, P, P, V, P, P, P, P, P, P, P, P, P, N, N, P, N, N, N, N, N, N, N, N, N, N, P, P, P, P, P, P,
+    P, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, P, P, P, P, N,
+    P, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, P, P, P, P, 0,
     P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
     P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
     P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
     P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
 };
 /* clang-format on */
-#undef T
 #undef N
 #undef P
 #undef V
@@ -50,11 +49,6 @@ static size_t run_of(slice s, unsigned class)
 static bool consists_of(slice s, unsigned class)
 {
     return run_of(s, class) == s.len;
-}
-
-bool token_is_valid(slice token)
-{
-    return token.len > 0 && consists_of(token, IS_TOKEN);
 }
 
 static enum head_verdict refuse(struct head_refusal *refusal, unsigned status, const char *detail)
@@ -182,8 +176,7 @@ static enum head_verdict check_request_line(slice line, const struct head_limits
                                             struct head_refusal *refusal)
 {
     slice rest = line, method, target;
-    if (!slice_next(&rest, ' ', &method) || !token_is_valid(method) ||
-        !slice_next(&rest, ' ', &target))
+    if (!slice_next(&rest, ' ', &method) || !is_token(method) || !slice_next(&rest, ' ', &target))
         return refuse(refusal, 400, "the request line is malformed");
     if (method.len > METHOD_MAX_BYTES)
         return refuse(refusal, 501, "the method name is too long");
@@ -322,7 +315,7 @@ static enum head_verdict check_known_field(slice line, slice name, slice value, 
 static enum head_verdict check_field(slice line, struct head *head, struct seen *seen,
                                      struct head_refusal *refusal)
 {
-    size_t colon = run_of(line, IS_TOKEN);
+    size_t colon = token_length(line);
     if (colon == 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
         return refuse(refusal, 400, "a folded header line");
     if (colon == 0 || colon == line.len || line.ptr[colon] != ':')

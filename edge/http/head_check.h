@@ -70,5 +70,3 @@ bool host_is_valid(slice host);
  * however often encoded (semantics 1.3).
  */
 bool target_is_valid(slice target);
-/* RFC 9110 §5.6.2. */
-bool token_is_valid(slice token);

@@ -5,7 +5,7 @@
  */
 #include "edge/origin/chunked.h"
 
-#include "edge/http/head_check.h"
+#include "base/token.h"
 
 enum {
     SIZE,
@@ -60,7 +60,7 @@ static bool take_name_byte(struct chunked *chunked, char c)
 {
     bool is_first = chunked->state == TRAILER_START;
     chunked->state = c == ':' ? TRAILER : TRAILER_NAME;
-    return token_is_valid(slice_of(&c, 1)) || (c == ':' && !is_first);
+    return is_token_byte(c) || (c == ':' && !is_first);
 }
 
 static bool take_trailer_byte(struct chunked *chunked, char c)

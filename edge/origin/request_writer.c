@@ -6,6 +6,8 @@
  */
 #include "edge/origin/request_writer.h"
 
+#include "base/token.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,16 +80,6 @@ static bool is_ours(const struct field *field, bool is_upgrade)
     default:
         return false;
     }
-}
-
-static bool is_token(slice name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
-            return false;
-    }
-    return name.len > 0;
 }
 
 static void put_fields(struct writer *writer, const struct fields *fields, bool is_upgrade)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/token.h"
 #include "edge/http/front_internal.h"
 #include "policy/host.h"
 
@@ -65,7 +66,7 @@ static void rig_hash(slice text)
 static void rig_check_request(const struct request *request)
 {
     slice host;
-    MUST(token_is_valid(request->method_text) && target_is_valid(request->target));
+    MUST(is_token(request->method_text) && target_is_valid(request->target));
     MUST(slice_starts_with(request->path, SLICE("/")));
     MUST(slice_find(request->path, '?', 0) == request->path.len);
     MUST(host_normalise(request->arena, request->host, request->scheme, &host));
@@ -74,7 +75,7 @@ static void rig_check_request(const struct request *request)
     MUST(request->fields.count <= rig.policy.limits.headers + 1); /* and Upgrade */
     for (size_t i = 0; i < request->fields.count; i++) {
         const struct field *field = &request->fields.at[i];
-        MUST(token_is_valid(field->name) && field->id != FIELD_HOST);
+        MUST(is_token(field->name) && field->id != FIELD_HOST);
         MUST(memchr(field->value.ptr ? field->value.ptr : "", '\n', field->value.len) == NULL);
         MUST(memchr(field->value.ptr ? field->value.ptr : "", '\0', field->value.len) == NULL);
     }
