@@ -10,8 +10,6 @@
 
 #include <sys/random.h>
 
-/* --- publishing --- */
-
 void fetch_mark_uncacheable(struct fetch *fetch, enum reason why)
 {
     struct key key = key_of(fetch->forward.key_text);
@@ -27,84 +25,6 @@ static void count_tags(struct fetch *fetch)
         hashes[i] = purge_tag_hash(fetch->verdict.tags.at[i]);
     fetch->tag_hashes = hashes;
 }
-
-/* The flight outlives the fetch: its waiters read the head long after. */
-static void *copy_into(struct arena *arena, const void *from, size_t bytes)
-{
-    return memcpy(arena_alloc(arena, bytes), from, bytes);
-}
-
-static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reason not_stored,
-                    size_t length, struct object *object)
-{
-    struct call_timing timing = call_timing(fetch->call);
-    bool is_judged = fetch->kind != FETCH_PASS || fetch->is_storing;
-    struct flight_head head = {
-        .key = fetch->key,
-        .status = fetch->status,
-        .reason_phrase = fetch->reason_phrase,
-        .fields = copy_into(&fetch->flight->arena, &fetch->fields, sizeof(fetch->fields)),
-        .length = length,
-        .coding = fetch->coding,
-        .not_stored = not_stored,
-        .facts = is_judged ? copy_into(&fetch->flight->arena, &fetch->verdict.facts,
-                                       sizeof(fetch->verdict.facts))
-                           : NULL,
-        .object = object,
-        .worker = arena_copy(&fetch->flight->arena, call_worker_name(fetch->call)),
-        .queued = mono_since(timing.sent.mono, timing.asked.mono),
-        .rendered = mono_since(timing.head.mono, timing.sent.mono)};
-    if (!fetch->is_storing)
-        flight_hide(fetch->flight);
-    metrics_render(fetch->server->metrics, &fetch->decision, &head);
-    if (not_stored != REASON_NONE && fetch->kind != FETCH_PASS)
-        metrics_not_stored(fetch->server->metrics, not_stored);
-    fetch->has_head = true;
-    bool has_tags = fetch->is_storing || object || sharing == FLIGHT_SHARED;
-    flight_publish_head(fetch->flight, &head, sharing, fetch->is_storing, fetch->tag_hashes,
-                        has_tags ? fetch->verdict.tags.count : 0);
-}
-
-/* An answer that flows on; unless it is stored, only as long as somebody waits for it
- * (semantics 3.4). */
-static void publish_and_go_on(struct fetch *fetch, enum flight_sharing sharing,
-                              enum reason not_stored, size_t length)
-{
-    publish(fetch, sharing, not_stored, length, NULL);
-    if (fetch->is_storing || !flight_hide_if_deserted(fetch->flight))
-        return;
-    fetch_leave_call(fetch);
-    flight_fail(fetch->flight, CALL_CLOSED);
-    fetch_finish(fetch);
-}
-
-/* The answer is dropped: what the waiters do is all that remains of it. */
-static void publish_and_drop(struct fetch *fetch, enum flight_sharing sharing, enum reason reason,
-                             struct object *object)
-{
-    publish(fetch, sharing, reason, 0, object);
-    fetch_leave_call(fetch);
-    flight_end(fetch->flight, true);
-    fetch_finish(fetch);
-}
-
-static void fail(struct fetch *fetch, enum call_failure failure)
-{
-    fetch_leave_call(fetch);
-    flight_fail(fetch->flight, failure);
-    fetch_finish(fetch);
-}
-
-/* The same once more: after a field was learned, or without validators. */
-static void repeat(struct fetch *fetch)
-{
-    fetch_leave_call(fetch);
-    fetch_send(fetch);
-    flight_rekey(fetch->flight,
-                 &fetch->key); /* those who come now know the union, and join by it */
-}
-
-/* --- judging a head --- */
 
 static bool is_failure_status(unsigned status)
 {
@@ -170,21 +90,22 @@ static struct object *renewed(struct fetch *fetch, const struct response *respon
 static void on_not_modified(struct fetch *fetch, const struct response *response)
 {
     if (!fetch->has_validators) {
-        fail(fetch, CALL_MALFORMED); /* nobody asked (semantics 4.6) */
+        fetch_fail(fetch, CALL_MALFORMED); /* nobody asked (semantics 4.6) */
         return;
     }
     struct object *object = renewed(fetch, response);
     if (!object) {
         fetch->is_unconditional = true;
-        repeat(fetch);
+        fetch_repeat(fetch);
         return;
     }
     cache_update(fetch->server->cache, object);
     fetch->key = object->key;
     if (!fetch->verdict.is_shareable)
         fetch_mark_uncacheable(fetch, REASON_NO_CACHE);
-    publish_and_drop(fetch, fetch->verdict.is_shareable ? FLIGHT_REFRESHED : FLIGHT_REFRESHED_ONE,
-                     REASON_NONE, object);
+    fetch_publish_and_drop(fetch,
+                           fetch->verdict.is_shareable ? FLIGHT_REFRESHED : FLIGHT_REFRESHED_ONE,
+                           REASON_NONE, object);
 }
 
 /* An asset of an earlier build that the new one no longer has (semantics 5.5). */
@@ -306,9 +227,9 @@ static void go_on_unstored(struct fetch *fetch, enum reason reason, size_t lengt
 {
     fetch_mark_uncacheable(fetch, reason);
     if (fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL)
-        publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL);
+        fetch_publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL);
     else
-        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+        fetch_publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
 }
 
 static void on_storable(struct fetch *fetch, size_t length)
@@ -318,13 +239,13 @@ static void on_storable(struct fetch *fetch, size_t length)
     if (fetch->is_storing && fetch->verdict.is_shareable) {
         struct key mark = key_of(fetch->forward.key_text);
         marks_remove(fetch->server->marks, &mark);
-        publish_and_go_on(fetch, FLIGHT_SHARED, REASON_NONE, length);
+        fetch_publish_and_go_on(fetch, FLIGHT_SHARED, REASON_NONE, length);
     } else if (fetch->is_storing) { /* for bad times, but for nobody who waits */
         fetch_mark_uncacheable(fetch, REASON_NO_CACHE);
-        publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, REASON_NONE, length);
+        fetch_publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, REASON_NONE, length);
     } else if (reason == REASON_PURGED) { /* for those who came before the purge (semantics 3.3) */
-        publish_and_go_on(fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN,
-                          reason, length);
+        fetch_publish_and_go_on(
+            fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN, reason, length);
     } else {
         go_on_unstored(fetch, reason, length);
     }
@@ -353,7 +274,7 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
                    response, fetch->times, random_seed(fetch), &fetch->verdict);
     if (is_failure(fetch, response->status)) {
         take_fields(fetch, response);
-        publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
+        fetch_publish_and_go_on(fetch, FLIGHT_UPSTREAM_ERROR, REASON_UPSTREAM_ERROR, length);
         return;
     }
     if (fetch->decision.is_sealed && fetch->verdict.may_store)
@@ -362,7 +283,7 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
         if (fetch->repeats++ == 0 && grow_union(fetch)) {
             metrics_note_learned(fetch->server->metrics, &fetch->request, &fetch->decision,
                                  &fetch->verdict.vary);
-            repeat(fetch);
+            fetch_repeat(fetch);
             return;
         }
         fetch->verdict.may_store = false;
@@ -420,7 +341,7 @@ static void on_pass_head(struct fetch *fetch, const struct response *response, s
     take_fields(fetch, response);
     enum reason reason = is_page ? prepare_storing(fetch, length) : fetch->decision.reason;
     fetch->is_storing = is_page && reason == REASON_NONE;
-    publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
+    fetch_publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
 }
 
 void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length)
@@ -436,7 +357,7 @@ void fetch_on_head(struct call *call, void *owner, const struct response *respon
         on_not_modified(fetch, response);
     } else if (is_kept_old(fetch, response->status)) {
         take_fields(fetch, response);
-        publish_and_drop(fetch, FLIGHT_KEPT_OLD, REASON_KEPT_OLD, NULL);
+        fetch_publish_and_drop(fetch, FLIGHT_KEPT_OLD, REASON_KEPT_OLD, NULL);
     } else {
         on_fill_head(fetch, response, length);
     }

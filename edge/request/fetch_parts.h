@@ -1,6 +1,7 @@
 /*
  * What the files of a fetch share: fetch.c (life, sending), fetch_head.c (judging the head),
- * fetch_body.c (body, end, storing), interim.c. For these alone; others see fetch.h.
+ * fetch_publish.c (telling of it), fetch_body.c (body, end, storing), interim.c. For these alone;
+ * others see fetch.h.
  */
 #pragma once
 
@@ -54,6 +55,19 @@ void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
 /* Has a purge record come since the flight's stamp that kills what is being stored? */
 bool fetch_is_purged(const struct fetch *fetch);
 void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length);
+
+/* fetch_publish.c: the flight's head, and what becomes of the call. The first three may free the
+ * fetch. */
+/* An answer that flows on; unless it is stored, only as long as somebody waits for it
+ * (semantics 3.4). */
+void fetch_publish_and_go_on(struct fetch *fetch, enum flight_sharing sharing,
+                             enum reason not_stored, size_t length);
+/* The answer is dropped: what the waiters do is all that remains of it. Takes `object`. */
+void fetch_publish_and_drop(struct fetch *fetch, enum flight_sharing sharing, enum reason reason,
+                            struct object *object);
+void fetch_fail(struct fetch *fetch, enum call_failure failure);
+/* The same once more: after a field was learned, or without validators. */
+void fetch_repeat(struct fetch *fetch);
 
 /* interim.c */
 void fetch_on_interim(struct call *call, void *owner, const struct response *response);
