@@ -47,20 +47,10 @@ static struct fields fields_for_everybody(struct fetch *fetch)
     return fields;
 }
 
-static void store(struct fetch *fetch)
+/* Takes the body. */
+static struct object *object_of(struct fetch *fetch, struct blob *body)
 {
     const struct flight *flight = fetch->flight;
-    struct blob *body = flight_body(fetch->flight);
-    enum reason reason = judge_body(fetch, body);
-    if (reason == REASON_NONE && fetch_is_purged(fetch))
-        reason = REASON_PURGED;
-    if (reason != REASON_NONE) {
-        metrics_not_stored(fetch->server->metrics, reason);
-        if (reason != REASON_PURGED)
-            fetch_mark_uncacheable(fetch, reason);
-        blob_unref(&body);
-        return;
-    }
     slice build_header = fetch->decision.origin->build_header;
     const struct field *build = build_header.len ? fields_find(&fetch->fields, build_header) : NULL;
     struct fields stored = fields_for_everybody(fetch);
@@ -85,7 +75,23 @@ static void store(struct fetch *fetch)
         .coding = fetch->coding == CODING_UNKNOWN ? CODING_IDENTITY : fetch->coding,
         .body = body,
     };
-    struct object *object = object_new(&parts);
+    return object_new(&parts);
+}
+
+static void store(struct fetch *fetch)
+{
+    struct blob *body = flight_body(fetch->flight);
+    enum reason reason = judge_body(fetch, body);
+    if (reason == REASON_NONE && fetch_is_purged(fetch))
+        reason = REASON_PURGED;
+    if (reason != REASON_NONE) {
+        metrics_not_stored(fetch->server->metrics, reason);
+        if (reason != REASON_PURGED)
+            fetch_mark_uncacheable(fetch, reason);
+        blob_unref(&body);
+        return;
+    }
+    struct object *object = object_of(fetch, body);
     metrics_stored(fetch->server->metrics, &fetch->decision,
                    cache_store(fetch->server->cache, object));
     object_unref(&object);
