@@ -1,6 +1,6 @@
 /*
- * The inside of a call: call.c, call_way.c, call_answer.c. Everything on the loop's thread, but for
- * the waiter (pool.h).
+ * The inside of a call: call.c, call_way.c, call_lost.c, call_answer.c. Everything on the loop's
+ * thread, but for the waiter (pool.h).
  */
 #pragma once
 
@@ -97,15 +97,23 @@ void call_ask(struct call *call, bool at_front, enum call_failure failure, slice
 /* Opens a new connection to the worker of its permit. */
 void call_connect(struct call *call);
 void call_fail(struct call *call, enum call_failure failure, slice detail);
-/* The connection is of no use: closes it, then tries elsewhere or fails. `is_untouched`: the worker
- * has not seen the request. */
-void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched);
 /* Nothing more to do with the worker: gives back what is held. */
 void call_let_go(struct call *call);
 void call_start_timer(struct call *call, duration limit);
 void call_state_timed(struct loop_timer *timer);
 void call_total_timed(struct loop_timer *timer);
 void call_message_came(struct loop_message *message);
+mono_time call_now(const struct call *call);
+/* One failure more in the worker's counters. */
+void call_count_failure(struct worker *worker, enum call_failure failure);
+/* call_lost.c */
+/* The connection is of no use: closes it, then tries elsewhere or fails. `is_untouched`: the worker
+ * has not seen the request. */
+void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched);
+/* Do renders of this page kill workers, so that it may not even ask for one? */
+bool call_is_deadly(const struct call *call);
+/* The same once it has got one: it may have become deadly while it waited for its slot. */
+bool call_is_admitted(struct call *call);
 /* call_answer.c */
 bool call_has_reader(const struct call *call);
 /* The owner is gone, or was told of a failure: what still comes is read for the slot's sake, or not

@@ -1,17 +1,14 @@
 /*
- * A call's way to its worker: ask the pool → connect or take an idle connection → send → wait, and
- * what to do when that fails. What comes back is call_answer.c's.
+ * A call's way to its worker: ask the pool → connect or take an idle connection → send → wait. What
+ * comes back is call_answer.c's, and what to do when it fails call_lost.c's.
  */
-#include "base/log.h"
 #include "edge/origin/call.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 static const duration POLL_EVERY = {20};
 
-static mono_time now_of(const struct call *call)
+mono_time call_now(const struct call *call)
 {
     return loop_now(call->home->loop).mono;
 }
@@ -22,7 +19,7 @@ static mono_time now_of(const struct call *call)
 void call_start_timer(struct call *call, duration limit)
 {
     call->limit = limit;
-    call->progress = now_of(call);
+    call->progress = call_now(call);
     loop_timer_set(call->home->loop, &call->timer, limit);
 }
 
@@ -51,7 +48,7 @@ static void state_timed_out(struct call *call)
 void call_state_timed(struct loop_timer *timer)
 {
     struct call *call = container_of(timer, struct call, timer);
-    int64_t passed = mono_since(now_of(call), call->progress).ms;
+    int64_t passed = mono_since(call_now(call), call->progress).ms;
     if (passed < call->limit.ms) {
         loop_timer_set(call->home->loop, timer, (duration){call->limit.ms - passed});
         return;
@@ -79,7 +76,7 @@ void call_total_timed(struct loop_timer *timer)
 
 /* --- ends --- */
 
-static void count_failure(struct worker *worker, enum call_failure failure)
+void call_count_failure(struct worker *worker, enum call_failure failure)
 {
     atomic_fetch_add(&worker->counters.failures[failure], 1);
 }
@@ -98,7 +95,7 @@ void call_fail(struct call *call, enum call_failure failure, slice detail)
     if (call->is_over || call->has_verdict)
         return;
     if (call->permit.worker)
-        count_failure(call->permit.worker, failure);
+        call_count_failure(call->permit.worker, failure);
     call->failure = failure;
     detail = slice_until(detail, DETAIL_BYTES);
     if (detail.len > 0)
@@ -119,9 +116,9 @@ void call_let_go(struct call *call)
         connection_close(call->connection);
     call->connection = NULL;
     if (call->permit.kind == PERMIT_PROBE)
-        pool_end_probe(&call->permit, call->state == STATE_BODY, now_of(call));
+        pool_end_probe(&call->permit, call->state == STATE_BODY, call_now(call));
     else
-        pool_return(&call->permit, now_of(call));
+        pool_return(&call->permit, call_now(call));
     call->state = STATE_OFF;
 }
 
@@ -147,7 +144,7 @@ static void on_written(h2o_socket_t *socket, const char *error)
     if (!call)
         return;
     if (call->state == STATE_SENDING)
-        call->progress = now_of(call);
+        call->progress = call_now(call);
     call->is_write_broken |= error != NULL;
     if (error || call->body_sent == call->body.len)
         request_sent(call);
@@ -208,61 +205,13 @@ void call_connected(struct call *call, enum call_failure failure, const char *er
     call_free_if_done(call);
 }
 
-/* --- renders that kill (semantics 7.7) --- */
-
-static struct deadly *deadly_of(const struct call *call)
-{
-    return &call->home->origins->deadly;
-}
-
-static bool is_deadly(const struct call *call)
-{
-    return call->is_render && !call->is_trial &&
-           deadly_is(deadly_of(call), &call->render_key, now_of(call));
-}
-
-/* It may have become deadly while it waited for its slot. */
-static bool is_admitted(struct call *call)
-{
-    if (!call->is_render || call->is_trial)
-        return true;
-    enum deadly_answer answer = deadly_admit(deadly_of(call), &call->render_key, now_of(call));
-    call->is_trial = answer == DEADLY_TRIAL;
-    return answer != DEADLY_NOW;
-}
-
-/*
- * Did the worker die of it, as far as can be seen from here? It had all of the request, and closed
- * or broke off: before the head or in the body. Not: a time-out, which may be a slow database's
- * fault, nor the end of a stream, which is none of a render. A connection that was idle and closed
- * under the request was perhaps just old; but not if nobody takes the next one.
- */
-static bool was_killed(const struct call *call, enum call_failure failure, bool is_untouched)
-{
-    if (!call->is_render)
-        return false;
-    if (is_untouched)
-        return call->is_suspect && failure == CALL_REFUSED;
-    return call->is_fully_sent && !call->is_stream &&
-           (failure == CALL_CLOSED || failure == CALL_TRUNCATED);
-}
-
-static void note_death(struct call *call)
-{
-    duration length;
-    call->is_trial = call->is_suspect = false;
-    if (!deadly_note_death(deadly_of(call), &call->render_key, call->permit.worker, now_of(call),
-                           &length))
-        return;
-    log_warn("renders of this page kill workers: not rendered for a while", {"url", call->about, 0},
-             {"worker", call->worker_name, 0}, {"seconds", .number = length.ms / 1000});
-}
+/* --- asking for a worker --- */
 
 /* A permit was granted. */
 static void go(struct call *call)
 {
     struct worker *worker = call->permit.worker;
-    if (!is_admitted(call)) {
+    if (!call_is_admitted(call)) {
         call_let_go(call);
         call_fail(call, CALL_DEADLY, SLICE_NONE);
         return;
@@ -279,8 +228,6 @@ static void go(struct call *call)
     atomic_fetch_add(&worker->counters.reused, 1);
     send_request(call);
 }
-
-/* --- asking for a worker --- */
 
 static void fire_poll(struct loop_timer *timer)
 {
@@ -304,12 +251,12 @@ static void start_waiting(struct call *call)
 void call_ask(struct call *call, bool at_front, enum call_failure failure, slice detail)
 {
     call->state = STATE_ASKING;
-    if (is_deadly(call)) {
+    if (call_is_deadly(call)) {
         call->state = STATE_OFF;
         call_fail(call, CALL_DEADLY, SLICE_NONE);
         return;
     }
-    enum pool_answer answer = pool_ask(call->pool, &call->waiter, at_front, now_of(call));
+    enum pool_answer answer = pool_ask(call->pool, &call->waiter, at_front, call_now(call));
     switch (answer) {
     case POOL_GRANTED:
         call->permit = call->waiter.permit;
@@ -360,71 +307,4 @@ void call_message_came(struct loop_message *message)
         tell_failure(call);
     call->depth--;
     call_free_if_done(call);
-}
-
-/* --- what to do when a connection fails --- */
-
-/* A connection that was idle and closes before it says a word was closed by then (frameworks.md
- * 18): asked again at once, on a new one. */
-static bool was_stale(struct call *call, bool is_untouched)
-{
-    if (is_untouched || !call->connection || !call->connection->is_reused || call->was_stale)
-        return false;
-    return !call->is_over && !call->parser.has_bytes &&
-           (call->is_idempotent || !call->is_fully_sent);
-}
-
-static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_untouched)
-{
-    if (call->is_over || call->is_probe || call->is_inquiry)
-        return false;
-    if (is_untouched)
-        return true; /* nothing was sent: not a retry of the request */
-    if (failure != CALL_CLOSED || !call->is_retryable || call->parser.has_bytes ||
-        call->retries_left == 0 || is_deadly(call) || !pool_may_retry(call->pool, now_of(call)))
-        return false;
-    call->retries_left--;
-    atomic_fetch_add(&call->permit.worker->counters.retries, 1);
-    return true;
-}
-
-static void go_elsewhere(struct call *call, enum call_failure failure, slice detail)
-{
-    struct worker *worker = call->permit.worker;
-    char text[DETAIL_BYTES]; /* `detail` may be a view of what is given back here */
-    detail = slice_until(detail, sizeof(text));
-    if (detail.len > 0)
-        memcpy(text, detail.ptr, detail.len);
-    count_failure(worker, failure);
-    call->waiter.tried[worker->index / 64] |= UINT64_C(1) << worker->index % 64;
-    call_let_go(call);
-    call_ask(call, true, failure, slice_of(text, detail.len));
-}
-
-void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
-{
-    struct worker *worker = call->permit.worker;
-    if (was_stale(call, is_untouched)) {
-        call->was_stale = true;
-        call->is_suspect = call->is_fully_sent;
-        connection_close(call->connection);
-        call_connect(call);
-        return;
-    }
-    if (was_killed(call, failure, is_untouched))
-        note_death(call);
-    if (is_untouched) {
-        slice why = detail.len > 0 ? detail : call_failure_name(failure);
-        pool_worker_failed(worker, why, now_of(call));
-    } else if (!call->is_probe && !call->is_inquiry) {
-        atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
-    }
-    if (may_go_elsewhere(call, failure, is_untouched)) {
-        go_elsewhere(call, failure, detail);
-        return;
-    }
-    if (!call->is_over)
-        count_failure(worker, failure);
-    call_let_go(call); /* first: what the owner does next may need the slot */
-    call_fail(call, failure, detail);
 }
