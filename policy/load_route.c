@@ -7,20 +7,6 @@ enum { ROUTES_MAX = 1000, CLIENT_CACHE_MAX = 256 };
 
 /* --- match --- */
 
-static bool is_name_byte(char c)
-{
-    char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static slice name_of(slice segment)
-{
-    size_t end = 1;
-    while (end < segment.len && is_name_byte(segment.ptr[end]))
-        end++;
-    return slice_from(slice_until(segment, end), 1);
-}
-
 static const char *segment_problem(slice segment, slice *names, size_t *count)
 {
     if (slice_equal(segment, SLICE("**")))
@@ -29,7 +15,7 @@ static const char *segment_problem(slice segment, slice *names, size_t *count)
         return "\"**\" stands alone between slashes, as in /api/**";
     if (segment.len == 0 || segment.ptr[0] != ':')
         return NULL;
-    slice name = name_of(segment);
+    slice name = slice_until(slice_from(segment, 1), route_name_length(slice_from(segment, 1)));
     if (name.len == 0)
         return "\":\" needs a name of letters, digits and _, as in /p/:id";
     if (slice_find(segment, '*', 0) < segment.len)

@@ -12,8 +12,7 @@ static bool is_name_byte(char c)
     return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* Length of the name that starts `text`. */
-static size_t name_length(slice text)
+size_t route_name_length(slice text)
 {
     size_t len = 0;
     while (len < text.len && is_name_byte(text.ptr[len]))
@@ -40,7 +39,7 @@ static bool ends_with(slice text, slice suffix, bool ignore_case)
 
 static bool name_matches(slice pattern, slice segment, bool ignore_case, struct captures *captures)
 {
-    slice name = slice_until(slice_from(pattern, 1), name_length(slice_from(pattern, 1)));
+    slice name = slice_until(slice_from(pattern, 1), route_name_length(slice_from(pattern, 1)));
     slice suffix = slice_from(pattern, 1 + name.len);
     if (segment.len <= suffix.len || !ends_with(segment, suffix, ignore_case))
         return false;
@@ -138,7 +137,7 @@ static slice fill_tag(struct arena *arena, slice tag, const struct captures *cap
     while (tag.len) {
         size_t colon = slice_find(tag, ':', 0);
         slice rest = slice_from(tag, colon + 1);
-        slice name = slice_until(rest, name_length(rest));
+        slice name = slice_until(rest, route_name_length(rest));
         const slice *value = colon < tag.len ? capture_find(captures, name) : NULL;
         size_t literal = value ? colon : colon + 1 + name.len;
         filled = arena_concat(

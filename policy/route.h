@@ -21,6 +21,9 @@ struct captures {
     size_t count;
 };
 
+/* How many bytes at the start of `text` are the name of a capture; 0: none. */
+size_t route_name_length(slice text);
+
 /* `captures` is filled on a match; names beyond CAPTURES_MAX are not kept. */
 bool route_pattern_matches(slice pattern, slice path, bool ignore_case, struct captures *captures);
 
