@@ -90,6 +90,12 @@ void fields_set(struct fields *fields, slice lower_name, slice value)
     fields_add(fields, lower_name, value);
 }
 
+void fields_set_id(struct fields *fields, enum field_id id, slice value)
+{
+    fields_remove_id(fields, id);
+    fields_add_id(fields, id, value);
+}
+
 static bool is_named(const struct field *field, enum field_id id, slice lower_name)
 {
     return id != FIELD_OTHER ? field->id == id : slice_equal(field->name, lower_name);
@@ -159,9 +165,9 @@ size_t fields_count_id(const struct fields *fields, enum field_id id)
     return count;
 }
 
-bool fields_join(const struct fields *fields, slice lower_name, struct arena *arena, slice *value)
+static bool join_named(const struct fields *fields, enum field_id id, slice lower_name,
+                       struct arena *arena, slice *value)
 {
-    enum field_id id = field_id_of(lower_name);
     const struct field *first = find_named(fields, id, lower_name);
     if (!first)
         return false;
@@ -171,6 +177,18 @@ bool fields_join(const struct fields *fields, slice lower_name, struct arena *ar
             joined = arena_concat(arena, (slice[]){joined, SLICE(", "), slice_trim(f->value)}, 3);
     *value = joined;
     return true;
+}
+
+bool fields_join(const struct fields *fields, slice lower_name, struct arena *arena, slice *value)
+{
+    return join_named(fields, field_id_of(lower_name), lower_name, arena, value);
+}
+
+bool fields_join_id(const struct fields *fields, enum field_id id, struct arena *arena,
+                    slice *value)
+{
+    MUST(id != FIELD_OTHER);
+    return join_named(fields, id, SLICE_NONE, arena, value);
 }
 
 bool fields_has_member(const struct fields *fields, enum field_id id, slice member)

@@ -41,6 +41,7 @@ void fields_add_id(struct fields *fields, enum field_id id, slice value);
 void fields_push(struct fields *fields, const struct field *field);
 /* Replaces all lines of the name by one. */
 void fields_set(struct fields *fields, slice lower_name, slice value);
+void fields_set_id(struct fields *fields, enum field_id id, slice value);
 void fields_remove(struct fields *fields, slice lower_name);
 void fields_remove_id(struct fields *fields, enum field_id id);
 /* Copies every line, bytes too, into `into`'s arena. */
@@ -57,5 +58,7 @@ size_t fields_count_id(const struct fields *fields, enum field_id id);
  * of it, else a copy in `arena`. False if there is no line.
  */
 bool fields_join(const struct fields *fields, slice lower_name, struct arena *arena, slice *value);
+bool fields_join_id(const struct fields *fields, enum field_id id, struct arena *arena,
+                    slice *value);
 /* Is `member` one of the comma-separated members of any line of this field? Case-insensitive. */
 bool fields_has_member(const struct fields *fields, enum field_id id, slice member);

@@ -8,7 +8,7 @@
  */
 #include "policy/date.h"
 
-#include <stdio.h>
+#include <string.h>
 
 struct civil {
     unsigned year, month, day, hour, minute, second; /* month from 1 */
@@ -176,6 +176,14 @@ bool http_date_parse(slice text, wall_time now, wall_time *date)
     return true;
 }
 
+/* The last two digits. */
+static void put_two(char *at, unsigned number)
+{
+    at[0] = (char)('0' + number / 10 % 10);
+    at[1] = (char)('0' + number % 10);
+}
+
+/* By hand: each hit writes one, and printf took a tenth of what a hit takes. */
 slice http_date_format(wall_time time, char buffer[HTTP_DATE_BYTES])
 {
     static const int64_t first = -62167219200, last = 253402300799; /* years 0 and 9999 */
@@ -184,8 +192,14 @@ slice http_date_format(wall_time time, char buffer[HTTP_DATE_BYTES])
     struct civil c = civil_of_seconds(seconds);
     int64_t day = day_of_civil(c.year, c.month, c.day);
     int64_t weekday = ((day + 4) % 7 + 7) % 7; /* 1970-01-01 was a Thursday */
-    int length = snprintf(buffer, HTTP_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-                          day_names[weekday].ptr, c.day % 100, month_names[c.month - 1].ptr,
-                          c.year % 10000, c.hour % 100, c.minute % 100, c.second % 100);
-    return slice_of(buffer, (size_t)length);
+    memcpy(buffer, "Sun, 06 Nov 1994 08:49:37 GMT", HTTP_DATE_BYTES);
+    memcpy(buffer, day_names[weekday].ptr, 3);
+    put_two(buffer + 5, c.day);
+    memcpy(buffer + 8, month_names[c.month - 1].ptr, 3);
+    put_two(buffer + 12, c.year / 100);
+    put_two(buffer + 14, c.year);
+    put_two(buffer + 17, c.hour);
+    put_two(buffer + 20, c.minute);
+    put_two(buffer + 23, c.second);
+    return slice_of(buffer, HTTP_DATE_BYTES - 1);
 }

@@ -241,6 +241,6 @@ void head_build(struct head *head)
     if (decision->origin->forward_client_address && !decision->is_sealed) {
         slice forwarded_for = head_forwarded_for(request);
         if (forwarded_for.len)
-            fields_set(&head->fields, field_name_of(FIELD_X_FORWARDED_FOR), forwarded_for);
+            fields_set_id(&head->fields, FIELD_X_FORWARDED_FOR, forwarded_for);
     }
 }

@@ -15,7 +15,7 @@ void head_add_ours(struct fields *fields, const struct request *request,
         fields_set(fields, origin->set_headers[i].name,
                    template_header(&origin->set_headers[i], request, decision));
     if (request->id.len)
-        fields_set(fields, field_name_of(FIELD_X_REQUEST_ID), request->id);
+        fields_set_id(fields, FIELD_X_REQUEST_ID, request->id);
 }
 
 static slice known_coding(slice token)
@@ -56,8 +56,7 @@ slice head_reduce_codings(const struct request *request)
 {
     slice original, token, reduced = SLICE_NONE;
     unsigned weight, any = 0;
-    if (!fields_join(&request->fields, field_name_of(FIELD_ACCEPT_ENCODING), request->arena,
-                     &original))
+    if (!fields_join_id(&request->fields, FIELD_ACCEPT_ENCODING, request->arena, &original))
         return SLICE_NONE;
     slice rest = original;
     while (weighted_next(&rest, &token, &weight)) {
@@ -80,8 +79,7 @@ slice head_forwarded_for(const struct request *request)
                      ? SLICE_NONE
                      : arena_copy(request->arena, ip_format(&request->peer, text));
     if (request->peer_is_trusted)
-        (void)fields_join(&request->fields, field_name_of(FIELD_X_FORWARDED_FOR), request->arena,
-                          &list);
+        (void)fields_join_id(&request->fields, FIELD_X_FORWARDED_FOR, request->arena, &list);
     if (list.len == 0 || peer.len == 0)
         return list.len ? list : peer;
     return arena_concat(request->arena, (slice[]){list, SLICE(", "), peer}, 3);

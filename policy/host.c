@@ -69,8 +69,10 @@ bool host_normalise(struct arena *arena, slice raw, slice scheme, slice *host)
     }
     name = arena_copy_lower(arena, name);
     bool is_default = port == 0 || port == (slice_equal(scheme, SLICE("https")) ? 443 : 80);
-    *host = is_default ? name
-                       : arena_printf(arena, "%" SLICE_FMT ":%u", SLICE_ARG(name), (unsigned)port);
+    *host = is_default
+                ? name
+                : arena_concat(arena,
+                               (slice[]){name, SLICE(":"), arena_decimal(arena, (int64_t)port)}, 3);
     return true;
 }
 

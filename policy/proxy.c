@@ -79,9 +79,9 @@ static void resolve_client(const struct policy *policy, const struct fields *fie
 {
     slice list;
     bool is_forwarded = false;
-    if (!fields_join(fields, SLICE("x-forwarded-for"), io->arena, &list)) {
+    if (!fields_join_id(fields, FIELD_X_FORWARDED_FOR, io->arena, &list)) {
         is_forwarded = true;
-        if (!fields_join(fields, SLICE("forwarded"), io->arena, &list))
+        if (!fields_join_id(fields, FIELD_FORWARDED, io->arena, &list))
             return;
     }
     struct hops hops = hops_of(list, is_forwarded, io->arena);
@@ -104,9 +104,9 @@ static slice last_member(slice list)
 static void resolve_scheme(const struct fields *fields, struct request *io)
 {
     slice list, proto = SLICE_NONE;
-    if (fields_join(fields, SLICE("x-forwarded-proto"), io->arena, &list))
+    if (fields_join_id(fields, FIELD_X_FORWARDED_PROTO, io->arena, &list))
         proto = last_member(list);
-    else if (fields_join(fields, SLICE("forwarded"), io->arena, &list))
+    else if (fields_join_id(fields, FIELD_FORWARDED, io->arena, &list))
         (void)forwarded_parameter(last_member(list), SLICE("proto"), &proto);
     if (slice_equal_nocase(proto, SLICE("https")))
         io->scheme = SLICE("https");

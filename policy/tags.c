@@ -71,8 +71,8 @@ static bool add_groups(const struct request *request, const struct fields *field
 {
     struct group_reader reader = {request, arena, tags, true, true};
     slice list;
-    if (fields_join(fields, field_name_of(field), arena, &list) &&
-        sf_list_each(list, look_at_group, &reader) && reader.is_valid)
+    if (fields_join_id(fields, field, arena, &list) && sf_list_each(list, look_at_group, &reader) &&
+        reader.is_valid)
         (void)sf_list_each(list, add_group, &reader);
     return reader.fits;
 }

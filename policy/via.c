@@ -8,11 +8,11 @@ static const slice OUR_NAME = {"varve", 5};
 
 void via_add(struct fields *fields, slice version, struct arena *arena)
 {
-    slice name = field_name_of(FIELD_VIA), before = SLICE_NONE;
-    (void)fields_join(fields, name, arena, &before);
+    slice before = SLICE_NONE;
+    (void)fields_join_id(fields, FIELD_VIA, arena, &before);
     const slice parts[] = {before, before.len ? SLICE(", ") : SLICE_NONE, version, SLICE(" "),
                            OUR_NAME};
-    fields_set(fields, name, arena_concat(arena, parts, 5));
+    fields_set_id(fields, FIELD_VIA, arena_concat(arena, parts, 5));
 }
 
 slice via_version(const struct request *request)

@@ -36,9 +36,8 @@ static void add_status(struct exchange *ex, struct fields *fields, struct cache_
         status->key = key_text(ex);
         status->detail = ex->reason == REASON_NONE ? SLICE_NONE : reason_name(ex->reason);
     }
-    (void)fields_join(fields, field_name_of(FIELD_CACHE_STATUS), &ex->arena, &before);
-    fields_set(fields, field_name_of(FIELD_CACHE_STATUS),
-               cache_status_append(before, status, &ex->arena));
+    (void)fields_join_id(fields, FIELD_CACHE_STATUS, &ex->arena, &before);
+    fields_set_id(fields, FIELD_CACHE_STATUS, cache_status_append(before, status, &ex->arena));
 }
 
 /* A variant that is listed but could not be had is neither of the two. */

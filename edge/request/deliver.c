@@ -31,8 +31,8 @@ static void apply_client_cache(const struct exchange *ex, struct fields *fields)
     if (!client_cache.len)
         return;
     fields_remove_id(fields, FIELD_EXPIRES);
-    fields_set(fields, SLICE("cache-control"),
-               slice_equal(client_cache, SLICE("none")) ? SLICE("no-cache") : client_cache);
+    fields_set_id(fields, FIELD_CACHE_CONTROL,
+                  slice_equal(client_cache, SLICE("none")) ? SLICE("no-cache") : client_cache);
 }
 
 /* Fields of a stored or shared answer, without those that are made anew for each client. */
@@ -73,8 +73,8 @@ static void weaken_etag(struct exchange *ex, struct fields *fields)
 {
     slice etag = fields_value(fields, FIELD_ETAG);
     if (etag.len && !slice_starts_with(etag, SLICE("W/")))
-        fields_set(fields, SLICE("etag"),
-                   arena_concat(&ex->arena, (slice[]){SLICE("W/"), etag}, 2));
+        fields_set_id(fields, FIELD_ETAG,
+                      arena_concat(&ex->arena, (slice[]){SLICE("W/"), etag}, 2));
 }
 
 /* --- from an object --- */

@@ -49,8 +49,8 @@ static size_t several(struct exchange *ex, const struct ranges *ranges, slice bo
     }
     pieces[count++] =
         arena_concat(&ex->arena, (slice[]){SLICE("\r\n--"), boundary, SLICE("--\r\n")}, 3);
-    fields_set(
-        fields, field_name_of(FIELD_CONTENT_TYPE),
+    fields_set_id(
+        fields, FIELD_CONTENT_TYPE,
         arena_concat(&ex->arena, (slice[]){SLICE("multipart/byteranges; boundary="), boundary}, 2));
     return count;
 }
@@ -94,8 +94,7 @@ size_t partial_pieces(struct exchange *ex, struct sink_head *head, struct fields
         return count;
     if (ranges.count == 1) {
         pieces[0] = bytes_of(body, &ranges.at[0]);
-        fields_set(fields, field_name_of(FIELD_CONTENT_RANGE),
-                   content_range(ex, &ranges.at[0], body.len));
+        fields_set_id(fields, FIELD_CONTENT_RANGE, content_range(ex, &ranges.at[0], body.len));
     } else {
         count = several(ex, &ranges, boundary, fields, body, pieces);
     }
