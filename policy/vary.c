@@ -118,7 +118,7 @@ slice client_vary(const struct policy *policy, const struct facts *facts,
 {
     struct text_list list = {arena, SLICE_NONE};
     slice rest = SLICE_NONE, name;
-    fields_join(fields, field_name_of(FIELD_VARY), arena, &rest);
+    fields_join_id(fields, FIELD_VARY, arena, &rest);
     for (size_t count = 0; slice_next_member(&rest, &name); count++) {
         if (count == CLIENT_NAMES_MAX || slice_equal(name, SLICE("*")))
             return SLICE("*");
