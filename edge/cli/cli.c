@@ -11,8 +11,8 @@
 #define DAEMON_OPTIONS                                                                             \
     "  --admin ADDR     admin listener: unix:/path or host:port\n"                                 \
     "  --config FILE    find the admin listener in this policy file\n"                             \
+    "                   (without both: the one varve of this user that runs)\n"                    \
     "  --token-file F   bearer token for an admin listener on TCP\n"                               \
-    "                   (default: the one varve of this user that runs)\n"                         \
     "  --json           print the daemon's answer as it came\n"
 
 static const struct command COMMANDS[] = {
@@ -20,7 +20,7 @@ static const struct command COMMANDS[] = {
      "usage: varve run [--config FILE] [ORIGIN-URL] [--listen ADDR] [--shell FILE] [--store DIR]\n"
      "\n"
      "Serves until SIGTERM or Ctrl-C (drains; a second Ctrl-C ends it now). SIGHUP reloads the\n"
-     "policy file, SIGUSR1 reopens the logs.\n"
+     "policy file, SIGUSR1 reopens the access log.\n"
      "\n"
      "  --config FILE    policy file; without it, ORIGIN-URL alone makes a cautious policy\n"
      "  --listen ADDR    :8080, 127.0.0.1:8080, [::1]:8080 or unix:/path, instead of the file's\n"
