@@ -32,7 +32,7 @@ struct cache *cache_open(const struct cache_config *config, char *error);
  * queued reached the store. No other call may be running.
  */
 bool cache_close(struct cache *cache);
-/* A draining worker gives its memory back early (architecture.md). */
+/* A draining worker gives its memory back early. */
 void cache_drop_memory(struct cache *cache);
 
 /* --- Vary records (semantics 2.5): one per URL, immutable snapshots --- */

@@ -34,7 +34,7 @@ size_t job_bytes(const struct job *job);
 
 /*
  * Writes the batch in one transaction; results are in the jobs' `put` and in `disk`. A full map is
- * answered once by making room (architecture.md: abort, evict, retry, lower the target).
+ * answered once by making room: abort, evict, lower the target, retry.
  */
 int batch_write(struct store *store, struct vary_table *vary, struct batch *batch,
                 uint64_t *commit_us);

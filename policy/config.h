@@ -1,7 +1,7 @@
 /*
  * The configuration in force: what the policy file says, with every default filled in. Built once
  * per process by policy_load(), never changed afterwards, so any thread may read it. Everything
- * lives in `arena`. Names follow the policy file; product.md is the reference for meaning.
+ * lives in `arena`. Names follow the policy file; docs/configuration.md says what they mean.
  */
 #pragma once
 

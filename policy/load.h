@@ -1,4 +1,4 @@
-/* Reading the policy file into a `struct policy` (product.md, "Configuration"). Not for the hot
+/* Reading the policy file into a `struct policy` (docs/configuration.md). Not for the hot
  * path. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Outcomes and reasons: the closed lists of product.md. Labels of metrics, log lines and
+/* Outcomes and reasons: closed lists (reason.def). Labels of metrics, log lines and
  * Cache-Status. */
 #pragma once
 

@@ -28,7 +28,7 @@ struct decision {
     slice detail;              /* ACTION_REJECT: what was wrong, for the problem document */
     slice location;            /* ACTION_REDIRECT */
     const struct route *route; /* never NULL */
-    const struct origin_config *origin; /* never NULL: where a pass or fill goes */
+    const struct origin_config *origin;      /* never NULL: where a pass or fill goes */
     const struct class_config *class_config; /* never NULL */
     bool is_logged_in;   /* false on a route with when_logged_in: cache, which makes it anonymous */
     slice identified_by; /* "cookie:NAME" or "header:NAME" whenever one was found; no values */

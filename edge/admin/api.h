@@ -1,7 +1,7 @@
 /*
- * The admin API (product.md, "Admin listener"; semantics 10.2): JSON over a unix socket or TCP with
- * a bearer token. Runs on the loops; what reads the store or waits runs on a thread of its own and
- * posts back.
+ * The admin API (docs/operations.md, "Admin listener"; semantics 10.2): JSON over a unix socket or
+ * TCP with a bearer token. Runs on the loops; what reads the store or waits runs on a thread of its
+ * own and posts back.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * What varve counts (product.md, "Metrics") and the notes that are logged once per route. Any loop
- * thread. Counters live in shared memory, so that they survive reloads; series of routes, classes
- * and outcomes are looked up once, at start.
+ * What varve counts (docs/operations.md, "Metrics") and the notes that are logged once per route.
+ * Any loop thread. Counters live in shared memory, so that they survive reloads; series of routes,
+ * classes and outcomes are looked up once, at start.
  */
 #pragma once
 

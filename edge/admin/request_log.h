@@ -1,5 +1,4 @@
-/* The access log: one line per request, JSON or NCSA (product.md: time id client host method path
- * status bytes …). */
+/* The access log: one line per request, JSON or NCSA (its fields: docs/operations.md). */
 #pragma once
 
 #include "edge/request/exchange.h"

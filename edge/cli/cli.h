@@ -1,6 +1,6 @@
 /*
  * The command line: one function per command, listed in cli.c. Exit status: 0 ok, 1 finding or
- * failure, 2 usage or bad configuration, 3 the daemon cannot be reached (product.md, "Commands").
+ * failure, 2 usage or bad configuration, 3 the daemon cannot be reached.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * The front: listeners, TLS, HTTP/1.1 and HTTP/2 through libh2o, and everything that must be
- * refused before libh2o sees it (architecture.md, "Check requests ourselves"). What passes becomes
- * a `struct request` for a `front_handler`.
+ * refused before libh2o sees it (docs/security.md, "Requests that are refused"). What passes
+ * becomes a `struct request` for a `front_handler`.
  */
 #pragma once
 

@@ -56,8 +56,8 @@ static void note_death(struct call *call)
 
 /* --- what to do now --- */
 
-/* A connection that was idle and closes before it says a word was closed by then (frameworks.md
- * 18): asked again at once, on a new one. */
+/* A connection that was idle and closes before it says a word was closed by then: asked again at
+ * once, on a new one. */
 static bool was_stale(struct call *call, bool is_untouched)
 {
     if (is_untouched || !call->connection || !call->connection->is_reused || call->was_stale)

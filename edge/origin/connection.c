@@ -2,7 +2,7 @@
  * Connecting, reading, keeping idle. While a connection is idle it stays in the loop's epoll set:
  * whatever happens on it then — Node closes idle connections after 5 s — means that it is of no use
  * any more, so it is closed. MSG_PEEK before reuse catches what has not been reported yet in this
- * turn (architecture.md, frameworks.md 18).
+ * turn.
  *
  * The name in a certificate is checked by OpenSSL (tls.c): libh2o's own check is skipped by the
  * library when the handshake ends with bytes to send, as it always does in TLS 1.3, and knows no

@@ -1,7 +1,7 @@
 /*
  * See listeners.h. Addresses are numbers: a name would have to be looked up, which can hang, and
  * may mean several. SO_REUSEADDR, or a restart fails while old connections are in TIME_WAIT; no
- * SO_REUSEPORT (architecture.md: connections would be stranded in the queue of a worker that left).
+ * SO_REUSEPORT, or connections would be stranded in the queue of a worker that left.
  */
 #include "edge/proc/listeners.h"
 

@@ -1,7 +1,7 @@
 /*
  * The master process: owns the listening sockets, the shared memory, the lock of the store and the
  * worker process; it reads the policy but serves nothing. No thread, no LMDB, no TLS in it, so that
- * it has next to nothing to die of. (architecture.md, "Process model"; semantics 9)
+ * it has next to nothing to die of (semantics 9).
  */
 #pragma once
 

@@ -4,7 +4,7 @@
  * way. The steps (steps.c) are the only ones that change `step`.
  *
  * The client side is this; the fetch side is a `struct fetch`; a flight joins them
- * (architecture.md).
+ * (docs/internals.md).
  */
 #pragma once
 

@@ -310,7 +310,7 @@ function scrape(text) {
   return { families, samples }
 }
 
-test('metrics are what product.md names, and text that a scraper takes', async (t) => {
+test('metrics have their names and types, in a text that a scraper takes', async (t) => {
   const origin = await renderer(t, (req, res, n) => {
     if (req.url === '/cut') return res.destroy()
     page(res, `render ${n}`, req.url === '/private' ? { 'cache-control': 'private' } : MINUTE)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Includes point one way (architecture.md): edge -> cache -> policy -> base, each folder also on all
+# Includes point one way (docs/internals.md): edge -> cache -> policy -> base, each folder also on all
 # below it, none on the tests; and each foreign library stays in its few files. Prints file:line of
 # every include that does not, and exits 1. Usage: includes.sh [ROOT], the repository by default.
 

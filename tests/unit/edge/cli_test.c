@@ -1,6 +1,6 @@
 /*
  * edge/cli: each command run in a child process against a daemon that is played here. Proves what
- * is sent, what is printed, and the exit status (product.md, "Commands"); print.c and
+ * is sent, what is printed, and the exit status; print.c and
  * http_exchange.c with it.
  */
 #include "edge/cli/cli.h"

@@ -1,5 +1,5 @@
 /*
- * The access log: the fields of product.md in their order, lines that stay JSON whatever clients
+ * The access log: the fields of docs/operations.md in their order, lines that stay JSON whatever clients
  * send, redacted values, the combined format, and what was refused (semantics 9.7, 10).
  */
 #include "edge/admin/request_log.h"
