@@ -70,6 +70,7 @@ struct call {
     struct permit permit;
     struct connection *connection;
     bool is_fully_sent, is_write_broken, was_stale;
+    uint64_t number; /* of the connection on which it was last sent */
     bool is_suspect; /* its idle connection was closed under it: by time, or by its death? */
 
     /* --- the answer --- */

@@ -45,10 +45,11 @@ static bool was_killed(const struct call *call, enum call_failure failure, bool 
 
 static void note_death(struct call *call)
 {
+    struct worker *worker = call->permit.worker;
+    const struct death death = {worker, call->number, atomic_load(&worker->counters.connects)};
     duration length;
     call->is_trial = call->is_suspect = false;
-    if (!deadly_note_death(deadly_of(call), &call->render_key, call->permit.worker, call_now(call),
-                           &length))
+    if (!deadly_note_death(deadly_of(call), &call->render_key, death, call_now(call), &length))
         return;
     log_warn("renders of this page kill workers: not rendered for a while", {"url", call->about, 0},
              {"worker", call->worker_name, 0}, {"seconds", .number = length.ms / 1000});

@@ -168,6 +168,7 @@ static void send_request(struct call *call)
     call->state = STATE_SENDING;
     call->is_fully_sent = call->is_write_broken = call->is_suspect = false;
     call->body_sent = 0;
+    call->number = call->connection->number;
     call_start_timer(call, call->pool->config->between_bytes);
     connection_read_on(call->connection);
     size_t split = call->is_host_open ? call->host_at : 0;
@@ -190,7 +191,7 @@ void call_connect(struct call *call)
         call_lost(call, CALL_REFUSED, slice_of_string(strerrordesc_np(errno)), true);
         return;
     }
-    atomic_fetch_add(&worker->counters.connects, 1);
+    call->connection->number = atomic_fetch_add(&worker->counters.connects, 1);
     call_start_timer(call, call->pool->config->connect);
 }
 

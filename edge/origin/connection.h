@@ -33,6 +33,7 @@ struct connection {
     h2o_socket_t *socket;
     struct call *call;             /* NULL: idle */
     struct list node, worker_node; /* while idle */
+    uint64_t number;               /* of the worker's connections, all loops */
     mono_time idle_since;
     duration keep_alive; /* as the origin said; DURATION_NONE */
     bool is_reused, is_tls;

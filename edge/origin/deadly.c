@@ -113,15 +113,22 @@ static duration next_length(const struct deadly_key *row, const void *worker, mo
     return (duration){is_second ? DEADLY_FIRST_MS : 0};
 }
 
-static bool note_death(struct deadly *deadly, const struct key *key, const void *worker,
+/* It was on that worker when that died. */
+static bool is_known(const struct deadly_key *row, struct death death)
+{
+    return row->last_death.ms && row->worker == death.worker && death.connection < row->connections;
+}
+
+static bool note_death(struct deadly *deadly, const struct key *key, struct death death,
                        mono_time now, duration *length)
 {
     struct deadly_key *row = find_or_take(deadly, key);
-    if (row->until.ms > now.ms)
+    if (row->until.ms > now.ms || is_known(row, death))
         return false; /* it was under way when others died of it */
-    duration next = next_length(row, worker, now);
+    duration next = next_length(row, death.worker, now);
     row->last_death = now;
-    row->worker = worker;
+    row->worker = death.worker;
+    row->connections = death.connections;
     row->has_survived = false;
     row->trial_until = (mono_time){0};
     row->length = next;
@@ -133,11 +140,11 @@ static bool note_death(struct deadly *deadly, const struct key *key, const void 
     return next.ms > 0;
 }
 
-bool deadly_note_death(struct deadly *deadly, const struct key *key, const void *worker,
+bool deadly_note_death(struct deadly *deadly, const struct key *key, struct death death,
                        mono_time now, duration *length)
 {
     pthread_mutex_lock(&deadly->lock);
-    bool became = note_death(deadly, key, worker, now, length);
+    bool became = note_death(deadly, key, death, now, length);
     pthread_mutex_unlock(&deadly->lock);
     return became;
 }

@@ -3,7 +3,8 @@
  * deadly. It is not rendered for 30 s, then tried once; each further death doubles the time, up to
  * 10 min, and a render that survives ends it. What counts as a death is the caller's to say. Of a
  * worker that closes on everybody the key is innocent: twice the same worker, and a render that
- * ended well in between, count once.
+ * ended well in between, count once. So do renders of it on connections to a worker that were there
+ * when that died: a process dies with all of them.
  *
  * A bounded table: when a set is full, the key that has been quiet for the longest time gives way,
  * which costs a worker, never a page. Any thread; `now` is the caller's clock. As long as nothing
@@ -34,6 +35,7 @@ struct deadly_key {
     mono_time trial_until; /* somebody tries it, after `until` */
     duration length;       /* of the last time; 0: not deadly so far */
     const void *worker;    /* that died last; compared only */
+    uint64_t connections;  /* that it had seen by then */
     bool has_survived;     /* since then */
 };
 
@@ -55,9 +57,14 @@ void deadly_fini(struct deadly *deadly);
 bool deadly_is(struct deadly *deadly, const struct key *key, mono_time now);
 /* Right before it is sent. */
 enum deadly_answer deadly_admit(struct deadly *deadly, const struct key *key, mono_time now);
+struct death {
+    const void *worker;
+    uint64_t connection;  /* its number among those to this worker */
+    uint64_t connections; /* how many there have been so far */
+};
 /* A worker died of it, or at least during it. True: with this the key has become deadly, and
  * *length says for how long; false too if it is already. */
-bool deadly_note_death(struct deadly *deadly, const struct key *key, const void *worker,
+bool deadly_note_death(struct deadly *deadly, const struct key *key, struct death death,
                        mono_time now, duration *length);
 /* It was rendered, and the worker lives: after a trial all is forgotten. */
 void deadly_note_survival(struct deadly *deadly, const struct key *key, mono_time now);

@@ -110,6 +110,18 @@ test('7.7 a death counts when the client has left, and when it comes in the midd
   assert.equal(origin.requests.length, 4)
 })
 
+test('7.7, B7 a renderer that dies with several renders of one page has died once: the page is rendered again when it is back', async (t) => {
+  let held = []
+  const origin = await renderer(t, (req, res) => (held ? held.push(req.socket) : page(res, 'page')))
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], retries: 0}}\nroutes: [{match: "/**", cache: never}]\n`)
+  const answers = Array.from({ length: 4 }, () => v.get('/'))
+  await until(() => held.length === 4, 'four renders of it')
+  for (const socket of held) socket.destroy()
+  assert.deepEqual((await Promise.all(answers)).map((res) => res.status), Array(4).fill(503))
+  held = null
+  assert.equal((await v.get('/')).body, 'page')
+})
+
 test('7.7 what is no death: a time-out, an error, an answer that makes no sense, a stream that ends', async (t) => {
   const origin = await renderer(t, (req, res) => {
     if (req.url === '/slow') return

@@ -38,11 +38,19 @@ static int tear_down(void **state)
 }
 
 /* What a death leads to: seconds for which the key is deadly from then on, 0 if it is not. */
-static int64_t die_on(unsigned n, const char *worker, mono_time now)
+static int64_t die_of(unsigned n, struct death death, mono_time now)
 {
     struct key key = key_number(n);
     duration length = {0};
-    return deadly_note_death(&deadly, &key, worker, now, &length) ? length.ms / 1000 : 0;
+    return deadly_note_death(&deadly, &key, death, now, &length) ? length.ms / 1000 : 0;
+}
+
+/* On a connection that was opened after whatever has died before. */
+static int64_t die_on(unsigned n, const char *worker, mono_time now)
+{
+    static uint64_t connections;
+    connections++;
+    return die_of(n, (struct death){worker, connections - 1, connections}, now);
 }
 
 static int64_t die(unsigned n, mono_time now)
@@ -114,6 +122,19 @@ static void test_7_7_a_worker_that_closes_on_everybody_does_not_make_keys_deadly
     assert_int_equal(die_on(1, other, after(START, 20)), 30);
     die_on(2, bad, START);
     assert_int_equal(die_on(2, bad, START), 30); /* nowhere else did it end well */
+}
+
+static void test_7_7_B7_what_dies_with_one_worker_is_one_death(void **state)
+{
+    static const char one[] = "one", other[] = "other";
+    (void)state;
+    assert_int_equal(die_of(1, (struct death){one, 7, 9}, START), 0);
+    for (unsigned i = 0; i < 9; i++) /* on connections that were there */
+        assert_int_equal(die_of(1, (struct death){one, i, 12}, after(START, i)), 0);
+    assert_int_equal(die_of(1, (struct death){one, 9, 12}, after(START, 10)),
+                     30); /* on a new one */
+    assert_int_equal(die_of(2, (struct death){one, 7, 9}, START), 0);
+    assert_int_equal(die_of(2, (struct death){other, 7, 9}, START), 30); /* two workers died */
 }
 
 static void test_7_7_after_its_time_one_tries_it_and_the_others_wait_for_the_outcome(void **state)
@@ -196,6 +217,7 @@ int main(void)
         TEST(test_7_7_deaths_further_apart_do_not_count_together),
         TEST(test_7_7_other_keys_are_unharmed),
         TEST(test_7_7_a_worker_that_closes_on_everybody_does_not_make_keys_deadly),
+        TEST(test_7_7_B7_what_dies_with_one_worker_is_one_death),
         TEST(test_7_7_after_its_time_one_tries_it_and_the_others_wait_for_the_outcome),
         TEST(test_7_7_a_try_that_never_ends_is_not_the_last),
         TEST(test_7_7_each_try_that_dies_doubles_the_time_up_to_10_min),
