@@ -107,6 +107,7 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
     }
     if (was_killed(call, failure, is_untouched))
         note_death(call);
+    call->permit.is_unseen = is_untouched;
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, call_now(call));

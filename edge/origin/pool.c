@@ -63,7 +63,7 @@ static enum queue_verdict admit(const struct pool *pool, const struct waiter *wa
                                         config->queue_is_per_slot};
     const struct queue_load load = {.waiting = pool->slot_queue.waiting - 1,
                                     .live_slots = pool_live_slots(pool),
-                                    .render = pool->render,
+                                    .render_us = pool->render.us,
                                     .first_byte = config->first_byte};
     return queue_admit(&limits, &load, waiter->has_shell);
 }
@@ -139,14 +139,23 @@ void pool_close(struct pool *pool)
 
 /* --- giving back --- */
 
+/*
+ * For the expected wait. One that was stuck is none that others wait for: it would have them turned
+ * away for a while after it has ended, and meanwhile it keeps one worker, not the queue.
+ */
+static void note_render(struct pool *pool, const struct permit *permit, mono_time now)
+{
+    struct slot_view slot = slot_view(permit->worker->slots, permit->slot);
+    if (!permit->is_inquiry && !permit->is_unseen && slot.state == SLOT_BUSY)
+        render_mean_note(&pool->render, mono_since(now, slot.since));
+}
+
 static void release(struct permit *permit, mono_time now)
 {
     struct worker *worker = permit->worker;
     struct pool *pool = worker->pool;
     if (permit->kind == PERMIT_SLOT) {
-        duration render = mono_since(now, slot_view(worker->slots, permit->slot).since);
-        if (!permit->is_inquiry)
-            pool->render = queue_average(pool->render, render);
+        note_render(pool, permit, now);
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
     } else if (permit->kind == PERMIT_CONNECTION) {
         worker_count_connection(worker, -1);

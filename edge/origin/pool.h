@@ -77,6 +77,7 @@ struct permit {
     struct worker *worker;
     unsigned slot;
     bool is_inquiry; /* varve's own: no render */
+    bool is_unseen;  /* the worker did not take the connection: none either */
     unsigned try;    /* it is this try of a worker that was down; 0: none */
 };
 
@@ -115,7 +116,7 @@ struct pool {
     struct queue slot_queue, connection_queue;
     struct balance_state balance;
     unsigned reserved[QUEUE_RANKS + 1]; /* constant: slots that this rank leaves to better ones */
-    duration render;                    /* how long a slot is busy with one, on average */
+    struct render_mean render;
     struct retry_budget budget;
     struct build *builds;
     size_t build_count;

@@ -106,12 +106,13 @@ bool queue_is_reserved(unsigned reserved, unsigned free_slots, unsigned live_slo
     return free_slots <= reserved && live_slots > 0;
 }
 
-duration queue_average(duration average, duration render)
+void render_mean_note(struct render_mean *mean, duration render)
 {
-    enum { WEIGHT = 8 };
-    if (average.ms == 0)
-        return render;
-    return (duration){average.ms + (render.ms - average.ms) / WEIGHT};
+    enum { RENDERS = 32, LONGEST_MS = 24 * 3600 * 1000 };
+    int64_t us = (render.ms < LONGEST_MS ? render.ms : LONGEST_MS) * 1000;
+    if (mean->count < RENDERS)
+        mean->count++;
+    mean->us += (us - mean->us) / mean->count;
 }
 
 static uint64_t scaled(const struct queue_limits *limits, unsigned at, unsigned live_slots)
@@ -121,10 +122,10 @@ static uint64_t scaled(const struct queue_limits *limits, unsigned at, unsigned 
 
 static bool waits_too_long(const struct queue_load *load)
 {
-    if (load->live_slots == 0 || load->render.ms <= 0)
+    if (load->live_slots == 0 || load->render_us <= 0)
         return false;
-    uint64_t wait = (uint64_t)load->waiting * (uint64_t)load->render.ms / load->live_slots;
-    return wait > (uint64_t)load->first_byte.ms;
+    uint64_t wait_us = (uint64_t)load->waiting * (uint64_t)load->render_us / load->live_slots;
+    return wait_us / 1000 > (uint64_t)load->first_byte.ms;
 }
 
 enum queue_verdict queue_admit(const struct queue_limits *limits, const struct queue_load *load,

@@ -48,16 +48,23 @@ void queue_served(struct queue *queue);
  * many, but never all.
  */
 bool queue_is_reserved(unsigned reserved, unsigned free_slots, unsigned live_slots);
-/* The average with one more render: it has forgotten half of the past after some five. 0: none
- * yet. */
-duration queue_average(duration average, duration render);
+/*
+ * How long a slot is busy with one render: the mean of all so far, then one that has forgotten half
+ * of the past after some twenty. In microseconds: renders may take few milliseconds, and what is
+ * rounded off adds up with every one that waits.
+ */
+struct render_mean {
+    int64_t us;
+    unsigned count;
+};
+void render_mean_note(struct render_mean *mean, duration render);
 
 /* --- who may wait --- */
 
 struct queue_load {
     unsigned waiting;    /* people, before this one */
     unsigned live_slots; /* 0: nobody waits, whatever the limits */
-    duration render;     /* a slot is busy so long with one, on average; 0: not known yet */
+    int64_t render_us;   /* a slot is busy so long with one, on average; 0: not known yet */
     duration first_byte; /* nobody waits longer than this */
 };
 

@@ -59,7 +59,7 @@ struct simulation {
     struct balance_worker up[POOL_WORKERS_MAX];   /* as one without a queue does: all have room */
     struct balance_state balance;
     struct retry_budget budget;
-    duration render; /* average */
+    struct render_mean render;
     unsigned waiting_at_workers;
     struct event *events; /* a heap */
     size_t event_count, event_room;

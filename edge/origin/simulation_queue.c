@@ -56,7 +56,7 @@ static enum queue_verdict admit(const struct simulation *sim, const struct sim_r
 {
     const struct queue_load load = {.waiting = sim->queue.waiting - 1,
                                     .live_slots = sim_live_slots(sim),
-                                    .render = sim->render,
+                                    .render_us = sim->render.us,
                                     .first_byte = sim->setup->first_byte};
     return queue_admit(&sim->setup->limits, &load, request->asked.has_shell);
 }

@@ -130,6 +130,6 @@ void sim_stop(struct simulation *sim, struct sim_request *request)
     worker->busy--;
     worker->busy_us += sim->now_us - request->started_us;
     sim->result.span_us = sim->now_us - sim->first_us;
-    sim->render = queue_average(sim->render, mono_since(sim_now(sim), began));
+    render_mean_note(&sim->render, mono_since(sim_now(sim), began));
     sim_look_at(sim, worker);
 }

@@ -452,6 +452,26 @@ static void test_G2_a_warm_up_without_an_answer_does_not_keep_a_worker_out(void 
     pool_return(&permit, at(12));
 }
 
+static void test_7_3_what_was_stuck_or_refused_says_nothing_of_how_long_one_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct permit quick, stuck, unseen;
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    assert_int_equal(ask(f, &quick, at(1000)), POOL_GRANTED);
+    pool_return(&quick, at(1010));
+    assert_int_equal(ask(f, &stuck, at(2000)), POOL_GRANTED);
+    assert_int_equal(ask(f, &unseen, at(2000)), POOL_GRANTED);
+    unseen.is_unseen = true;
+    pool_return(&unseen, at(2000));
+    pool_mark_stuck(&stuck);
+    pool_return(&stuck, at(62000));
+    assert_int_equal(f->pool->render.us, 10000);
+    assert_int_equal(ask(f, &quick, at(70000)), POOL_GRANTED);
+    pool_return(&quick, at(70030));
+    assert_int_equal(f->pool->render.us, 20000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -472,6 +492,7 @@ int main(void)
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
         TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),
         TEST(test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did),
+        TEST(test_7_3_what_was_stuck_or_refused_says_nothing_of_how_long_one_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
