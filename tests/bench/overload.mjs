@@ -2,11 +2,11 @@
 // watched by this program in the same way for every server; the servers take turns, each on the same requests at the same instants.
 import { fork } from 'node:child_process'
 import { freePort, until } from '../e2e/lib.mjs'
-import { percentile, random, schedule, send } from './overload_load.mjs'
+import { percentile, random, schedule, send, SLOWER } from './overload_load.mjs'
 import { servers, start } from './overload_servers.mjs'
 
 const RENDERERS = 4
-const CAPACITY = 250 /* requests/s of four renderers: 14 ms of waiting and about 2 ms of work and way for each */
+const CAPACITY = 250 / SLOWER /* requests/s of four renderers: 14 ms of waiting and about 2 ms of work and way for each */
 const RESTART_MS = 1000 /* from a death to the next start */
 const KILL_EVERY_MS = 4000
 const LOOP_MS = 5000 /* an endless loop is found, and killed, after so long: longer than the 3 s that an answer may take */
@@ -62,7 +62,7 @@ const troubles = {
         const renderer = renderers[i % renderers.length]
         await renderer.end('SIGTERM')
         await renderer.replace(0)
-        await pause(200)
+        await pause(1000)
       }
     },
   },

@@ -3,6 +3,7 @@
 import http from 'node:http'
 
 const CLIENT_MS = 30000
+export const SLOWER = Number(process.env.SLOWER ?? 1)
 
 /** Numbers in [0, 1), the same again for the same seed (mulberry32). */
 export function random(seed) {
@@ -26,17 +27,21 @@ export function schedule(seed, ms, rate) {
   for (let at = 0; ; ) {
     at += (-Math.log(1 - next()) * 1000) / rate(at)
     if (at >= ms) return arrivals
-    arrivals.push({ at, method: next() < 0.1 ? 'POST' : 'GET', path: `/page/${arrivals.length}?ms=${next() < 0.2 ? 50 : 5}` })
+    arrivals.push({ at, method: next() < 0.1 ? 'POST' : 'GET', path: `/page/${arrivals.length}?ms=${SLOWER * (next() < 0.2 ? 50 : 5)}` })
   }
 }
+
+/** varve's own answers say why. */
+const reasonOf = (text) => /"reason":( ?"[a-z_]+")/.exec(text)?.[1].replaceAll('"', ' ').trimEnd() ?? ''
 
 function ask(agent, port, { method, path }) {
   return new Promise((resolve) => {
     const body = method === 'POST' ? 'a=1' : undefined
     const headers = body ? { 'content-type': 'application/x-www-form-urlencoded', 'content-length': body.length } : {}
     const req = http.request({ port, method, path, agent, headers, timeout: CLIENT_MS }, (res) => {
-      res.resume()
-      res.on('end', () => resolve(res.complete && res.statusCode === 200 ? '' : res.complete ? `${res.statusCode}` : 'cut'))
+      let text = ''
+      res.on('data', (bytes) => (text += bytes))
+      res.on('end', () => resolve(!res.complete ? 'cut' : res.statusCode === 200 ? '' : `${res.statusCode}${reasonOf(text)}`))
       res.on('error', () => resolve('cut'))
     })
     req.on('timeout', () => req.destroy(new Error('timeout')))

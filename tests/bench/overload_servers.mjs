@@ -1,6 +1,6 @@
 // The servers that stand before the renderers, each configured as somebody would who knows it well: one request at a time on each
-// renderer, as far as it can, 3 s for an answer to begin, a GET asked again elsewhere when its renderer dies, a POST not.
-// None caches. Queues are long enough that nobody is turned away for their length.
+// renderer, as far as it can; 3 s for an answer to begin, and nobody need wait longer than 3 s for his turn; a GET is asked again
+// elsewhere when its renderer dies, a POST is not. None caches, and no queue is too short.
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -37,7 +37,7 @@ defaults
   timeout http-keep-alive 60s
   timeout connect 250ms
   timeout server 3s
-  timeout queue 30s
+  timeout queue 3s
   timeout check 1s
   retries 3
   option redispatch 1
