@@ -1,6 +1,6 @@
 // A renderer for varve to run: one process of it is one worker. What it does is in the path; how it starts, in its directory and
 // environment. It listens at PORT, a number or the path of a socket.
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 
 const busy = (ms) => {
@@ -16,6 +16,15 @@ if (process.env.BOOT === 'fail' || existsSync('broken')) {
   process.exit(3)
 }
 if (process.env.DEAF) process.on('SIGTERM', () => {})
+/** With DIES_AT: no page kills two. */
+function isFirstTo(url) {
+  try {
+    writeFileSync(`died-${encodeURIComponent(url)}`, '', { flag: 'wx' })
+    return true
+  } catch {
+    return false
+  }
+}
 console.log(`started ${process.pid}`)
 
 const server = http.createServer(async (req, res) => {
@@ -24,7 +33,7 @@ const server = http.createServer(async (req, res) => {
   if (pathname === '/slow') await new Promise((resolve) => setTimeout(resolve, ms))
   if (pathname === '/busy') busy(ms)
   if (pathname === '/hang') return
-  if (pathname === '/exit') process.exit(1)
+  if (pathname === '/exit' || (n + 1 >= Number(process.env.DIES_AT ?? Infinity) && isFirstTo(req.url))) process.exit(1)
   if (pathname === '/grow') kept.push(Buffer.alloc(Number(searchParams.get('mb')) << 20, 1))
   if (pathname === '/say') console.log(searchParams.get('text'))
   if (pathname === '/flood') for (let i = 0; i < Number(searchParams.get('lines')); i++) console.log(`flood ${i} ${'x'.repeat(80)}`)
