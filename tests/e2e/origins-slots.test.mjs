@@ -161,3 +161,87 @@ test('7.5, A14 a render that is stuck: its client is told, nobody else is sent t
   assert.equal((await next).body, '/pass/next')
   assert.equal(w.mostRendering, 1)
 })
+
+/* --- all of it at once --- */
+
+const SEED = Number(process.env.STORM_SEED ?? 1)
+/** Numbers that look random and are the same for a seed (mulberry32). */
+const random = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let x = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x
+  return ((x ^ (x >>> 14)) >>> 0) / 4294967296
+}
+
+test(`A1, A2, K17 clients that leave, time-outs, probes, reloads and kill -9 together: never two renders at a time (STORM_SEED=${SEED})`, async (t) => {
+  const dice = random(SEED)
+  const w = await worker(t)
+  const v = await varve(t, slotsOne(w, ', slot_max: 3s, timeouts: {first_byte: 200ms}, client_wait: 60s, retries: 1, queue: {shed_at: 100}, warmup: /warm, probe: {path: /probe, every: 100ms, timeout: 100ms}'))
+  let isOver = false
+  const renders = (async () => { // one after the other: a few are longer than first_byte, none as long as slot_max
+    for (let i = 0; !isOver; i++) {
+      await until(() => isOver || w.gates.length > i, 'a render', 60000)
+      if (dice() < 0.2) await new Promise((resolve) => setTimeout(resolve, 300))
+      w.gates[i]?.open()
+    }
+  })()
+  const seen = new Map()
+  const visitor = async (lane) => {
+    for (let n = 0; !isOver; n++) {
+      const leaving = new AbortController()
+      const leaves = dice() < 0.3
+      const asked = request(`${v.url}${dice() < 0.5 ? '/pass' : ''}/${lane}-${n}`, { method: dice() < 0.2 ? 'POST' : 'GET', signal: leaving.signal })
+      if (leaves) setTimeout(() => leaving.abort(), dice() * 20)
+      const status = await asked.then((res) => res.status, () => 'gone')
+      seen.set(status, (seen.get(status) ?? 0) + 1)
+    }
+  }
+  const visitors = all(6, visitor)
+  for (let i = 0; i < 2; i++) {
+    const before = w.arrived.length
+    await until(() => w.arrived.length > before + 15, 'renders', 60000)
+    assert.equal((await v.cli('reload')).code, 0)
+  }
+  const pid = v.workerPid()
+  process.kill(pid, 'SIGKILL')
+  const killed = w.arrived.length
+  await until(() => v.workerPid() !== pid, 'the new process')
+  await until(() => w.arrived.length > killed + 15, 'renders after the kill', 60000)
+  isOver = true
+  w.openAll()
+  await Promise.all([visitors, renders])
+  t.diagnostic(`${w.arrived.length} renders, ${JSON.stringify([...seen])}`)
+  assert.equal(w.mostRendering, 1)
+  assert.ok(w.arrived.some((r) => r.url === '/probe') && seen.get('gone') > 0 && seen.get(200) > 0 && seen.get(503) > 0, 'all of it has come to pass')
+})
+
+test('K6 counters go up for each request and down for each end of one: after 600, left, refused and cut at random, all are at 0', async (t) => {
+  const dice = random(SEED)
+  const origin = await renderer(t, async (req, res) => {
+    const [, kind] = req.url.split('/')
+    if (kind === 'cut') return res.writeHead(200, { 'content-length': 100 }).write('half', () => res.socket?.destroy())
+    if (kind === 'closed') return req.socket.destroy()
+    if (kind === 'late') await new Promise((resolve) => setTimeout(resolve, 5))
+    page(res, 'x'.repeat(kind === 'large' ? 300_000 : 10), kind === 'stored' ? { 'cache-control': 'max-age=60' } : {})
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 3, queue: {shed_at: 1}}}\nroutes: [{match: "/stored/**"}, {match: "/**", cache: never}]\n`)
+  const kinds = ['stored', 'late', 'large', 'cut', 'closed', 'plain']
+  const visitor = async (lane) => {
+    for (let n = 0; n < 60; n++) {
+      const leaving = new AbortController()
+      const asked = request(`${v.url}/${kinds[Math.floor(dice() * kinds.length)]}/${lane}-${n}`, { method: dice() < 0.2 ? 'POST' : 'GET', signal: leaving.signal })
+      if (dice() < 0.4) setTimeout(() => leaving.abort(), dice() * 10)
+      await asked.catch(() => 'gone')
+    }
+  }
+  await all(10, visitor)
+  const left = async () => {
+    const lines = (await v.admin('GET', '/metrics')).body.split('\n')
+    return lines.filter((l) => /^varve_(queue_depth|flights)|^varve_slots\{.*state="busy"/.test(l)).filter((l) => !/ 0$/.test(l))
+  }
+  await until(async () => (await left()).length === 0, 'all to be at 0')
+  const slots = JSON.parse((await v.admin('GET', '/v1/slots')).body)
+  assert.deepEqual([slots.renders, slots.queue], [[], []])
+  assert.equal(await v.metric('varve_slots{worker="renderer/0",state="free"}'), 3)
+  for (let i = 0; i < 10; i++) assert.equal((await v.get(`/plain/after${i}`)).status, 200)
+})
