@@ -27,12 +27,25 @@ function isFirstTo(url) {
 }
 console.log(`started ${process.pid}`)
 
+process.on('SIGUSR2', () => {})
+let isLeaving = false
+/** What a careful server does: nothing new, and away when all that it has is answered. */
+process.once('uncaughtException', (error) => {
+  console.error(error.stack)
+  isLeaving = true
+  server.close(() => process.env.STAYS || process.exit(7))
+  setInterval(() => server.closeIdleConnections(), 10)
+})
+
 const server = http.createServer(async (req, res) => {
   const { pathname, searchParams } = new URL(req.url, 'http://renderer')
   const ms = Number(searchParams.get('ms') ?? 0)
   if (pathname === '/slow') await new Promise((resolve) => setTimeout(resolve, ms))
   if (pathname === '/busy') busy(ms)
   if (pathname === '/hang') return
+  if (pathname === '/held') await new Promise((resolve) => process.once('SIGUSR2', resolve))
+  if (pathname === '/throw') setImmediate(() => setImmediate(() => { throw new Error('the exception') }))
+  if (isLeaving) res.setHeader('connection', 'close')
   if (pathname === '/exit' || (n + 1 >= Number(process.env.DIES_AT ?? Infinity) && isFirstTo(req.url))) process.exit(1)
   if (pathname === '/grow') kept.push(Buffer.alloc(Number(searchParams.get('mb')) << 20, 1))
   if (pathname === '/say') console.log(searchParams.get('text'))
