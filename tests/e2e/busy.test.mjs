@@ -141,3 +141,28 @@ routes: [{match: "/**"}]\n`, { dir })
   await until(async () => outcome(await v.get('/slow', navigation)) === 'hit', 'the slow page to be stored')
   assert.equal(origin.requests.length, 2)
 })
+
+test('B1 a page that is good for a second, asked for all the time: one render for each lifetime, whoever asks, and no error', async (t) => {
+  const begun = []
+  const origin = await renderer(t, (req, res) => {
+    begun.push(performance.now())
+    setTimeout(() => page(res, 'page'), 50)
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**", ttl: 1s}]\n`)
+  let isOver = false
+  const start = performance.now()
+  const statuses = new Map()
+  const visitors = all(8, async () => {
+    while (!isOver) {
+      const { status } = await v.get('/')
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  })
+  await until(() => begun.length >= 4, 'four renders', 60000)
+  isOver = true
+  await visitors
+  assert.deepEqual([...statuses.keys()], [200])
+  assert.ok(statuses.get(200) > begun.length * 2)
+  // a lifetime that varve invents is up to a tenth shorter, and counts from the request on
+  for (const [i, at] of begun.entries()) assert.ok(at - start >= i * 895, `render ${i} after ${at - start} ms`)
+})

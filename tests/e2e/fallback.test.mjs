@@ -93,7 +93,7 @@ test('B9 a class with never_shell gets stale at any age, else 503 with Retry-Aft
   assert.ok(none.headers['retry-after'])
 })
 
-test('8.1 logged in, pass: his own render, never the stored page, not even when the renderer is gone', async (t) => {
+test('8.1, G8 logged in, pass: his own render, never the stored page, not even when the renderer is gone', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, `for ${req.headers.cookie ?? req.headers.authorization ?? 'all'}`, fresh))
   const v = await varve(t, `renderer: ${origin.url}\n${staleOnly()}`)
   const who = [{ cookie: 'sid=1' }, { authorization: 'Bearer x' }]
@@ -110,14 +110,18 @@ test('8.1 logged in, pass: his own render, never the stored page, not even when 
   assert.equal((await v.get('/')).body, 'for all')
 })
 
-test('8.1 logged in, shell: navigations get the shell without a render, all else passes', async (t) => {
+test('8.1, G8 logged in, shell: navigations get the shell without a render, all else passes', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, `for ${req.headers.cookie ?? 'all'}`, fresh))
   const { dir, yaml } = withShell(t)
   const v = await varve(t, `renderer: ${origin.url}\n${yaml}${stalesThenShell(', when_logged_in: shell')}`, { dir })
   assert.equal((await v.get('/', navigation)).body, 'for all')
   assert.ok(isShell(await v.get('/', { ...navigation, cookie: 'sid=1' })))
-  assert.equal(origin.requests.length, 1)
+  assert.ok(isShell(await v.get('/new', { ...navigation, cookie: 'sid=1' })))
+  assert.equal(origin.requests.length, 1, 'no render for it')
   assert.equal((await v.get('/', { accept: 'application/json', cookie: 'sid=1' })).body, 'for sid=1')
+  const everybody = await v.get('/', navigation)
+  assert.deepEqual([outcome(everybody), everybody.body], ['hit', 'for all'], 'nothing of his was stored')
+  assert.equal((await v.get('/new', navigation)).body, 'for all')
 })
 
 test('8.1 logged in, cache: anonymous; what identifies is neither sent nor keyed', async (t) => {
@@ -128,7 +132,7 @@ test('8.1 logged in, cache: anonymous; what identifies is neither sent nor keyed
   assert.equal(origin.requests.length, 1)
 })
 
-test('7.5 client_wait: stale or the shell after it, while the render goes on and is stored', async (t) => {
+test('7.5, A16 client_wait: stale or the shell after it, while the render goes on and is stored', async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {
     if (n > 1) await slow.promise

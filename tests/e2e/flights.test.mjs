@@ -418,7 +418,7 @@ test('a body over max_object is handed on whole to everybody, at the pace of the
   }
 })
 
-test('a body that breaks off at any tenth is never stored, and the client sees that it broke', async (t) => {
+test('K26 a body that breaks off at any tenth is never stored, and the client sees that it broke', async (t) => {
   const body = 'x'.repeat(40_000)
   const frame = (text) => `${text.length.toString(16)}\r\n${text}\r\n`
   const cutAt = (kind, bytes) =>

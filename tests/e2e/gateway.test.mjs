@@ -75,6 +75,27 @@ test('G5 pages vary by the headers that their render has read, each URL by its o
   assert.equal((await v.get('/sometimes?mobile', { 'user-agent': 'desk' })).body, 'for desk')
 })
 
+test('G5 renders of one URL that read now these headers, now those: nobody gets a page that was made for another', async (t) => {
+  const fields = { 'accept-language': ['de', 'fr'], 'x-device': ['phone', 'desk'], 'x-currency': ['eur', 'usd'] }
+  let reads = []
+  const g = await gateway(t, { pages: { '/changing': (read) => ({ body: JSON.stringify(Object.fromEntries(reads.map((name) => [name, read(name)]))) }) } })
+  const v = await start(t, g)
+  let dice = 7
+  const next = (n) => (dice = (dice * 16807) % 2147483647) % n
+  let hits = 0
+  for (let i = 0; i < 240; i++) {
+    if (i % 12 === 0) {
+      reads = Object.keys(fields).filter(() => next(2))
+      if (next(2)) assert.equal((await v.cli('purge', ...(next(2) ? ['--soft'] : []), `${v.url}/changing`)).code, 0)
+    }
+    const mine = Object.fromEntries(Object.entries(fields).map(([name, values]) => [name, values[next(2)]]))
+    const res = await v.get('/changing', mine)
+    for (const [name, value] of Object.entries(JSON.parse(res.body))) assert.equal(value, mine[name], `request ${i}: ${name}`)
+    hits += outcome(res) === 'hit'
+  }
+  assert.ok(hits > 60 && g.renders.length > 8, `${hits} hits, ${g.renders.length} renders`)
+})
+
 test('G7 each object knows the build it was made by, and explain shows it', async (t) => {
   const g = await gateway(t)
   const v = await start(t, g)

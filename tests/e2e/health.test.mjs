@@ -81,17 +81,20 @@ test('7.6, B3 the renderer is up but /healthz says 500: down after three, back a
 test('7.1, B3 no probe beside a render on a worker with one slot, however long the render takes', async (t) => {
   const g = gate()
   let probes = 0
+  let ofOther = 0
   const origin = await renderer(t, async (req, res) => {
     if (req.url === '/healthz') return probes++, res.end('well')
     await g.promise
     page(res, 'page', { 'cache-control': 'no-store' })
   })
-  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, ${often}}}\nroutes: [{match: "/**"}]\n`)
+  const other = await renderer(t, (req, res) => (ofOther++, res.end('well')))
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}", "${other.url}"], slots: 1, balance: first, ${often}}}\nroutes: [{match: "/**"}]\n`)
   await until(() => probes >= 2, 'probes')
   const render = v.get('/slow', documents)
   await until(() => origin.requests.some((r) => r.url === '/slow'), 'the render')
   const before = probes
-  await new Promise((r) => setTimeout(r, 500)) /* five probes would have come */
+  const then = ofOther
+  await until(() => ofOther >= then + 5, 'the idle worker to be probed five times')
   assert.equal(probes, before)
   g.open()
   assert.equal((await render).status, 200)

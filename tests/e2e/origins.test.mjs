@@ -339,32 +339,35 @@ test('an event stream passes through as it comes, keeps no slot, and ends with i
   await until(() => origin.now === 0, 'both to be closed')
 })
 
-test('A5, 7.8: a client that reads slowly holds no slot', async (t) => {
-  const big = 'x'.repeat(3 << 20)
-  const origin = await renderer(t, (req, res) => page(res, req.url === '/pass/big' ? big : 'small'))
-  const v = await varve(t, origins(origin.url, ', slots: 1'))
-  const slow = await raw(t, v.port)
-  slow.socket.pause()
-  slow.send('GET /pass/big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  await until(() => origin.requests.length === 1, 'the render')
-  for (let i = 0; i < 10; i++) assert.equal((await v.get(`/pass/${i}`)).body, 'small')
-  slow.socket.resume()
-  await slow.ended
-  assert.equal(slow.answers()[0].body.length, big.length)
-})
+for (const [what, target] of [['a pass', '/pass/big'], ['a page that is stored', '/big']])
+  test(`A5, 7.8: a client that reads slowly holds no slot (${what})`, async (t) => {
+    const big = 'x'.repeat(3 << 20)
+    const origin = await renderer(t, (req, res) => page(res, req.url === target ? big : 'small', fresh))
+    const v = await varve(t, origins(origin.url, ', slots: 1'))
+    const slow = await raw(t, v.port)
+    slow.socket.pause()
+    slow.send(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    await until(() => origin.requests.length === 1, 'the render')
+    for (let i = 0; i < 10; i++) assert.equal((await v.get(`/pass/${i}`)).body, 'small')
+    slow.socket.resume()
+    await slow.ended
+    assert.equal(slow.answers()[0].body.length, big.length)
+  })
 
-test('A4: a client that sends slowly holds no slot', async (t) => {
-  const origin = await renderer(t, (req, res, n, body) => page(res, body))
-  const v = await varve(t, origins(origin.url, ', slots: 1'))
-  const slow = await all(20, async () => {
+test('A4: fifty clients that send 300 kB slowly hold no slot: the renderer sees none of them before its last byte is there', async (t) => {
+  const most = 'x'.repeat(300_000 - 5)
+  const origin = await renderer(t, (req, res, n, body) => page(res, `${body.length} ${body.slice(-5)}`))
+  const v = await varve(t, origins(origin.url, ', slots: 1, queue: {shed_at: 50}'))
+  const slow = await all(50, async () => {
     const c = await raw(t, v.port)
-    c.send('POST /pass/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhalf ')
+    c.send(`POST /pass/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\nConnection: close\r\n\r\n${most}`)
     return c
   })
   for (let i = 0; i < 10; i++) assert.equal((await v.get(`/pass/${i}`)).status, 200)
   assert.ok(origin.requests.every((r) => r.method === 'GET'))
   for (const c of slow) c.send('whole')
-  for (const c of slow) assert.equal((await c.answer()).body, 'half whole')
+  for (const c of slow) assert.equal((await c.answer()).body, '300000 whole')
+  assert.equal(origin.most, 1)
 })
 
 test('B2: the outcome of a hit does not wait for renders', async (t) => {

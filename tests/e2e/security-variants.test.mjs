@@ -19,7 +19,7 @@ for (const [how, vary, mostVariants] of [
   ['as they come', '', 64],
   ['with choose', 'vary: {accept-language: {choose: [en, fr, de], default: en}}\n', 3],
 ])
-  test(`2.5 10 000 variants beside 1 000 neighbours: these stay, those are capped, memory is bounded (${how})`, async (t) => {
+  test(`2.5, K19 10 000 variants beside 1 000 neighbours: these stay, those are capped, memory is bounded (${how})`, async (t) => {
     const filler = 'x'.repeat(5 << 10)
     const origin = await renderer(t, (req, res) =>
       page(res, `${req.url} ${req.headers['accept-language']} ${filler}`, { 'cache-control': 'public, max-age=600', vary: 'Accept-Language' }))
