@@ -125,6 +125,8 @@ static bool write_key(const struct head *head, slice *text)
 {
     struct key_text key = {.arena = head->request->arena};
     key_text_add_raw(&key, head->decision->url_text);
+    if (head->is_open) /* what anybody's fields may have made is nobody's page once a seal is set */
+        key_text_add(&key, KEY_OPEN, SLICE_NONE);
     if (!key_cookies(head, &key))
         return false;
     key_placeholders(head->decision, &key);

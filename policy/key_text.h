@@ -13,6 +13,7 @@ enum key_tag {
     KEY_PATH = 'p',
     KEY_QUERY = 'q', /* only if there is one: an empty query is not the same as none */
     KEY_METHOD = 'm',
+    KEY_OPEN = 'o',    /* only under `seal: off` */
     KEY_COOKIES = 'k', /* kept cookies as sent; only if there are any */
     KEY_CLASS = 'c',   /* only if set_headers uses {class} */
     KEY_BUILD = 'b',   /* only if set_headers uses {build} */

@@ -365,6 +365,25 @@ static void test_2_8_passes_send_what_the_client_said(void **state)
     setup_fini(&s);
 }
 
+/* Under `seal: off` nothing but Vary tells answers apart: none of them is a page of later, when a
+ * reload has set a seal. */
+static void test_1_4_what_was_stored_without_a_seal_has_another_key_than_under_one(void **state)
+{
+    struct setup s;
+    struct arena arena;
+    (void)state;
+    arena_init(&arena);
+    setup_init(&s, BASE "seal: off\n" ROUTES);
+    fill(&s, "GET https://h/a\nRSC: 1");
+    slice open = arena_copy(&arena, s.forward.key_text);
+    setup_fini(&s);
+    setup_init(&s, BASE ROUTES);
+    fill(&s, "GET https://h/a");
+    assert_false(slice_equal(open, s.forward.key_text));
+    setup_fini(&s);
+    arena_fini(&arena);
+}
+
 static void test_2_8_internal_fields_pass_only_with_seal_off(void **state)
 {
     struct setup s;
@@ -497,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_2_1_strict_sends_the_same_without_a_ttl),
         cmocka_unit_test(test_2_2_standard_holds_back_the_list_and_sends_the_rest_in_order),
         cmocka_unit_test(test_2_2_lines_are_joined_and_trimmed),
+        cmocka_unit_test(test_1_4_what_was_stored_without_a_seal_has_another_key_than_under_one),
         cmocka_unit_test(test_2_2_off_holds_back_hop_by_hop_conditions_and_range_only),
         cmocka_unit_test(test_2_2_a_keyed_value_over_256_bytes_cannot_be_keyed),
         cmocka_unit_test(test_2_3_learned_fields_are_sent_and_keyed),

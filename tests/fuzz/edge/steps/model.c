@@ -336,6 +336,18 @@ static void print_visit(const char *what, const struct visit *visit)
         fprintf(stderr, "    %s: %s\n", visit->fields[i].name, visit->fields[i].value);
 }
 
+static void print_rules(const char *before, const struct rules *r)
+{
+    fprintf(stderr,
+            "%srules: ttl %lld%s, status_ttl %d, seal %d, login %d, ignored %d, language %d, "
+            "cookie %d, rfc %d, set_cookie %d, document_max %d, stale %d, query %d, invalidate %d, "
+            "store %d\n",
+            before, (long long)r->ttl, r->ttl_is_forced ? " forced" : "", r->has_status_ttl,
+            r->seal, r->has_login, r->login_is_ignored, r->chooses_language, r->keeps_cookie,
+            r->stores_statuses_rfc, r->stores_set_cookie, r->has_document_max, r->stale, r->query,
+            r->invalidate, r->has_store);
+}
+
 static void print_render(const struct render *render)
 {
     struct arena arena;
@@ -358,21 +370,14 @@ static void print_render(const struct render *render)
             fprintf(stderr, "    it was sent %s: %s\n", vary_names[i], render->sent[i]);
     arena_fini(&arena);
     print_visit("  asked for by", render->visit);
+    print_rules("    under ", &render->rules);
 }
 
 void model_fail(const struct visit *visit, const struct chain *chain, const char *rule)
 {
-    const struct rules *r = &world.rules;
     fprintf(stderr, "\nforbidden: %s\nat %lld, status %u\n", rule, (long long)world.now.wall.ms,
             visit->status);
-    fprintf(stderr,
-            "rules: ttl %lld%s, status_ttl %d, seal %d, login %d, ignored %d, language %d, cookie "
-            "%d, rfc %d, set_cookie %d, document_max %d, stale %d, query %d, invalidate %d, store "
-            "%d\n",
-            (long long)r->ttl, r->ttl_is_forced ? " forced" : "", r->has_status_ttl, r->seal,
-            r->has_login, r->login_is_ignored, r->chooses_language, r->keeps_cookie,
-            r->stores_statuses_rfc, r->stores_set_cookie, r->has_document_max, r->stale, r->query,
-            r->invalidate, r->has_store);
+    print_rules("", &world.rules);
     print_visit("given to", visit);
     for (size_t i = 0; chain && i < chain->count; i++)
         print_render(chain->at[i]);
