@@ -111,9 +111,7 @@ struct object *object_with_coding(const struct object *object, enum coding codin
     return with;
 }
 
-struct object *object_refreshed(const struct object *object, const struct fields *fields,
-                                const struct facts *facts, uint64_t stamp, uint64_t policy_hash,
-                                const uint64_t *tag_hashes, size_t tag_count)
+struct object *object_refreshed(const struct object *object, const struct object_parts *news)
 {
     struct object_parts parts = {
         .key_text = object->key_text,
@@ -123,15 +121,15 @@ struct object *object_refreshed(const struct object *object, const struct fields
         .path = object->path,
         .query = object->query,
         .has_query = object->has_query,
-        .facts = *facts,
-        .stamp = stamp,
-        .policy_hash = policy_hash,
-        .tag_hashes = tag_hashes,
-        .tag_count = tag_count,
-        .build = object->build,
+        .facts = news->facts,
+        .stamp = news->stamp,
+        .policy_hash = news->policy_hash,
+        .tag_hashes = news->tag_hashes,
+        .tag_count = news->tag_count,
+        .build = news->build.len ? news->build : object->build,
         .reason_phrase = object->reason_phrase,
         .variant_text = object->variant_text,
-        .fields = fields,
+        .fields = news->fields,
         .coding = object->coding,
     };
     struct object *refreshed = object_of(&parts, object->union_hash);

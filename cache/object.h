@@ -85,10 +85,9 @@ size_t object_bytes(const struct object *object); /* what it costs in the RAM ti
 /* The same object with another body added (an edge-made coding). Takes the reference of `body`. */
 struct object *object_with_coding(const struct object *object, enum coding coding,
                                   struct blob *body);
-/* The same object with new fields and facts (a 304 was merged in). */
-struct object *object_refreshed(const struct object *object, const struct fields *fields,
-                                const struct facts *facts, uint64_t stamp, uint64_t policy_hash,
-                                const uint64_t *tag_hashes, size_t tag_count);
+/* The same object after a 304 was merged in: with fields, facts, stamp, policy_hash, tags, and, if
+ * it is known, build of `news`, of which nothing else is read. */
+struct object *object_refreshed(const struct object *object, const struct object_parts *news);
 /*
  * Reads a serialised head. NULL if the bytes are not one of ours, whatever they are (fuzzed).
  * Bodies are left NULL.

@@ -109,6 +109,7 @@ struct origin_config {
     struct set_header *set_headers;
     size_t set_header_count;
     slice build_header; /* lower case; empty: none */
+    slice build_probe;  /* path; empty: none */
     bool forward_client_address;
     unsigned revalidate_max;
     duration dns;

@@ -119,7 +119,10 @@ static const struct preset presets[] = {
                "process.\n"
                "    slots: 1\n"
                "    target: \"/_render?url={url}\"\n"
-               "    # set_headers: {X-Render-Secret: \"${RENDER_SECRET}\"}\n",
+               "    # set_headers: {X-Render-Secret: \"${RENDER_SECRET}\"}\n"
+               "    probe: {path: /_api/ping}\n"
+               "    build: {probe: /_api/version}\n"
+               "    warmup: /_ah/warmup\n",
      .routes = "",
      .pages = gateway_pages},
 };

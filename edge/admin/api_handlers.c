@@ -55,12 +55,11 @@ static bool api_healthz(struct api_job *job)
     return give_text(job, strdup("ok\n"), SLICE("text/plain"));
 }
 
-static void note_live(void *arg, slice name, slice state, unsigned busy, unsigned slots,
-                      mono_time since)
+static void note_live(void *arg, const struct worker_view *worker)
 {
     bool *is_any_live = arg;
-    (void)name, (void)busy, (void)slots, (void)since;
-    *is_any_live |= slice_equal(state, SLICE("live")) || slice_equal(state, SLICE("quarantined"));
+    *is_any_live |= slice_equal(worker->state, SLICE("live")) ||
+                    slice_equal(worker->state, SLICE("quarantined"));
 }
 
 static bool is_any_renderer_live(const struct server *server)

@@ -23,13 +23,14 @@ static json_t *text_of(slice text)
     return json_stringn(copy, length);
 }
 
-static void add_worker(void *arg, slice name, slice state, unsigned busy, unsigned slots,
-                       mono_time since)
+static void add_worker(void *arg, const struct worker_view *worker)
 {
-    json_array_append_new(arg,
-                          json_pack("{s:o, s:o, s:f, s:i, s:i}", "worker", text_of(name), "state",
-                                    text_of(state), "since_seconds", seconds_since(since), "busy",
-                                    (int)busy, "slots", (int)slots));
+    json_t *row = json_pack("{s:o, s:o, s:f, s:i, s:i}", "worker", text_of(worker->name), "state",
+                            text_of(worker->state), "since_seconds", seconds_since(worker->since),
+                            "busy", (int)worker->busy, "slots", (int)worker->slots);
+    if (worker->build.len > 0)
+        json_object_set_new(row, "build", text_of(worker->build));
+    json_array_append_new(arg, row);
 }
 
 static void add_render(void *arg, slice worker, unsigned slot, slice state, slice path,

@@ -102,14 +102,13 @@ static void add_front(struct samples *samples, struct server *server)
         gauge(samples, "varve_tls_expiry_seconds", (double)(expiry - clock_now().wall.ms / 1000));
 }
 
-static void add_worker(void *arg, slice name, slice state, unsigned busy, unsigned slots,
-                       mono_time since)
+static void add_worker(void *arg, const struct worker_view *worker)
 {
     struct samples *samples = arg;
     char label[SERIES_LABEL_BYTES], text[256];
-    (void)since;
-    series_label(label, sizeof(label), "worker", name);
-    unsigned free_slots = slots > busy ? slots - busy : 0;
+    slice state = worker->state;
+    series_label(label, sizeof(label), "worker", worker->name);
+    unsigned busy = worker->busy, free_slots = worker->slots > busy ? worker->slots - busy : 0;
     int length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"busy\"}", label);
     add(samples, slice_of(text, (size_t)length), busy, false);
     length = snprintf(text, sizeof(text), "varve_slots{%s,state=\"free\"}", label);
@@ -153,6 +152,10 @@ static void add_changes(void *arg, slice worker, const struct worker_counters *c
     add(arg, slice_of(text, (size_t)length), (double)atomic_load(&counters->ups), true);
     length = snprintf(text, sizeof(text), "varve_worker_changes_total{%s,to=\"down\"}", label);
     add(arg, slice_of(text, (size_t)length), (double)atomic_load(&counters->downs), true);
+    uint64_t unclear = atomic_load(&counters->unclear_builds);
+    length = snprintf(text, sizeof(text), "varve_worker_build_unclear_total{%s}", label);
+    if (unclear > 0)
+        add(arg, slice_of(text, (size_t)length), (double)unclear, true);
 }
 
 static void add_server(struct samples *samples, struct server *server)

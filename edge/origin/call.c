@@ -219,3 +219,8 @@ slice call_worker_name(const struct call *call)
 {
     return call->worker_name;
 }
+
+slice call_build(const struct call *call)
+{
+    return call->build;
+}

@@ -43,6 +43,7 @@ struct call {
     char detail_text[DETAIL_BYTES];
     struct call_timing timing;
     slice worker_name;
+    slice build;    /* that made the answer */
     unsigned depth; /* of callbacks: it is not freed inside */
 
     /* --- what is asked --- */

@@ -50,8 +50,8 @@ static void note_build(struct call *call)
 {
     slice name = call->pool->config->build_header;
     const struct field *field = name.len ? fields_find(&call->parser.response.fields, name) : NULL;
-    if (field)
-        pool_note_build(call->pool, field->value, loop_now(call->home->loop).mono);
+    call->build = pool_note_build(call->permit.worker, field ? field->value : SLICE_NONE,
+                                  loop_now(call->home->loop).mono);
 }
 
 /* For the master, which replaces renderers that fail or are worn out (`spawn.recycle`). */

@@ -70,6 +70,7 @@ void worker_move(struct worker *worker, enum worker_state state, slice why, mono
         atomic_store(&slots_renderer(worker->slots)->warmed, 0);
     if (was_starting)
         return; /* it was up before */
+    worker_forget_build(worker, now);
     atomic_fetch_add(state == WORKER_DOWN ? &worker->counters.downs : &worker->counters.ups, 1);
     worker->untold++;
     if (is_shown_long_enough(worker, now))
@@ -93,6 +94,7 @@ static void welcome(struct worker *worker, mono_time now)
     worker->readied = readied;
     worker->is_unfit = false;
     worker->probes_alike = 0;
+    worker_forget_build(worker, now);
     if (worker->state == WORKER_DOWN)
         worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
 }
@@ -112,6 +114,7 @@ void workers_settle(struct pool *pool, mono_time now)
         welcome(worker, now);
         if (has_started(worker, now))
             worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
+        worker_settle_build(worker, now);
     }
 }
 

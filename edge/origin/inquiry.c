@@ -1,7 +1,8 @@
 /*
- * What varve asks its workers by itself: probes (`probe`) and warm-ups (`warmup`).
+ * What varve asks its workers by itself: probes (`probe`), warm-ups (`warmup`), and which build
+ * they are of (`build.probe`; builds.c has the rest of that).
  *
- * Both take a slot like any render, so on a worker with one slot a probe never runs beside a
+ * All take a slot like any render, so on a worker with one slot a probe never runs beside a
  * render, and a worker that is busy is not probed at all: its renders tell enough. When the time
  * for the answer is over, the slot stays busy until the answer has come (semantics 7.5).
  */
@@ -16,8 +17,7 @@ enum { JITTER_PART = 10, WHY_BYTES = 64 };
 
 /* --- when --- */
 
-/* Spread over [0, most]; another one for each worker, process and moment. */
-static duration jitter(const struct worker *worker, mono_time now, int64_t most)
+duration worker_jitter(const struct worker *worker, mono_time now, int64_t most)
 {
     uint64_t z = (uint64_t)now.ms + ((uint64_t)worker->index + 1) * UINT64_C(0x9e3779b97f4a7c15) +
                  (uint64_t)worker->pool->pid * UINT64_C(0xbf58476d1ce4e5b9);
@@ -29,7 +29,7 @@ static duration jitter(const struct worker *worker, mono_time now, int64_t most)
 void worker_plan_probe(struct worker *worker, mono_time now)
 {
     worker->probe_every = worker->pool->config->probe.every;
-    worker->probe_at = mono_after(now, jitter(worker, now, worker->probe_every.ms));
+    worker->probe_at = mono_after(now, worker_jitter(worker, now, worker->probe_every.ms));
 }
 
 /* One that stays down is asked less and less often. */
@@ -43,16 +43,18 @@ static void plan_next_probe(struct worker *worker, bool was_well, mono_time now)
         worker->probe_every =
             duration_min(last, duration_add(worker->probe_every, worker->probe_every));
     duration wait = duration_add(worker->probe_every,
-                                 jitter(worker, now, worker->probe_every.ms / JITTER_PART));
+                                 worker_jitter(worker, now, worker->probe_every.ms / JITTER_PART));
     worker->probe_at = mono_after(now, wait);
 }
 
 static enum inquiry what_is_due(const struct worker *worker, mono_time now)
 {
     bool is_tried = worker->state == WORKER_DOWN && !worker->is_unfit;
-    if (worker_is_cold(worker) && !worker->trying &&
+    if (worker_wants_warmup(worker) && !worker->trying &&
         (worker_is_up(worker) || (is_tried && worker->retry_at.ms <= now.ms)))
         return INQUIRY_WARMUP;
+    if (worker_is_build_due(worker, now))
+        return INQUIRY_BUILD;
     if (worker->pool->config->probe.path.len > 0 && worker->probe_at.ms <= now.ms)
         return INQUIRY_PROBE;
     return INQUIRY_NONE;
@@ -108,6 +110,7 @@ static void end_warmup(struct worker *worker, unsigned status, slice why, mono_t
     if (worker->state == WORKER_DOWN)
         return; /* once more when it is to be tried */
     atomic_store(&renderer->warmed, atomic_load(&renderer->readied) + 1);
+    worker_forget_build(worker, now); /* that is the next thing to be asked for */
     if (status > 0 && status < 400)
         log_info("worker is warm", {"worker", worker->name});
     else
@@ -190,8 +193,74 @@ static void warmup_fail(struct call *call, void *owner, enum call_failure failur
     end(call, owner, INQUIRY_WARMUP, 0, call_failure_name(failure));
 }
 
+static void end_build(struct call *call, struct worker *worker, slice id, slice why)
+{
+    pool_end_build(worker, id, why, clock_now().mono);
+    call_free(call);
+}
+
+static void build_head(struct call *call, void *owner, const struct response *response,
+                       size_t length)
+{
+    struct worker *worker = owner;
+    char why[WHY_BYTES];
+    (void)length;
+    worker->build_text_bytes = 0;
+    if (response->status == 200)
+        return;
+    snprintf(why, sizeof(why), "status %u", response->status);
+    end_build(call, worker, SLICE_NONE, slice_of_string(why));
+}
+
+static void build_body(struct call *call, void *owner, slice bytes)
+{
+    struct worker *worker = owner;
+    if (bytes.len > sizeof(worker->build_text) - worker->build_text_bytes) {
+        end_build(call, worker, SLICE_NONE, SLICE("the answer is too long"));
+        return;
+    }
+    memcpy(worker->build_text + worker->build_text_bytes, bytes.ptr, bytes.len);
+    worker->build_text_bytes += bytes.len;
+}
+
+static void build_end(struct call *call, void *owner, bool is_clean)
+{
+    struct worker *worker = owner;
+    struct arena arena;
+    arena_init(&arena);
+    slice told = slice_of(worker->build_text, is_clean ? worker->build_text_bytes : 0);
+    slice id = build_answer_id(&arena, told);
+    end_build(call, worker, id, is_clean ? SLICE("no id in the answer") : SLICE("truncated"));
+    arena_fini(&arena);
+}
+
+static void build_fail(struct call *call, void *owner, enum call_failure failure, slice detail)
+{
+    (void)detail;
+    end_build(call, owner, SLICE_NONE, call_failure_name(failure));
+}
+
 static const struct call_events PROBE_EVENTS = {.head = probe_head, .fail = probe_fail},
-                                WARMUP_EVENTS = {.head = warmup_head, .fail = warmup_fail};
+                                WARMUP_EVENTS = {.head = warmup_head, .fail = warmup_fail},
+                                BUILD_EVENTS = {.head = build_head,
+                                                .body = build_body,
+                                                .end = build_end,
+                                                .fail = build_fail};
+
+struct question {
+    const struct call_events *events;
+    slice path;
+    duration timeout; /* of its head */
+};
+
+static struct question question_of(const struct origin_config *config, enum inquiry inquiry)
+{
+    if (inquiry == INQUIRY_PROBE)
+        return (struct question){&PROBE_EVENTS, config->probe.path, config->probe.timeout};
+    if (inquiry == INQUIRY_WARMUP)
+        return (struct question){&WARMUP_EVENTS, config->warmup, config->first_byte};
+    return (struct question){&BUILD_EVENTS, config->build_probe, config->first_byte};
+}
 
 /* The origin's own fields go along: a secret may be asked for. */
 static slice own_fields(const struct origin_config *config, struct arena *arena)
@@ -212,21 +281,19 @@ static void inquire(struct home *home, struct pool *pool, const struct permit *p
                     enum inquiry inquiry)
 {
     const struct origin_config *config = pool->config;
-    bool is_probe = inquiry == INQUIRY_PROBE;
-    slice path = is_probe ? config->probe.path : config->warmup;
+    const struct question question = question_of(config, inquiry);
     struct arena arena;
     arena_init(&arena);
     slice request = arena_printf(&arena,
                                  "GET %" SLICE_FMT " HTTP/1.1\r\nhost: %" SLICE_FMT
                                  "\r\naccept: */*\r\nuser-agent: varve\r\nconnection: close\r\n"
                                  "%" SLICE_FMT "\r\n",
-                                 SLICE_ARG(path), SLICE_ARG(permit->worker->host_header),
+                                 SLICE_ARG(question.path), SLICE_ARG(permit->worker->host_header),
                                  SLICE_ARG(own_fields(config, &arena)));
     const struct call_inquiry call = {.permit = *permit,
                                       .request = request,
-                                      .timeout =
-                                          is_probe ? config->probe.timeout : config->first_byte,
-                                      .events = is_probe ? &PROBE_EVENTS : &WARMUP_EVENTS};
+                                      .timeout = question.timeout,
+                                      .events = question.events};
     call_inquire(home, pool, &call);
     arena_fini(&arena);
 }
@@ -244,8 +311,10 @@ void origins_inquire(struct home *home)
 
 bool origins_have_inquiries(const struct origins *origins)
 {
-    for (size_t i = 0; i < origins->policy->origin_count; i++)
-        if (origins->policy->origins[i].probe.path.len || origins->policy->origins[i].warmup.len)
+    const struct origin_config *config = origins->policy->origins;
+    for (const struct origin_config *end = config + origins->policy->origin_count; config < end;
+         config++)
+        if (config->probe.path.len || config->warmup.len || config->build_probe.len)
             return true;
     return false;
 }

@@ -144,6 +144,9 @@ unsigned call_rank(const struct policy *policy, const struct class_config *class
 void call_reserves(const struct policy *policy, unsigned reserved_for[QUEUE_RANKS + 1]);
 struct call_timing call_timing(const struct call *call);
 slice call_worker_name(const struct call *call); /* "renderer/0"; empty before a slot was taken */
+/* Of the worker that gave the answer (semantics 1.1), from the head on; empty if it is not known. A
+ * view that stays valid. */
+slice call_build(const struct call *call);
 /* After a 101 (its `head` event came): takes the socket and what was read behind the head, a view
  * as long as the call. The call is then over; call_free() it when the tunnel has closed: until then
  * it counts as detached (semantics 7.1). NULL: it was closed meanwhile. */
@@ -156,7 +159,7 @@ struct origin_state {
     unsigned busy_slots, waiting, quarantined;
 };
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
-/* Newest build value seen in `build.header` (semantics 1.1); empty if none. A view that stays
+/* Newest build that answers or workers told of (semantics 1.1); empty if none. A view that stays
  * valid. */
 slice origin_build(const struct origins *origins, const struct origin_config *origin);
 /* Per worker, since the start of the process; any thread. `failures` is indexed by enum
@@ -164,17 +167,22 @@ slice origin_build(const struct origins *origins, const struct origin_config *or
 struct worker_counters {
     _Atomic uint64_t requests, connects, reused, retries, probes;
     _Atomic uint64_t failures[CALL_FAILURE_COUNT];
-    _Atomic uint64_t ups, downs; /* changes of its state */
+    _Atomic uint64_t ups, downs;     /* changes of its state */
+    _Atomic uint64_t unclear_builds; /* it was asked for its build, and did not tell */
 };
 void origins_each_counters(const struct origins *origins,
                            void (*visit)(void *arg, slice worker,
                                          const struct worker_counters *counters),
                            void *arg);
-/* Each worker: for /v1/slots. `visit` gets name, state text, busy slots, since. */
+/* Each worker, for those who look. */
+struct worker_view {
+    slice name, state;
+    slice build; /* empty: not known */
+    unsigned busy, slots;
+    mono_time since;
+};
 void origins_each_worker(const struct origins *origins,
-                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
-                                       unsigned slots, mono_time since),
-                         void *arg);
+                         void (*visit)(void *arg, const struct worker_view *worker), void *arg);
 
 /* --- renderers under `spawn` (restart.c); any thread --- */
 

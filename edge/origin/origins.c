@@ -201,10 +201,7 @@ static slice state_text(const struct worker *worker, unsigned stuck)
     return stuck > 0 ? SLICE("quarantined") : SLICE("live");
 }
 
-static void visit_worker(const struct worker *worker,
-                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
-                                       unsigned slots, mono_time since),
-                         void *arg)
+static struct worker_view view_of(const struct worker *worker)
 {
     unsigned busy = 0, stuck = 0, used = worker->slots ? slots_used(worker->slots) : 0;
     for (unsigned i = 0; i < used; i++) {
@@ -212,21 +209,25 @@ static void visit_worker(const struct worker *worker,
         busy += state != SLOT_FREE;
         stuck += state != SLOT_FREE && state != SLOT_BUSY;
     }
-    visit(arg, worker->name, state_text(worker, stuck), busy, worker->pool->config->slots,
-          worker->state_since);
+    return (struct worker_view){.name = worker->name,
+                                .state = state_text(worker, stuck),
+                                .build = worker->build ? worker->build->value : SLICE_NONE,
+                                .busy = busy,
+                                .slots = worker->pool->config->slots,
+                                .since = worker->state_since};
 }
 
 void origins_each_worker(const struct origins *origins,
-                         void (*visit)(void *arg, slice name, slice state, unsigned busy,
-                                       unsigned slots, mono_time since),
-                         void *arg)
+                         void (*visit)(void *arg, const struct worker_view *worker), void *arg)
 {
     for (size_t i = 0; i < origins->policy->origin_count; i++) {
         struct pool *pool = origins->pools[i];
         pthread_mutex_lock(&pool->lock);
-        for (size_t j = 0; j < pool->worker_count; j++)
+        for (size_t j = 0; j < pool->worker_count; j++) {
+            struct worker_view view = view_of(pool->workers[j]);
             if (pool->workers[j]->state != WORKER_GONE)
-                visit_worker(pool->workers[j], visit, arg);
+                visit(arg, &view);
+        }
         pthread_mutex_unlock(&pool->lock);
     }
 }

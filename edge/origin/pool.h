@@ -6,6 +6,7 @@
 #pragma once
 
 #include "edge/origin/balance.h"
+#include "edge/origin/build_answer.h"
 #include "edge/origin/origin.h"
 #include "edge/origin/queue.h"
 #include "edge/origin/retry_budget.h"
@@ -17,7 +18,7 @@
 
 /* The queue of an origin holds at most so many; each waiter is a client's request or a flight. */
 enum { POOL_WORKERS_MAX = 256, POOL_QUEUE_MAX = 16384, POOL_DETACHED_MAX = 100 };
-enum { POOL_BUILDS_MAX = 1024, BUILD_MAX_BYTES = 256 };
+enum { POOL_BUILDS_MAX = 1024 };
 
 enum worker_state {
     WORKER_UNRESOLVED, /* its name has no address yet */
@@ -67,7 +68,15 @@ struct worker {
     bool is_unfit;    /* down because of probes: only these bring it back */
     int probes_alike; /* successes in a row; below 0: failures */
     mono_time probe_at;
-    duration probe_every; /* grows while it is down */
+    duration probe_every;  /* grows while it is down */
+    mono_time build_at;    /* when it is asked for its build */
+    duration build_every;  /* grows while its answers name none */
+    mono_time render_at;   /* it is asked for its build first, but until then at most; 0: it was */
+    bool is_build_unclear; /* its last answer named none: the log knows */
+    const struct build *build; /* of its process; NULL: not known */
+    /* the asking loop's thread, while it is asked for its build */
+    char build_text[BUILD_ANSWER_MAX_BYTES];
+    size_t build_text_bytes;
 };
 
 /* The right to ask a worker. */
@@ -121,6 +130,7 @@ struct pool {
     struct build *builds;
     size_t build_count;
     const struct build *_Atomic newest_build; /* any thread reads */
+    bool is_build_named;                      /* answers have `build.header`: nobody is asked */
     bool is_closing;                          /* everything ends: nobody is served any more */
     bool wants_lookup; /* a worker refused: its name may mean another address now (9.6) */
 };
@@ -167,15 +177,17 @@ void pool_worker_failed(struct worker *worker, slice why, mono_time now);
 /* The worker answered a request. */
 void pool_worker_answered(struct worker *worker, mono_time now);
 /*
- * What is due to be asked: a probe, or the warm-up of a cold worker, with the permit for it: a slot
- * where the origin has slots. INQUIRY_NONE: nothing now. Ended by pool_end_inquiry(); the permit
- * goes back when the worker has answered.
+ * What is due to be asked: a probe, the warm-up of a cold worker, or its build, with the permit for
+ * it: a slot where the origin has slots. INQUIRY_NONE: nothing now. Ended by pool_end_inquiry(), or
+ * by pool_end_build(); the permit goes back when the worker has answered.
  */
-enum inquiry { INQUIRY_NONE, INQUIRY_PROBE, INQUIRY_WARMUP };
+enum inquiry { INQUIRY_NONE, INQUIRY_PROBE, INQUIRY_WARMUP, INQUIRY_BUILD };
 enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_time now);
 /* `status` 0: there was no answer. */
 void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned status, slice why,
                       mono_time now);
+/* `id` empty: `why` there is none. */
+void pool_end_build(struct worker *worker, slice id, slice why, mono_time now);
 void pool_each_render(struct pool *pool, render_visitor visit, void *arg);
 void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg);
 /* Tells the log of changes that came too fast for it. Once a second. */
@@ -188,5 +200,10 @@ void pool_poll(struct pool *pool, mono_time now);
 bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now);
 /* The probe got an answer, or did not. */
 void pool_end_probe(struct permit *permit, bool is_answered, mono_time now);
-void pool_note_build(struct pool *pool, slice value, mono_time now);
+/*
+ * The build that made an answer (semantics 1.1): `named` is the value of its `build.header`; empty:
+ * it has none, so it is of the build that the worker gave when it was asked. Empty if that is not
+ * known. A view that stays valid.
+ */
+slice pool_note_build(struct worker *worker, slice named, mono_time now);
 struct origin_state pool_state(struct pool *pool);

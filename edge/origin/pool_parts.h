@@ -31,11 +31,16 @@ static inline bool worker_is_up(const struct worker *worker)
 /* What time alone, or the master, has changed. */
 void workers_settle(struct pool *pool, mono_time now);
 /* It has to be warmed up before it renders (`warmup`). */
-static inline bool worker_is_cold(const struct worker *worker)
+static inline bool worker_wants_warmup(const struct worker *worker)
 {
     const struct renderer *renderer = worker->slots ? slots_renderer(worker->slots) : NULL;
     return worker->pool->config->warmup.len > 0 && renderer &&
            atomic_load(&renderer->warmed) != atomic_load(&renderer->readied) + 1;
+}
+/* It is asked something of our own before it renders. */
+static inline bool worker_is_cold(const struct worker *worker)
+{
+    return worker_wants_warmup(worker) || worker->render_at.ms > 0;
 }
 /* --- pool_view.c --- */
 /* All that wait, for slots and connections, people and in the background. */
@@ -46,6 +51,13 @@ void worker_note_render(struct worker *worker, int slot, slice path);
 void worker_count_connection(struct worker *worker, int step);
 /* inquiry.c: when it is to be probed first, so that workers are not asked together. */
 void worker_plan_probe(struct worker *worker, mono_time now);
+/* builds.c: it has come up or gone down, or its process is another one. */
+void worker_forget_build(struct worker *worker, mono_time now);
+bool worker_is_build_due(const struct worker *worker, mono_time now);
+/* No render waits for it any longer. */
+void worker_settle_build(struct worker *worker, mono_time now);
+/* inquiry.c: spread over [0, most]; another one for each worker, process and moment. */
+duration worker_jitter(const struct worker *worker, mono_time now, int64_t most);
 /* It is none of what it was: another state, with a line for the log. */
 void worker_move(struct worker *worker, enum worker_state state, slice why, mono_time now);
 /* It answered something. */

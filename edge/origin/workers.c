@@ -137,8 +137,15 @@ static void add_address(struct pool *pool, size_t config_index,
     worker->is_unfit = false;
     worker->probes_alike = 0;
     worker_plan_probe(worker, now);
+    worker_forget_build(worker, now);
     if (slots_is_drained(slots))
         log_warn("worker is drained", {"worker", worker->name});
+}
+
+static void come_back(struct worker *worker, mono_time now)
+{
+    worker->state = WORKER_LIVE;
+    worker_forget_build(worker, now);
 }
 
 static bool is_listed(const struct worker *worker, const struct sockaddr_storage *at,
@@ -170,7 +177,7 @@ void pool_set_addresses(struct pool *pool, size_t config_index, const struct soc
         if (!known)
             add_address(pool, config_index, &at[i], bytes[i], now);
         else if (known->state == WORKER_GONE)
-            known->state = WORKER_LIVE;
+            come_back(known, now);
     }
     pthread_mutex_unlock(&pool->lock);
     pool_poll(pool, now);

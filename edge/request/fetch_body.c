@@ -51,8 +51,6 @@ static struct fields fields_for_everybody(struct fetch *fetch)
 static struct object *object_of(struct fetch *fetch, struct blob *body)
 {
     const struct flight *flight = fetch->flight;
-    slice build_header = fetch->decision.origin->build_header;
-    const struct field *build = build_header.len ? fields_find(&fetch->fields, build_header) : NULL;
     struct fields stored = fields_for_everybody(fetch);
     const struct object_parts parts = {
         .key_text = fetch->forward.key_text,
@@ -67,7 +65,7 @@ static struct object *object_of(struct fetch *fetch, struct blob *body)
         .policy_hash = fetch->decision.route->policy_hash,
         .tag_hashes = fetch->tag_hashes,
         .tag_count = fetch->verdict.tags.count,
-        .build = build ? build->value : SLICE_NONE,
+        .build = call_build(fetch->call),
         .reason_phrase = fetch->reason_phrase,
         .variant_text = forward_variant_text(fetch->forward.key_text, &fetch->arena),
         .names = &fetch->record->names,

@@ -82,9 +82,14 @@ static struct object *renewed(struct fetch *fetch, const struct response *respon
         return NULL;
     count_tags(fetch);
     fetch->verdict.facts.flags |= old->facts.flags & (FACT_NAVIGATION | FACT_PAGE_TYPE);
-    return object_refreshed(old, &merged, &fetch->verdict.facts, fetch->flight->stamp,
-                            fetch->decision.route->policy_hash, fetch->tag_hashes,
-                            fetch->verdict.tags.count);
+    const struct object_parts news = {.fields = &merged,
+                                      .facts = fetch->verdict.facts,
+                                      .stamp = fetch->flight->stamp,
+                                      .policy_hash = fetch->decision.route->policy_hash,
+                                      .tag_hashes = fetch->tag_hashes,
+                                      .tag_count = fetch->verdict.tags.count,
+                                      .build = call_build(fetch->call)};
+    return object_refreshed(old, &news);
 }
 
 static void on_not_modified(struct fetch *fetch, const struct response *response)

@@ -29,9 +29,13 @@ static void write_again(const struct object *object)
     fields_init(&fields, &arena);
     for (size_t i = 0; i < object->field_count; i++)
         fields_add(&fields, object->fields[i].name, object->fields[i].value);
-    struct object *again =
-        object_refreshed(object, &fields, &object->facts, object->stamp, object->policy_hash,
-                         object->tag_hashes, object->tag_count);
+    const struct object_parts same = {.fields = &fields,
+                                      .facts = object->facts,
+                                      .stamp = object->stamp,
+                                      .policy_hash = object->policy_hash,
+                                      .tag_hashes = object->tag_hashes,
+                                      .tag_count = object->tag_count};
+    struct object *again = object_refreshed(object, &same);
     MUST(walk(again) == walk(object));
     object_unref(&again);
     arena_fini(&arena);

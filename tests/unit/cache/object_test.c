@@ -177,7 +177,18 @@ static void test_4_6_a_refreshed_object_has_new_facts_and_the_old_body(void **st
     struct facts facts = object->facts;
     facts.date.ms = 42;
     const uint64_t tag = 5;
-    struct object *fresh = object_refreshed(object, &fields, &facts, 78, 89, &tag, 1);
+    struct object_parts news = {.fields = &fields,
+                                .facts = facts,
+                                .stamp = 78,
+                                .policy_hash = 89,
+                                .tag_hashes = &tag,
+                                .tag_count = 1};
+    struct object *fresh = object_refreshed(object, &news);
+    assert_true(slice_equal(fresh->build, object->build)); /* nobody said another one */
+    object_unref(&fresh);
+    news.build = SLICE("b2");
+    fresh = object_refreshed(object, &news);
+    assert_true(slice_equal(fresh->build, SLICE("b2")));
     arena_fini(&arena);
     assert_int_equal(fresh->facts.date.ms, 42);
     assert_int_equal(fresh->stamp, 78);

@@ -184,7 +184,7 @@ static void test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_le
 
 static void note(struct fixture *f, const char *value, int64_t ms)
 {
-    pool_note_build(f->pool, slice_of_string(value), at(ms));
+    pool_note_build(f->pool->workers[0], slice_of_string(value), at(ms));
 }
 
 static void assert_newest(struct fixture *f, const char *value)
@@ -472,6 +472,158 @@ static void test_7_3_what_was_stuck_or_refused_says_nothing_of_how_long_one_wait
     assert_int_equal(f->pool->render.us, 20000);
 }
 
+/* --- builds that are asked for --- */
+
+static struct worker *ask_for_builds(struct fixture *f)
+{
+    f->config.build_probe = SLICE("/_api/version");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    return f->pool->workers[0];
+}
+
+/* Asks the worker for its build, which must be due, and answers. */
+static void tell_build(struct fixture *f, const char *id, mono_time now)
+{
+    struct permit permit;
+    assert_int_equal(pool_take_inquiry(f->pool, &permit, now), INQUIRY_BUILD);
+    assert_int_equal(pool_take_inquiry(f->pool, &(struct permit){0}, now), INQUIRY_NONE);
+    pool_end_build(permit.worker, slice_of_string(id), SLICE("status 404"), now);
+    pool_return(&permit, now);
+}
+
+static bool is_build_due(struct fixture *f, mono_time now)
+{
+    struct permit permit;
+    if (pool_take_inquiry(f->pool, &permit, now) != INQUIRY_BUILD)
+        return false;
+    pool_end_build(permit.worker, SLICE("b"), SLICE_NONE, now);
+    pool_return(&permit, now);
+    return true;
+}
+
+static slice build_of_an_answer(struct fixture *f, const char *named, int64_t ms)
+{
+    return pool_note_build(f->pool->workers[0], slice_of_string(named), at(ms));
+}
+
+static void test_1_1_G2_a_worker_tells_its_build_before_its_first_render(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    ask_for_builds(f);
+    assert_int_equal(ask(f, &permit, at(2)), POOL_QUEUED);
+    tell_build(f, "v1", at(3));
+    assert_newest(f, "v1");
+    assert_int_equal(ask(f, &permit, at(4)), POOL_GRANTED);
+    assert_true(slice_equal(build_of_an_answer(f, "", 5), SLICE("v1")));
+    pool_return(&permit, at(6));
+    assert_false(is_build_due(f, at(9000)));
+    assert_true(is_build_due(f, at(11100)));
+}
+
+static void test_1_1_G2_after_the_warm_up(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    f->config.warmup = SLICE("/_ah/warmup");
+    ask_for_builds(f);
+    assert_int_equal(inquire(f, 200, at(20000)), INQUIRY_WARMUP); /* it took its time */
+    assert_int_equal(ask(f, &permit, at(20001)), POOL_QUEUED);
+    tell_build(f, "v1", at(20002));
+    assert_int_equal(ask(f, &permit, at(20003)), POOL_GRANTED);
+    pool_return(&permit, at(20004));
+}
+
+static void test_1_1_no_build_is_asked_for_beside_a_render_in_the_only_slot(void **state)
+{
+    struct fixture *f = *state;
+    struct permit renders[2];
+    ask_for_builds(f);
+    tell_build(f, "v1", at(3));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ask(f, &renders[i], at(4)), POOL_GRANTED);
+    assert_false(is_build_due(f, at(60000)));
+    pool_return(&renders[0], at(60001));
+    assert_true(is_build_due(f, at(60001)));
+    pool_return(&renders[1], at(60002));
+}
+
+static void test_1_1_renders_wait_a_second_for_the_build_and_no_longer(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    struct worker *worker = ask_for_builds(f);
+    assert_int_equal(ask(f, &permit, at(1000)), POOL_QUEUED);
+    assert_int_equal(ask(f, &permit, at(1001)), POOL_GRANTED);
+    assert_int_equal(build_of_an_answer(f, "", 1002).len, 0);
+    assert_null(worker->build);
+    pool_return(&permit, at(1003));
+}
+
+static void test_1_1_a_worker_that_comes_up_or_is_another_process_is_asked_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    struct worker *worker = ask_for_builds(f);
+    tell_build(f, "v1", at(3));
+    pool_worker_failed(worker, SLICE("refused"), at(100));
+    assert_null(worker->build);
+    assert_false(is_build_due(f, at(101))); /* a visitor's request is the try, not this */
+    assert_int_equal(ask(f, &permit, at(200)), POOL_GRANTED);
+    pool_worker_answered(worker, at(201));
+    assert_int_equal(build_of_an_answer(f, "", 201).len, 0);
+    pool_return(&permit, at(202));
+    assert_int_equal(ask(f, &permit, at(203)), POOL_QUEUED);
+    tell_build(f, "v1", at(204));
+    assert_int_equal(ask(f, &permit, at(205)), POOL_GRANTED);
+    pool_worker_answered(worker, at(206));
+    pool_return(&permit, at(206));
+    atomic_fetch_add(&slots_renderer(worker->slots)->readied, 1);
+    assert_int_equal(ask(f, &permit, at(300)), POOL_QUEUED);
+    tell_build(f, "v2", at(301));
+    assert_newest(f, "v2");
+}
+
+static void test_1_1_a_worker_that_does_not_tell_is_asked_less_and_less(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    struct worker *worker = ask_for_builds(f);
+    int64_t now = 3, wait = 10000;
+    tell_build(f, "v1", at(now));
+    for (int i = 0; i < 9; i++) {
+        now = worker->build_at.ms;
+        tell_build(f, "", at(now));
+        wait = wait * 2 < 600000 ? wait * 2 : 600000;
+        assert_in_range(worker->build_at.ms - now, wait, wait + wait / 10);
+        assert_true(slice_equal(build_of_an_answer(f, "", now), SLICE("v1"))); /* as far as known */
+        assert_int_equal(ask(f, &permit, at(now + 1)), POOL_GRANTED);
+        pool_return(&permit, at(now + 1));
+    }
+    assert_int_equal(worker->counters.unclear_builds, 9);
+    now = worker->build_at.ms;
+    tell_build(f, "v2", at(now));
+    assert_in_range(worker->build_at.ms - now, 10000, 11000);
+}
+
+static void test_1_1_what_answers_say_of_their_build_counts_more(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    struct worker *worker = ask_for_builds(f);
+    tell_build(f, "asked", at(3));
+    assert_true(slice_equal(build_of_an_answer(f, "named", 4), SLICE("named")));
+    assert_newest(f, "named");
+    assert_true(slice_equal(worker->build->value, SLICE("named")));
+    assert_false(is_build_due(f, at(90000))); /* and nobody is asked any more */
+    pool_worker_failed(worker, SLICE("refused"), at(90000));
+    assert_int_equal(ask(f, &permit, at(90200)), POOL_GRANTED);
+    pool_worker_answered(worker, at(90201));
+    assert_int_equal(worker->render_at.ms, 0);
+    pool_return(&permit, at(90202));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -488,6 +640,13 @@ int main(void)
         TEST(test_7_6_B3_a_probe_takes_a_slot_and_waits_for_an_idle_one),
         TEST(test_G2_a_worker_is_warmed_up_once_before_its_first_render_and_after_being_down),
         TEST(test_G2_a_warm_up_without_an_answer_does_not_keep_a_worker_out),
+        TEST(test_1_1_G2_a_worker_tells_its_build_before_its_first_render),
+        TEST(test_1_1_G2_after_the_warm_up),
+        TEST(test_1_1_no_build_is_asked_for_beside_a_render_in_the_only_slot),
+        TEST(test_1_1_renders_wait_a_second_for_the_build_and_no_longer),
+        TEST(test_1_1_a_worker_that_comes_up_or_is_another_process_is_asked_anew),
+        TEST(test_1_1_a_worker_that_does_not_tell_is_asked_less_and_less),
+        TEST(test_1_1_what_answers_say_of_their_build_counts_more),
         TEST(test_7_7_retries_are_a_tenth_of_the_last_ten_seconds_but_three_at_least),
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
         TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),

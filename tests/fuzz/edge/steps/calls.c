@@ -39,6 +39,7 @@ void __wrap_call_resume(struct call *call);
 void __wrap_call_set_rank(struct call *call, unsigned rank);
 struct call_timing __wrap_call_timing(const struct call *call);
 slice __wrap_call_worker_name(const struct call *call);
+slice __wrap_call_build(const struct call *call);
 struct origin_state __wrap_origin_state(const struct origins *origins,
                                         const struct origin_config *origin);
 slice __wrap_origin_build(const struct origins *origins, const struct origin_config *origin);
@@ -122,6 +123,12 @@ slice __wrap_call_worker_name(const struct call *call)
 {
     (void)call;
     return SLICE("renderer/0");
+}
+
+slice __wrap_call_build(const struct call *call)
+{
+    (void)call;
+    return SLICE_NONE;
 }
 
 struct origin_state __wrap_origin_state(const struct origins *origins,
