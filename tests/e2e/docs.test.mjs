@@ -78,21 +78,38 @@ test('every endpoint that is documented answers', async (t) => {
   assert.deepEqual(readdirSync(`${v.dir}/store`).filter((f) => !read('docs/operations.md').includes(f)), [])
 })
 
-test('every test that docs/security.md names is there', () => {
-  const [, section] = /^## What has gone wrong(.*?)^## /ms.exec(read('docs/security.md'))
-  const rows = section.split('\n').filter((line) => line.startsWith('| ')).slice(1)
-  assert.ok(rows.length > 10)
+/** Every test that is named in the last column of these rows is there; a title may be the beginning of one. */
+function assertTestsAreThere(rows) {
   for (const row of rows) {
     const named = row.split(' | ').at(-1)
     const files = [...named.matchAll(/`([a-z0-9_-]+)(\.test\.mjs|_test\.c)`/g)]
     assert.ok(files.length, `no test: ${row}`)
     for (const [, name, kind] of files.filter((f) => f[2] === '_test.c'))
       assert.ok(['base', 'cache', 'edge', 'policy'].some((folder) => existsSync(path.join(ROOT, 'tests/unit', folder, name + kind))), name + kind)
-    // a title may be the beginning of one
     for (const [, name, titles] of named.matchAll(/`([a-z0-9-]+\.test\.mjs)`: ((?:\*[^*]+\*(?:, )?)+)/g)) {
       const source = read(`tests/e2e/${name}`).replaceAll("\\'", "'")
       for (const [, title] of titles.matchAll(/\*([^*]+)\*/g)) assert.ok(source.includes(`test('${title}`) || source.includes(`test(\`${title}`), `${name}: ${title}`)
     }
     assert.equal(files.filter((f) => f[2] === '.test.mjs').length, [...named.matchAll(/\.test\.mjs`: \*/g)].length, `a file without a test's name: ${row}`)
   }
+}
+
+test('every test that docs/security.md names is there', () => {
+  const [, section] = /^## What has gone wrong(.*?)^## /ms.exec(read('docs/security.md'))
+  const rows = section.split('\n').filter((line) => line.startsWith('| ')).slice(1)
+  assert.ok(rows.length > 10)
+  assertTestsAreThere(rows)
+})
+
+test('every test and every bench that docs/renderers.md names is there, and every row that a test is named after is in it', () => {
+  const rows = read('docs/renderers.md').split('\n').filter((line) => /^\| [A-Z]/.test(line))
+  const ids = rows.flatMap((row) => row.split(' | ')[0].slice(2).split(', '))
+  assert.equal(new Set(ids).size, ids.length)
+  assertTestsAreThere(rows)
+  const benches = readdirSync(path.join(ROOT, 'tests/bench/rows')).map((name) => read(`tests/bench/rows/${name}`)).join('\n')
+  for (const [row, id] of rows.map((r) => [r, /; measured: (\w+) \|$/.exec(r)?.[1]]).filter(([, bench]) => bench)) assert.match(benches, new RegExp(`id: '(?:\\w+, )*${id}\\b`), row)
+  const tests = readdirSync(path.join(ROOT, 'tests/e2e')).filter((name) => name.endsWith('.test.mjs'))
+  for (const name of tests)
+    for (const [, title] of read(`tests/e2e/${name}`).matchAll(/^ *test\(['`]([^'`]+)/gm))
+      for (const [, id] of title.matchAll(/\b([ABGKV]\d+)\b/g)) assert.ok(ids.includes(id), `${name}: ${id}`)
 })
