@@ -119,7 +119,18 @@ static bool make_loops(struct service *service, char *error)
         loop_init(&server->loops[i], i, &service->globalconf);
     server->origins = origins_new(server->policy, server->loops, server->loop_count,
                                   shared_slots(service->setup->shared), error);
-    return server->origins != NULL;
+    if (!server->origins)
+        return false;
+    origins_on_outage(server->origins, metrics_origin_changed, server->metrics);
+    return true;
+}
+
+/* So that nobody who reads the log of a new worker has to guess. */
+static void tell_mode(const struct server *server)
+{
+    enum mode mode = mode_now(server->mode);
+    if (mode != MODE_AUTO)
+        log_warn("worker starts in a mode set by the operator", {"mode", mode_name(mode)});
 }
 
 static bool make_parts(struct service *service, char *error)
@@ -128,6 +139,7 @@ static bool make_parts(struct service *service, char *error)
     const struct worker_setup *setup = service->setup;
     server->policy = setup->policy;
     server->shared = setup->shared;
+    server->mode = &setup->shared->mode;
     server->setup = setup;
     server->started = clock_now();
     server->counters = counters_attach(shared_counters(setup->shared));
@@ -141,6 +153,7 @@ static bool make_parts(struct service *service, char *error)
     server->refreshes = mem_alloc(server->policy->origin_count * sizeof(*server->refreshes));
     if (!make_cache(service, error) || !make_answers(server, error) || !make_loops(service, error))
         return false;
+    tell_mode(server);
     server->api = api_new(server, error);
     return server->api != NULL;
 }

@@ -229,6 +229,7 @@ static struct api_job *job_new(struct server *server, struct loop *loop, h2o_req
     job->path = arena_copy(&job->arena, request->path);
     job->query = arena_copy(&job->arena, request->query);
     job->body = arena_copy(&job->arena, request->body);
+    job->caller = api_caller(&job->arena, h2o_req, request);
     job->sink = sink_new(h2o_req, &events, job);
     pthread_mutex_lock(&api->lock);
     job->is_over_limit = ++api->job_count > JOBS_MAX;

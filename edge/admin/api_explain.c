@@ -5,6 +5,7 @@
  */
 #include "edge/admin/api_handlers.h"
 #include "edge/admin/api_url.h"
+#include "edge/request/fallback.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -148,14 +149,38 @@ static json_t *object_json(struct server *server, const struct object *object,
     return json;
 }
 
-static const char *prediction(json_t *object)
+/* What the operator has it get instead of a render (`varve mode shell`); NULL: nothing. */
+static const char *ordered(enum mode mode, const struct decision *decision, bool has_stale)
+{
+    const struct route *route = decision->route;
+    if (!fallback_is_ordered(mode, decision))
+        return NULL;
+    for (size_t i = 0; i < route->on_failure_count; i++) {
+        if (route->on_failure[i] == FALLBACK_STALE && has_stale)
+            return "stale";
+        if (route->on_failure[i] == FALLBACK_SHELL && decision->may_give_shell)
+            return "shell";
+    }
+    return NULL;
+}
+
+static const char *prediction(enum mode mode, const struct decision *decision, json_t *object)
 {
     const char *state = object ? json_string_value(json_object_get(object, "state")) : "";
     if (strcmp(state, "fresh") == 0)
         return "hit";
     if (strcmp(state, "stale while revalidating") == 0)
-        return "stale now, refreshed behind";
-    return "render";
+        return fallback_stops_refreshes(mode, decision) ? "stale" : "stale now, refreshed behind";
+    const char *instead = ordered(mode, decision, strcmp(state, "stale on errors") == 0);
+    return instead ? instead : "render";
+}
+
+/* `reason` is why: the operator's mode is policy. */
+static void set_prediction(json_t *json, const char *would, bool is_by_mode)
+{
+    json_object_set_new(json, "would", json_string(would));
+    if (is_by_mode)
+        json_object_set_new(json, "reason", text(reason_name(REASON_POLICY)));
 }
 
 static bool has_tag(const struct object *object, slice tag)
@@ -207,7 +232,10 @@ static void explain_lookup(struct api_job *job, const struct request *request,
     json_object_set_new(json, "not_storable_for_now", json_boolean(is_marked));
     if (is_marked)
         json_object_set_new(json, "not_storable_because", text(reason_name(why)));
-    json_object_set_new(json, "would", json_string(is_passed ? "pass" : prediction(found)));
+    enum mode mode = mode_now(server->mode);
+    const char *would = prediction(mode, decision, is_passed ? NULL : found);
+    bool is_by_mode = strcmp(would, "stale") == 0 || strcmp(would, "shell") == 0;
+    set_prediction(json, is_passed && !is_by_mode ? "pass" : would, is_by_mode);
     json_object_set_new(json, "object", found ? found : json_null());
     object_unref(&object);
     vary_record_unref(&record);
@@ -217,6 +245,13 @@ static const char *action_name(enum action action)
 {
     static const char *const names[] = {"lookup", "pass", "shell", "reject", "redirect"};
     return names[action];
+}
+
+/* What is not looked up. */
+static void explain_other(const struct decision *decision, enum mode mode, json_t *json)
+{
+    const char *instead = decision->action == ACTION_PASS ? ordered(mode, decision, false) : NULL;
+    set_prediction(json, instead ? instead : action_name(decision->action), instead != NULL);
 }
 
 static json_t *decision_json(const struct request *request, const struct decision *decision)
@@ -264,10 +299,12 @@ bool api_explain(struct api_job *job)
     slice build = origin_build(job->server->origins, decision.origin);
     decision.build = &build;
     json_t *json = decision_json(&request, &decision);
+    enum mode mode = mode_now(job->server->mode);
+    json_object_set_new(json, "mode", text(mode_name(mode)));
     if (decision.action == ACTION_LOOKUP)
         explain_lookup(job, &request, &decision, json);
     else
-        json_object_set_new(json, "would", json_string(action_name(decision.action)));
+        explain_other(&decision, mode, json);
     api_answer_json(job, 200, json);
     return true;
 }

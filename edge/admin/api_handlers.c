@@ -118,6 +118,8 @@ api_handler_fn api_handler(enum method method, slice path, slice *allow)
         {METHOD_GET, {"/v1/stats", 9}, api_stats},
         {METHOD_GET, {"/metrics", 8}, api_metrics},
         {METHOD_GET, {"/v1/slots", 9}, api_slots},
+        {METHOD_GET, {"/v1/mode", 8}, api_mode},
+        {METHOD_POST, {"/v1/mode", 8}, api_set_mode},
         {METHOD_POST, {"/v1/reload", 10}, api_reload},
         {METHOD_POST, {"/v1/restart", 11}, api_restart},
         {METHOD_GET, {"/healthz", 8}, api_healthz},

@@ -21,6 +21,7 @@ struct api_job {
     struct arena arena;
     api_handler_fn handler;
     slice path, query, body;
+    slice caller; /* who asks, for the log */
     bool is_over_limit, is_finished;
     /* of the reload, or restart, that is waited for */
     bool is_waiting;
@@ -43,6 +44,11 @@ void api_answer_json(struct api_job *job, unsigned status, json_t *json);
 /* api_slots.c */
 bool api_slots(struct api_job *job);
 bool api_slot_state(struct api_job *job);
+/* api_mode.c */
+bool api_mode(struct api_job *job);
+bool api_set_mode(struct api_job *job);
+/* Who asks: the user and process on a unix socket, else the address. The loop's thread. */
+slice api_caller(struct arena *arena, h2o_req_t *h2o_req, const struct request *request);
 /* api_explain.c */
 bool api_explain(struct api_job *job);
 bool api_variants(struct api_job *job);

@@ -227,6 +227,27 @@ void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count
         count);
 }
 
+/* Too rare for a table. */
+static void count_change(struct metrics *metrics, const char *family, slice label, const char *to)
+{
+    char name[SERIES_BYTES];
+    int length = snprintf(name, sizeof(name), "%s{%" SLICE_FMT "%sto=\"%s\"}", family,
+                          SLICE_ARG(label), label.len ? "," : "", to);
+    counter_add(counters_series(metrics->counters, slice_of(name, (size_t)length)), 1);
+}
+
+void metrics_mode(struct metrics *metrics, enum mode to)
+{
+    count_change(metrics, "varve_mode_changes_total", SLICE_NONE, mode_name(to).ptr);
+}
+
+void metrics_origin_changed(void *arg, slice origin, bool is_down)
+{
+    char label[SERIES_LABEL_BYTES];
+    count_change(arg, "varve_origin_changes_total",
+                 series_label(label, sizeof(label), "origin", origin), is_down ? "down" : "up");
+}
+
 /* --- notes: once per route --- */
 
 static const char *advice(enum reason reason)

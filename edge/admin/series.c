@@ -158,6 +158,25 @@ static void add_changes(void *arg, slice worker, const struct worker_counters *c
         add(arg, slice_of(text, (size_t)length), (double)unclear, true);
 }
 
+static void add_mode(struct samples *samples, const struct mode_word *word)
+{
+    for (enum mode mode = MODE_AUTO; mode < MODE_COUNT; mode++) {
+        char text[64];
+        int length = snprintf(text, sizeof(text), "varve_mode{mode=\"%s\"}", mode_name(mode).ptr);
+        add(samples, slice_of(text, (size_t)length), mode_now(word) == mode, false);
+    }
+}
+
+static void add_origin(struct samples *samples, slice name, const struct origin_state *state)
+{
+    char label[SERIES_LABEL_BYTES], text[256];
+    series_label(label, sizeof(label), "origin", name);
+    int length = snprintf(text, sizeof(text), "varve_queue_depth{%s}", label);
+    add(samples, slice_of(text, (size_t)length), state->waiting, false);
+    length = snprintf(text, sizeof(text), "varve_origin_up{%s}", label);
+    add(samples, slice_of(text, (size_t)length), !state->is_down, false);
+}
+
 static void add_server(struct samples *samples, struct server *server)
 {
     duration lag = {0};
@@ -174,12 +193,11 @@ static void add_server(struct samples *samples, struct server *server)
     origins_each_counters(server->origins, add_changes, samples);
     gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
     for (size_t i = 0; i < server->policy->origin_count; i++) {
-        struct origin_state state = origin_state(server->origins, &server->policy->origins[i]);
-        char label[SERIES_LABEL_BYTES], text[256];
-        series_label(label, sizeof(label), "origin", server->policy->origins[i].name);
-        int length = snprintf(text, sizeof(text), "varve_queue_depth{%s}", label);
-        add(samples, slice_of(text, (size_t)length), state.waiting, false);
+        const struct origin_config *origin = &server->policy->origins[i];
+        struct origin_state state = origin_state(server->origins, origin);
+        add_origin(samples, origin->name, &state);
     }
+    add_mode(samples, server->mode);
     origins_each_worker(server->origins, add_worker, samples);
     origins_each_renderer(server->origins, NULL, add_renderer, samples);
 }

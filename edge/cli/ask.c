@@ -1,4 +1,5 @@
 /* The commands that ask the daemon one thing: explain, variants, slots, stat, reload, restart. */
+#include "edge/cli/mode.h"
 #include "edge/cli/options.h"
 #include "edge/cli/print.h"
 
@@ -122,6 +123,24 @@ static bool take_once(int option, slice value, void *arg)
     return *once = option == ONCE;
 }
 
+/* Counters; above them, for people, what an operator may have forgotten. */
+static int show_stats(struct admin_target *target)
+{
+    struct admin_answer answer = {0};
+    int status = admin_find(target);
+    if (status == CLI_OK)
+        status = admin_request(target, "GET", SLICE("/v1/stats"), NULL, ASK_MS, &answer);
+    if (status == CLI_OK)
+        status = admin_judge(target, &answer);
+    const char *notice = status == CLI_OK ? mode_notice(answer.json) : NULL;
+    if (notice && !target->wants_json)
+        printf("%s\n\n", notice);
+    if (answer.body && (status == CLI_OK || target->wants_json))
+        print_answer(&answer, target->wants_json);
+    admin_answer_fini(&answer);
+    return status;
+}
+
 /* Until Ctrl-C, or the daemon is gone. On a terminal each second replaces the last. */
 static int watch(struct admin_target *target)
 {
@@ -130,7 +149,7 @@ static int watch(struct admin_target *target)
     for (;;) {
         if (is_terminal)
             fputs("\033[H\033[2J", stdout);
-        int status = daemon_ask(target, "GET", SLICE("/v1/stats"), NULL, ASK_MS);
+        int status = show_stats(target);
         if (status != CLI_OK || ferror(stdout))
             return status;
         if (!is_terminal && !target->wants_json)
@@ -146,8 +165,7 @@ int cli_stat(int argc, char **argv, const struct command *self)
     admin_target_init(&target, self);
     int status = read_bare(argc, argv, STAT_OPTIONS, &target, take_once, &once);
     if (status < 0)
-        status =
-            once ? daemon_ask(&target, "GET", SLICE("/v1/stats"), NULL, ASK_MS) : watch(&target);
+        status = once ? show_stats(&target) : watch(&target);
     admin_target_fini(&target);
     return status;
 }

@@ -80,6 +80,19 @@ static const struct command COMMANDS[] = {
      "what it has; that holds over reloads until `up`. A worker is called renderer/0.\n"
      "\n" DAEMON_OPTIONS "\n"
      "example: varve slots drain renderer/0\n"},
+    {"mode", cli_mode, "keep visitors from the renderers, or the shell from visitors",
+     "usage: varve mode [auto | ssr | shell] [options]\n"
+     "\n"
+     "Without a word: the mode, and since when. It holds for all requests from now on, over\n"
+     "reloads and crashes, until it is changed or varve is started anew.\n"
+     "\n"
+     "  auto             the rules of the policy decide\n"
+     "  ssr              nobody gets the shell because of load or failure: they wait, then get a\n"
+     "                   stale page, else 503\n"
+     "  shell            pages are not rendered: fresh ones as ever, else stale, else the shell.\n"
+     "                   Crawlers, data and whoever can have neither are served as under auto\n"
+     "\n" DAEMON_OPTIONS "\n"
+     "example: varve mode shell\n"},
     {"simulate", cli_simulate, "how many renderers, which limits: the queue under a virtual clock",
      "usage: varve simulate --rate R --render T [options]\n"
      "       varve simulate --log FILE [options]\n"

@@ -30,6 +30,7 @@ int cli_explain(int argc, char **argv, const struct command *self);
 int cli_variants(int argc, char **argv, const struct command *self);
 int cli_stat(int argc, char **argv, const struct command *self);
 int cli_simulate(int argc, char **argv, const struct command *self);
+int cli_mode(int argc, char **argv, const struct command *self);
 int cli_slots(int argc, char **argv, const struct command *self);
 int cli_restart(int argc, char **argv, const struct command *self);
 int cli_reload(int argc, char **argv, const struct command *self);

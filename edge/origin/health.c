@@ -54,6 +54,7 @@ void pool_tell(struct pool *pool, mono_time now)
         if (is_known && worker->untold > 0 && is_shown_long_enough(worker, now))
             tell(worker, SLICE_NONE, now);
     }
+    outage_tell(pool, now);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -116,6 +117,7 @@ void workers_settle(struct pool *pool, mono_time now)
             worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
         worker_settle_build(worker, now);
     }
+    outage_look(pool, now);
 }
 
 /* --- signs of life --- */

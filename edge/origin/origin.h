@@ -115,6 +115,11 @@ void slots_owner_died(void *region, int pid);
 /* This process ends: it probes and warms up nobody any more. Any thread. */
 void origins_drain(struct origins *origins);
 
+/* Calls back when no worker of an origin is to be had any more, and when one is again: on any
+ * thread, not to block. Before the loops run. */
+typedef void (*outage_visitor)(void *arg, slice origin, bool is_down);
+void origins_on_outage(struct origins *origins, outage_visitor changed, void *arg);
+
 /* Starts when this returns; never calls back inside. `owner` comes back in events. */
 struct call *call_new(struct origins *origins, struct loop *loop,
                       const struct call_request *request, const struct call_events *events,
@@ -157,6 +162,7 @@ struct origin_state {
     unsigned workers, live_workers; /* one that varve runs and that starts or drains counts */
     unsigned slots, live_slots;     /* of such a one not: its slots cannot be had now */
     unsigned busy_slots, waiting, quarantined;
+    bool is_down; /* no worker is to be had: nobody waits (outage.h) */
 };
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
 /* Newest build that answers or workers told of (semantics 1.1); empty if none. A view that stays

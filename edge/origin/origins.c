@@ -41,6 +41,8 @@ static void fire_inquire(struct loop_timer *timer)
 void origins_drain(struct origins *origins)
 {
     atomic_store(&origins->is_draining, true);
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        outage_mute(origins->pools[i]);
 }
 
 static void start_home(struct loop_message *message)

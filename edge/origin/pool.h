@@ -8,6 +8,7 @@
 #include "edge/origin/balance.h"
 #include "edge/origin/build_answer.h"
 #include "edge/origin/origin.h"
+#include "edge/origin/outage.h"
 #include "edge/origin/queue.h"
 #include "edge/origin/retry_budget.h"
 #include "edge/origin/slots.h"
@@ -131,7 +132,8 @@ struct pool {
     size_t build_count;
     const struct build *_Atomic newest_build; /* any thread reads */
     bool is_build_named;                      /* answers have `build.header`: nobody is asked */
-    bool is_closing;                          /* everything ends: nobody is served any more */
+    struct outage outage;
+    bool is_closing;   /* everything ends: nobody is served any more */
     bool wants_lookup; /* a worker refused: its name may mean another address now (9.6) */
 };
 
@@ -142,8 +144,8 @@ void pool_close(struct pool *pool);
 void pool_free(struct pool *pool);
 
 /*
- * The addresses that the name of configured worker `config_index` has now. An empty list changes
- * nothing: a failed look-up keeps the last ones.
+ * The addresses that the name of configured worker `config_index` has now, those of other edges
+ * (`share`) among them. An empty list changes nothing: a failed look-up keeps the last ones.
  */
 void pool_set_addresses(struct pool *pool, size_t config_index, const struct sockaddr_storage *at,
                         const socklen_t *bytes, size_t count, mono_time now);

@@ -58,6 +58,7 @@ static int format(struct shared *shared, const struct shared *plan)
     shared->offset_slots = plan->offset_slots;
     shared->offset_purges = plan->offset_purges;
     shared->offset_counters = plan->offset_counters;
+    mode_init(&shared->mode, clock_now().mono);
     slots_region_init(shared_slots(shared));
     purge_table_init(shared_purges(shared));
     counters_region_init(shared_counters(shared));

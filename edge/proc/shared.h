@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/slice.h"
+#include "edge/proc/mode.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -34,6 +35,7 @@ struct shared {
         reload_result; /* of the reload `reloads_done`: 0 ok, else failed: reload_text says why */
     char reload_text[RELOAD_TEXT_BYTES];
     atomic_int is_draining_worker; /* a worker process is draining */
+    struct mode_word mode;         /* `varve mode` */
 };
 
 /* Makes and formats it; returns the mapping and its fd. NULL with errno. */

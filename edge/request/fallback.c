@@ -42,7 +42,8 @@ static bool give(struct exchange *ex, enum fallback fallback, enum reason stale_
 {
     if (fallback == FALLBACK_STALE)
         return give_stale(ex, stale_reason);
-    if (!answer_shell(ex, reason))
+    if (!fallback_may_be_shell(mode_now(ex->server->mode), &ex->decision) ||
+        !answer_shell(ex, reason))
         return false;
     if (ex->step != STEP_SHELL) /* else the flight may still be needed, or even overtake it */
         waiter_leave(&ex->waiter);
@@ -56,6 +57,34 @@ static bool walk_on_failure(struct exchange *ex, enum reason stale_reason, enum 
         if (give(ex, route->on_failure[i], stale_reason, reason))
             return true;
     return false;
+}
+
+/* Is what it asks for made by renderers? What has no slots is no renderer (semantics 7.1). */
+static bool is_render(const struct decision *decision)
+{
+    return decision->origin->slots > 0 && !decision->route->is_asset;
+}
+
+bool fallback_is_ordered(enum mode mode, const struct decision *decision)
+{
+    return mode == MODE_SHELL && is_render(decision) && decision->is_navigation &&
+           decision->class_config->renders && !decision->class_config->never_shell;
+}
+
+bool fallback_stops_refreshes(enum mode mode, const struct decision *decision)
+{
+    return mode == MODE_SHELL && is_render(decision);
+}
+
+bool fallback_may_be_shell(enum mode mode, const struct decision *decision)
+{
+    return mode != MODE_SSR && decision->may_give_shell;
+}
+
+bool fallback_instead_of_asking(struct exchange *ex)
+{
+    return fallback_is_ordered(mode_now(ex->server->mode), &ex->decision) &&
+           walk_on_failure(ex, REASON_POLICY, REASON_POLICY);
 }
 
 bool fallback_after_failure(struct exchange *ex, enum reason reason)

@@ -12,3 +12,18 @@ bool fallback_after_failure(struct exchange *ex, enum reason reason);
 void fallback_error(struct exchange *ex, enum reason reason);
 /* After `client_wait`: leaves the flight if stale or the shell can be given (semantics 7.5). */
 bool fallback_instead_of_waiting(struct exchange *ex);
+
+/*
+ * What the operator's mode means for a request (`varve mode`).
+ *
+ * `shell`: who may be given stale or the shell gets it as if the render had failed, without asking
+ * for one: navigations to pages that renderers make. Crawlers (`never_shell`), data, and whoever
+ * can have neither go on as under `auto`. Fresh pages are given as ever, and nothing is refreshed
+ * behind people.
+ * `ssr`: the shell is nobody's fallback; `when_logged_in: shell` is none, and stays.
+ */
+bool fallback_is_ordered(enum mode mode, const struct decision *decision);
+bool fallback_stops_refreshes(enum mode mode, const struct decision *decision);
+bool fallback_may_be_shell(enum mode mode, const struct decision *decision);
+/* Before a flight is joined or started. True: answered, or the shell is asked for. */
+bool fallback_instead_of_asking(struct exchange *ex);

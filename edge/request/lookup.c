@@ -3,6 +3,7 @@
  * (semantics 2.5, 4, 5). The disk is asked off the loop; the step is entered again when it has
  * answered.
  */
+#include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 #include "edge/request/outdated.h"
 #include "edge/request/steps.h"
@@ -169,10 +170,13 @@ static enum progress use_candidate(struct exchange *ex)
     }
     bool is_busy = found->freshness == STALE_IF_ERROR && (!may_render(ex) || has_no_free_slot(ex));
     if (found->freshness == STALE_WHILE_REVALIDATE || is_busy) {
-        if (may_render(ex))
+        bool is_stopped = fallback_stops_refreshes(mode_now(ex->server->mode), &ex->decision);
+        if (may_render(ex) && !is_stopped)
             refresh_behind(ex);
         deliver_object(ex, found->object, OUTCOME_STALE,
-                       is_busy ? REASON_STALE_BUSY : REASON_REVALIDATING);
+                       is_busy      ? REASON_STALE_BUSY
+                       : is_stopped ? REASON_POLICY
+                                    : REASON_REVALIDATING);
         return DONE;
     }
     return NEXT;

@@ -1,7 +1,5 @@
 #include "edge/request/outdated.h"
 
-#include "base/log.h"
-
 enum { AT_MOST_EACH_MS = 60000 };
 
 struct origin_past {
@@ -37,8 +35,6 @@ void outdated_note_answer(struct server *server, const struct origin_config *ori
     if (now.ms - atomic_load(&past->recovered_ms) < AT_MOST_EACH_MS)
         return;
     atomic_store(&past->recovered_ms, now.ms);
-    log_info("origin is back: its documents are refreshed behind people",
-             {"origin", origin->name, 0});
 }
 
 enum reason outdated_why(const struct server *server, const struct decision *decision,

@@ -172,7 +172,7 @@ static bool is_kept_from_origin(struct exchange *ex)
 
 static enum progress start_fetch(struct exchange *ex)
 {
-    if (is_kept_from_origin(ex))
+    if (is_kept_from_origin(ex) || fallback_instead_of_asking(ex))
         return DONE;
     ex->waiter.wake = wake_exchange;
     ex->waiter.arrival_stamp = ex->arrival_stamp;

@@ -19,6 +19,7 @@ static const char text[] = "renderer: http://127.0.0.1:1\nhosts: [shop.example]\
                            "routes: [{match: /p/**, query: {keep: [q]}}, {match: /**, ttl: 1m}]\n"
                            "vary: {accept-language: {choose: [en, de], default: en}}\n";
 static struct server server;
+static struct mode_word mode;
 static struct loop loop;
 static h2o_globalconf_t globalconf;
 
@@ -94,6 +95,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     make_regions();
     server.metrics = metrics_new(server.counters, server.policy);
     server.marks = marks_new();
+    server.mode = &mode;
     const struct cache_config config = {.memory_bytes = 4 << 20,
                                         .max_object_bytes = 1 << 20,
                                         .max_variants = 8,
@@ -143,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     job.body = input;
     job.handler = api_handler(method, job.path, &job.allow);
     MUST(!job.handler || job.allow.len == 0);
-    if (job.handler == api_purge || job.handler == api_explain || job.handler == api_variants)
+    if (job.handler == api_purge || job.handler == api_explain || job.handler == api_variants ||
+        job.handler == api_mode || job.handler == api_set_mode)
         ask(&job);
     arena_fini(&job.arena);
     return 0;

@@ -116,6 +116,8 @@ static struct counters *counters(void)
     return counters;
 }
 
+static struct mode_word mode; /* auto */
+
 static void start_server(const struct rules *rules)
 {
     char error[512] = "";
@@ -124,6 +126,7 @@ static void start_server(const struct rules *rules)
     world.rules = *rules;
     world.policy = rules_load(rules);
     server->policy = world.policy;
+    server->mode = &mode;
     server->counters = counters();
     server->metrics = metrics_new(server->counters, world.policy);
     take_tables(server);
