@@ -86,6 +86,11 @@ struct probe_config {
     unsigned down_after, up_after; /* times in a row; up_after ends the slow start too */
 };
 
+/* Which of the edges before the same workers this one is. */
+struct share {
+    unsigned part, of; /* 1 <= part <= of */
+};
+
 struct origin_config {
     slice name;
     unsigned index; /* in policy.origins */
@@ -113,6 +118,7 @@ struct origin_config {
     bool forward_client_address;
     unsigned revalidate_max;
     duration dns;
+    struct share share;
     struct spawn_config spawn;
     struct probe_config probe;
     slice warmup; /* path; empty: none */

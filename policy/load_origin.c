@@ -199,6 +199,7 @@ static void parse_origin(struct loader *l, const struct section *section, slice 
     check_times(l, node, origin);
     check_tls(l, node, origin);
     check_probe(l, node);
+    check_share(l, node, origin);
 }
 
 static void parse_origins(struct loader *l, const struct setting *s, const struct yaml_node *node,

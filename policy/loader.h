@@ -150,6 +150,9 @@ void fail_origin(struct loader *l, const struct setting *s, const struct yaml_no
 
 /* `probe` without what it needs. */
 void check_probe(struct loader *l, const struct yaml_node *node);
+/* `share` where there is nothing to share. */
+void check_share(struct loader *l, const struct yaml_node *node,
+                 const struct origin_config *origin);
 
 /* --- load_shell.c --- */
 
@@ -215,6 +218,7 @@ TYPE(spawn_workers)
 TYPE(spawn_listen)
 TYPE(spawn_env)
 TYPE(rate)
+TYPE(share)
 TYPE(set_headers)
 TYPE(shell_origin)
 TYPE(shell_target)

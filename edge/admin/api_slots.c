@@ -1,6 +1,7 @@
 /* GET /v1/slots: what the renderers are doing. POST /v1/slots/WORKER: drains one, or takes that
  * back. */
 #include "edge/admin/api_handlers.h"
+#include "edge/origin/share.h"
 
 #include <stdio.h>
 
@@ -62,9 +63,13 @@ static void add_waiting(void *arg, unsigned rank, unsigned waiting, mono_time ol
 static json_t *origin_row(struct server *server, const struct origin_config *origin)
 {
     struct origin_state state = origin_state(server->origins, origin);
-    return json_pack("{s:o, s:i, s:i, s:i, s:i}", "origin", text_of(origin->name), "live_slots",
-                     (int)state.live_slots, "busy", (int)state.busy_slots, "waiting",
-                     (int)state.waiting, "quarantined", (int)state.quarantined);
+    json_t *row = json_pack("{s:o, s:i, s:i, s:i, s:i}", "origin", text_of(origin->name),
+                            "live_slots", (int)state.live_slots, "busy", (int)state.busy_slots,
+                            "waiting", (int)state.waiting, "quarantined", (int)state.quarantined);
+    if (!share_is_whole(origin))
+        json_object_set_new(row, "share",
+                            json_sprintf("%u/%u", origin->share.part, origin->share.of));
+    return row;
 }
 
 bool api_slots(struct api_job *job)

@@ -1,6 +1,7 @@
 /* The options of `varve simulate`, and what they make of the policy's origin. */
 #include "edge/cli/simulate.h"
 #include "edge/origin/pool.h"
+#include "edge/origin/share.h"
 #include "policy/load.h"
 #include "policy/units.h"
 
@@ -146,7 +147,7 @@ static const struct origin_config *find_origin(const struct simulate_plan *plan,
 static void take_origin(struct simulate_plan *plan, const struct origin_config *origin)
 {
     plan->setup = (struct simulation_setup){
-        .workers = (unsigned)origin->worker_count,
+        .workers = share_entry_count(origin),
         .slots = origin->slots,
         .balance = origin->balance,
         .limits = {origin->shell_at, origin->shed_at, origin->queue_is_per_slot},

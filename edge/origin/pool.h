@@ -19,6 +19,8 @@
 
 /* The queue of an origin holds at most so many; each waiter is a client's request or a flight. */
 enum { POOL_WORKERS_MAX = 256, POOL_QUEUE_MAX = 16384, POOL_DETACHED_MAX = 100 };
+/* Of one name, this edge's only; the first by their bytes. */
+enum { POOL_ADDRESSES_MAX = 16 };
 enum { POOL_BUILDS_MAX = 1024 };
 
 enum worker_state {

@@ -1,8 +1,12 @@
 /*
  * One thread for all names of the process. A look-up that hangs delays the others; the last
- * addresses stay in force meanwhile. At most ADDRESSES_MAX addresses of a name are used.
+ * addresses stay in force meanwhile.
+ *
+ * Addresses are sorted: servers hand them out in turns, and of many only the first are used.
  */
 #include "edge/origin/resolver.h"
+
+#include "edge/origin/share.h"
 
 #include "base/log.h"
 #include "base/must.h"
@@ -14,7 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ADDRESSES_MAX = 16, FIRST_WAIT_MS = 2000, LONGEST_SLEEP_MS = 1000 };
+enum { ADDRESSES_MAX = 256, FIRST_WAIT_MS = 2000, LONGEST_SLEEP_MS = 1000 };
 
 struct name {
     struct pool *pool;
@@ -49,6 +53,20 @@ static void collect(const struct addrinfo *found, struct addresses *addresses)
     }
 }
 
+static int compare_addresses(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct sockaddr_storage));
+}
+
+/* All of one family have the same length. */
+static void sort(struct addresses *addresses)
+{
+    qsort(addresses->at, addresses->count, sizeof(addresses->at[0]), compare_addresses);
+    for (size_t i = 0; i < addresses->count; i++)
+        addresses->bytes[i] = addresses->at[i].ss_family == AF_INET ? sizeof(struct sockaddr_in)
+                                                                    : sizeof(struct sockaddr_in6);
+}
+
 /* 0 or an error of getaddrinfo(). */
 static int look_up(const char *host, uint16_t port, int flags, struct addresses *addresses)
 {
@@ -61,6 +79,7 @@ static int look_up(const char *host, uint16_t port, int flags, struct addresses 
     if (problem == 0) {
         collect(found, addresses);
         freeaddrinfo(found);
+        sort(addresses);
     }
     return problem;
 }
@@ -175,7 +194,7 @@ static void add_name(struct resolver *resolver, struct pool *pool, size_t config
     const struct worker_config *config = &pool->config->workers[config_index];
     struct name name = {.pool = pool, .config_index = config_index};
     struct addresses addresses;
-    if (config->unix_path.len > 0)
+    if (config->unix_path.len > 0 || !share_has_entry(pool->config, config_index))
         return;
     name.host = strndup(config->host.ptr ? config->host.ptr : "", config->host.len);
     MUST(name.host != NULL);

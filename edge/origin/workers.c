@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "edge/origin/pool_parts.h"
+#include "edge/origin/share.h"
 #include "edge/origin/tls.h"
 
 #include <stdio.h>
@@ -148,37 +149,65 @@ static void come_back(struct worker *worker, mono_time now)
     worker_forget_build(worker, now);
 }
 
-static bool is_listed(const struct worker *worker, const struct sockaddr_storage *at,
-                      const socklen_t *bytes, size_t count)
+/* Of one name, this edge's. */
+struct addresses {
+    struct sockaddr_storage at[POOL_ADDRESSES_MAX];
+    socklen_t bytes[POOL_ADDRESSES_MAX];
+    size_t count;
+};
+
+static bool is_listed(const struct worker *worker, const struct addresses *addresses)
 {
-    for (size_t i = 0; i < count; i++)
-        if (has_address(worker, &at[i], bytes[i]))
+    for (size_t i = 0; i < addresses->count; i++)
+        if (has_address(worker, &addresses->at[i], addresses->bytes[i]))
             return true;
     return false;
+}
+
+/* A name whose addresses are all another edge's leaves no record that waits for one. */
+static void drop_unlisted(struct pool *pool, const struct worker_config *config,
+                          const struct addresses *own, mono_time now)
+{
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *worker = pool->workers[i];
+        bool is_waiting = worker->state == WORKER_UNRESOLVED && own->count == 0;
+        bool is_left =
+            worker->address_bytes > 0 && worker->state != WORKER_GONE && !is_listed(worker, own);
+        if (worker->config == config && (is_waiting || is_left)) {
+            worker->state = WORKER_GONE;
+            worker->state_since = now;
+        }
+    }
+}
+
+static void add_listed(struct pool *pool, size_t config_index, const struct addresses *own,
+                       mono_time now)
+{
+    const struct worker_config *config = &pool->config->workers[config_index];
+    for (size_t i = 0; i < own->count; i++) {
+        struct worker *known = find_worker(pool, config, &own->at[i], own->bytes[i]);
+        if (!known)
+            add_address(pool, config_index, &own->at[i], own->bytes[i], now);
+        else if (known->state == WORKER_GONE)
+            come_back(known, now);
+    }
 }
 
 void pool_set_addresses(struct pool *pool, size_t config_index, const struct sockaddr_storage *at,
                         const socklen_t *bytes, size_t count, mono_time now)
 {
-    const struct worker_config *config = &pool->config->workers[config_index];
+    struct addresses own = {.count = 0};
     if (count == 0)
         return;
+    for (size_t i = 0; i < count && own.count < POOL_ADDRESSES_MAX; i++) {
+        if (!share_has_address(pool->config, &at[i]))
+            continue;
+        own.at[own.count] = at[i];
+        own.bytes[own.count++] = bytes[i];
+    }
     pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < pool->worker_count; i++) {
-        struct worker *worker = pool->workers[i];
-        if (worker->config == config && worker->address_bytes > 0 && worker->state != WORKER_GONE &&
-            !is_listed(worker, at, bytes, count)) {
-            worker->state = WORKER_GONE;
-            worker->state_since = now;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct worker *known = find_worker(pool, config, &at[i], bytes[i]);
-        if (!known)
-            add_address(pool, config_index, &at[i], bytes[i], now);
-        else if (known->state == WORKER_GONE)
-            come_back(known, now);
-    }
+    drop_unlisted(pool, &pool->config->workers[config_index], &own, now);
+    add_listed(pool, config_index, &own, now);
     pthread_mutex_unlock(&pool->lock);
     pool_poll(pool, now);
 }
@@ -207,6 +236,8 @@ static bool add_configured(struct pool *pool, size_t config_index, char *error, 
         if (!pool->tls[config_index])
             return false;
     }
+    if (!share_has_entry(pool->config, config_index))
+        return true; /* another edge's */
     struct worker *worker = worker_new(pool);
     set_config(worker, config_index);
     if (config->unix_path.len == 0 || set_unix_address(pool, config_index))

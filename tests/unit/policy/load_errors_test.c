@@ -18,12 +18,35 @@ static void test_unknown_keys_get_a_suggestion(void **state)
 static void test_keys_of_later_versions_are_refused_by_name(void **state)
 {
     static const struct error_row rows[] = {
-        {"origins: {a: {workers: [\"http://h\"], share: 1/2}}\n",
-         "v:1:38: \"share\" is not supported by this version\n"},
         {R "vcl: default.vcl\n", "v:2:1: \"vcl\" is not supported by this version\n"},
         {R "second_tier: {}\nhooks: {}\n",
          "v:2:1: \"second_tier\" is not supported by this version\n"
          "v:3:1: \"hooks\" is not supported by this version\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
+static void test_7_2_a_share_that_cannot_be(void **state)
+{
+    static const char expected[] = "\"share\": expected which edge this is, and of how many (at "
+                                   "most 64), such as 1/2, got ";
+    static const char *const bad[] = {"2",  "0/2",   "3/2", "1/65", "1/0",
+                                      "/2", "1/2/3", "a/b", "-1/2", "1/ 2"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        slice text = arena_printf(
+            &f->arena, "origins: {a: {workers: [\"http://h\"], share: \"%s\"}}\n", bad[i]);
+        slice errors = arena_printf(&f->arena, "v:1:45: %s\"%s\"\n", expected, bad[i]);
+        check_errors(f, text.ptr, errors.ptr);
+    }
+    static const struct error_row rows[] = {
+        {"origins: {a: {workers: [\"http://127.0.0.1:1\"], share: 2/2}}\n",
+         "v:1:55: 2 edges cannot share 1 worker: one of them would have none\n"},
+        {"origins: {a: {workers: [\"http://10.0.0.1\", \"unix:/run/b\"], share: 1/3}}\n",
+         "v:1:67: 3 edges cannot share 2 workers: one of them would have none\n"},
+        {"origins: {a: {spawn: {command: [/bin/true]}, share: 1/2}}\n",
+         "v:1:53: \"share\" with \"spawn\": the processes that varve runs are nobody else's: "
+         "remove it\n"},
     };
     CHECK_ERRORS(*state, rows);
 }
@@ -424,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_unknown_keys_get_a_suggestion),
         TEST(test_keys_of_later_versions_are_refused_by_name),
+        TEST(test_7_2_a_share_that_cannot_be),
         TEST(test_all_errors_are_reported_in_the_order_of_lines),
         TEST(test_values_of_the_wrong_kind),
         TEST(test_listeners_hosts_and_ranges),

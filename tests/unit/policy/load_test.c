@@ -211,6 +211,21 @@ static void test_workers_of_every_form(void **state)
     policy_free(p);
 }
 
+static void test_7_2_a_share_of_the_workers(void **state)
+{
+    struct policy *p = load_ok(*state, "origins:\n"
+                                       "  a: {workers: [\"http://name\"], share: 3/64}\n"
+                                       "  b: {workers: [\"http://1.2.3.4\", \"unix:/x\"], "
+                                       "share: 2/2}\n"
+                                       "  c: {workers: [\"http://1.2.3.4\"]}\n");
+    const struct share shares[] = {{3, 64}, {2, 2}, {1, 1}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(p->origins[i].share.part, shares[i].part);
+        assert_int_equal(p->origins[i].share.of, shares[i].of);
+    }
+    policy_free(p);
+}
+
 static void test_9_1_spawned_processes_are_the_workers_of_their_origin(void **state)
 {
     struct policy *p = load_ok(*state, "user: varve\nstore: {path: /s}\norigins:\n"
@@ -680,7 +695,8 @@ static void test_the_effective_policy_loads_to_itself(void **state)
         "  a: {workers: [\"http://h\", \"unix:/x\"], slots: 1, host: origin, target: "
         "\"/r?u={url}\", "
         "set_headers: {X-A: \"q\\\"\\\\ $${X} \\u2028\\x85ü: #\"}, build: {header: v}}\n"
-        "  b: {workers: [\"https://h\"], tls: {name: n, ca: /ca}, host: h.example, slots: 0}\n"
+        "  b: {workers: [\"https://h\"], tls: {name: n, ca: /ca}, host: h.example, slots: 0, "
+        "share: 2/3}\n"
         "  c: {spawn: {command: [node, \"a b\"], workers: 3, listen: unix, directory: /d, env: {A: "
         "\"b: c\"}, user: u, grace: 1s, ready_timeout: 2s, recycle: {renders: 7, memory: 1GiB, "
         "errors: 5/60s}}}\n"
@@ -917,6 +933,7 @@ int main(void)
         TEST(test_8_2_the_shell_of_an_origin_is_that_origin_asked_otherwise),
         TEST(test_on_failure_includes_a_shell_that_is_configured),
         TEST(test_workers_of_every_form),
+        TEST(test_7_2_a_share_of_the_workers),
         TEST(test_9_1_spawned_processes_are_the_workers_of_their_origin),
         TEST(test_an_origin_with_everything),
         TEST(test_5_1_stale_in_all_its_forms),
