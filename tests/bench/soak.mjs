@@ -6,6 +6,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { page, renderer, request, tempDir, tlsListener, until, varve, VARVE } from '../e2e/lib.mjs'
 
 const SECONDS = Number(process.argv[2] ?? 120)
@@ -13,7 +14,6 @@ const RELOAD_EVERY_MS = 10000
 const SAMPLE_EVERY_MS = 500
 const MIB = 1024 * 1024
 const SPARE = 8 * MIB /* what malloc's arenas may take without a leak */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const below = (n) => Math.floor(Math.random() * n)
 const text = (url) => `page ${url.split('?')[0]} ` + 'lorem ipsum '.repeat(10 + (url.length * 97) % 3000)
 

@@ -1,24 +1,15 @@
 // The admin API as an operator's tools meet it: who may ask, what is refused and how, purges and their counts, what is shown.
 import assert from 'node:assert/strict'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { test } from 'node:test'
 import { freePort, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { exchange } from './wire.mjs'
 
 const MINUTE = { 'cache-control': 'max-age=60' }
 const pages = (t) => renderer(t, (req, res, n) => page(res, `render ${n}`, MINUTE))
 const plain = async (t, more = '') => varve(t, `renderer: ${(await pages(t)).url}\nroutes: [{match: "/**"}]\n${more}`)
 
 /** Sends raw bytes and gives what came until the connection was closed. */
-const raw = (port, bytes) =>
-  new Promise((resolve, reject) => {
-    let answer = ''
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes))
-    socket.on('data', (data) => (answer += data))
-    socket.on('error', reject)
-    socket.on('close', () => resolve(answer))
-  })
-
 const problem = (res, status, words) => {
   assert.equal(res.status, status, res.body)
   assert.equal(res.headers['content-type'], 'application/problem+json')
@@ -322,7 +313,7 @@ test('metrics have their names and types, in a text that a scraper takes', async
   await v.get('/a', { cookie: 'session=1' })
   await v.get('/a', { authorization: 'Bearer x' })
   await purge(v, { tags: ['t'] })
-  await raw(v.port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
+  await exchange(t, v.port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
   const res = await v.admin('GET', '/metrics')
   assert.match(res.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const { families, samples } = scrape(res.body)
@@ -382,7 +373,8 @@ test('9.7 the access log has one line per request, also for what is refused, and
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\nlog: {access: {path: $DIR/access.log}, redact_query: [token]}\n`)
   await v.get('/a?token=secret&x=1', { 'user-agent': 'probe "1"' })
   await v.get('/a?token=secret&x=1')
-  assert.match(await raw(v.port, 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'), /^HTTP\/1\.1 400 /)
+  const refused = await exchange(t, v.port, 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n')
+  assert.equal(refused.answers()[0].status, 400)
   const lines = await until(() => {
     const log = v.accessLog()
     return log.length >= 3 && log

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { gate, http2Client, outcome, page, renderer, tempDir, tlsListener, varve } from './lib.mjs'
+import { all, gate, http2Client, outcome, page, renderer, tempDir, tlsListener, varve } from './lib.mjs'
 
 const MINUTE = { 'cache-control': 'max-age=60' }
 const status = (res) => res.headers['cache-status']
-const all = (n, make) => Promise.all(Array.from({ length: n }, (_, i) => make(i)))
 
 /** The members of a Structured Fields List of tokens and strings with parameters; throws where it is none. */
 function parse(text) {

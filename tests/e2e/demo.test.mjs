@@ -4,19 +4,11 @@ import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { freePort, outcome, request, tempDir, until, VARVE } from './lib.mjs'
+import { freePort, isAlive, outcome, request, tempDir, until, VARVE } from './lib.mjs'
 
 const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../..')
 const BROWSER = { accept: 'text/html,application/xhtml+xml', 'accept-language': 'en-GB,en;q=0.9' }
 const GERMAN = { ...BROWSER, 'accept-language': 'de-AT,de;q=0.8,en;q=0.5' }
-
-const isAlive = (pid) => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 
 /** run.sh with ports and a directory of its own. `start()` again after `over()`: the same demo, as after another ./dev run. */
 async function demo(t) {

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { gate, http2Client, outcome, page, rawOrigin, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { all, anyRoute, gate, http2Client, outcome, page, rawOrigin, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
 
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
-const anyRoute = (origin, more = '') => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
 const fresh = { 'cache-control': 'max-age=60' }
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
 

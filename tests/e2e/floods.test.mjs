@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { VARVE, until } from './lib.mjs'
-import { INITIAL_WINDOW_SIZE, connect, get, pause, settings, windowUpdate } from './floods/frames.mjs'
+import { INITIAL_WINDOW_SIZE, connect, get } from './floods/frames.mjs'
+import { settings, windowUpdate } from './h2-frames.mjs'
 import { floods } from './floods/h2.mjs'
 import { endure, isQuiet, site } from './floods/site.mjs'
 

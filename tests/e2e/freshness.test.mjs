@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import zlib from 'node:zlib'
-import { gate, http2Client, outcome, page, renderer, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { anyRoute, gate, http2Client, outcome, page, renderer, tempDir, tlsListener, until, varve } from './lib.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
-const anyRoute = (origin, more = '') => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
 const inSeconds = (n) => new Date(Date.now() + n * 1000).toUTCString()
 const old = { age: '100' }
 

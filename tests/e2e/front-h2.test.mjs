@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import http2 from 'node:http2'
 import { test } from 'node:test'
 import { freePort, gate, outcome, page, renderer, tempDir, until, varve } from './lib.mjs'
-import { FRAME, certificate, frame, h2, headers, rawH2, reset } from './wire.mjs'
+import { FRAME, frame, headers, rawH2, reset } from './h2-frames.mjs'
+import { certificate, h2 } from './wire.mjs'
 
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const fresh = { 'cache-control': 'max-age=60' }

@@ -23,6 +23,18 @@ export async function until(check, what = 'condition', ms = 20000) {
   }
 }
 
+/** `make(0)` to `make(n - 1)` at a time; their values. */
+export const all = (n, make) => Promise.all(Array.from({ length: n }, (_, i) => make(i)))
+
+/** Is there such a process? A zombie is none: it has only not been waited for. */
+export function isAlive(pid) {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
 /** A promise with its resolve: for renders that wait until the test says so. */
 export function gate() {
   let open
@@ -250,6 +262,9 @@ export async function http2Client(t, v, port) {
   const settled = () => ping().then(ping)
   return { get, settled, session }
 }
+
+/** A policy of one renderer and one route for everything; `more` are keys of the route, with a comma in front. */
+export const anyRoute = (origin, more = '') => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
 
 /** The outcome of an answer as Cache-Status tells it: "hit" or what follows fwd=. */
 export function outcome(res) {

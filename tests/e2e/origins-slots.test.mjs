@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict'
 import { setMaxListeners } from 'node:events'
 import { test } from 'node:test'
-import { freePort, gate, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { certificate, h2 } from './wire.mjs'
 
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
 const slotsOne = (origin, more = '') =>
   `origins: {renderer: {workers: ["${origin.url}"], slots: 1${more}}}\nroutes: [{match: "/pass/**", cache: never}, {match: "/**"}]\n`
 const waiting = async (v) => (await v.admin('GET', '/metrics')).body.split('\n')

@@ -5,11 +5,10 @@ import https from 'node:https'
 import net from 'node:net'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { certificate, exchange, raw, table } from './wire.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
 const origins = (worker, more = '') => `origins: {renderer: {workers: [${[worker].flat().map((w) => `"${w}"`)}]${more}}}\nroutes: [{match: "/pass/**", cache: never}, {match: "/**"}]\n`
 const deadUrl = async () => `http://127.0.0.1:${await freePort()}`
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { freePort, gate, rawOrigin, tempDir, until, varve } from './lib.mjs'
-import { FRAME, certificate, frame, framesOf, headers, rawH2, recorder, statusOf, table } from './wire.mjs'
+import { FRAME, frame, framesOf, headers, rawH2, statusOf } from './h2-frames.mjs'
+import { certificate, recorder, table } from './wire.mjs'
 
 const limits = 'limits: {header_bytes: 4KiB, url: 256B, headers: 20, request_body: 1000B}\n'
 

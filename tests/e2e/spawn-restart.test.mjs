@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { until, varve } from './lib.mjs'
-import { SERVER, ask, isAlive, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
+import { isAlive, until, varve } from './lib.mjs'
+import { SERVER, ask, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
 
 test('A21 V5 a rolling restart under load: no request fails, never more than the N processes, both are new', async (t) => {
   const v = await varve(t, policy({ spawn: 'workers: 2', routes: 'match: "/assets/**", assets: true, cache: never}, {match: "/**"', origin: 'slots_cover: pages,' }))

@@ -5,8 +5,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
-import { tempDir, until, varve, VARVE } from './lib.mjs'
-import { NODE, SERVER, ask, freePorts, isAlive, load, noneLeft, policy, ready, said, started } from './spawning.mjs'
+import { isAlive, tempDir, until, varve, VARVE } from './lib.mjs'
+import { NODE, SERVER, ask, freePorts, load, noneLeft, policy, ready, said, started } from './spawning.mjs'
 
 test('V1 each process has a port of its own, and varve’s end is theirs', async (t) => {
   const base = await freePorts(2)

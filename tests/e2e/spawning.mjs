@@ -1,8 +1,7 @@
 // What the tests of `spawn` share: the policy, what varve's log says of renderers, and load.
-import { existsSync, readFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { until } from './lib.mjs'
+import { isAlive, until } from './lib.mjs'
 
 export const SERVER = path.resolve(path.dirname(new URL(import.meta.url).pathname), 'spawned.mjs')
 export const NODE = process.execPath
@@ -16,7 +15,6 @@ export const said = (v, phrase) =>
     at: Date.parse(line.split(' ')[0]), line, ...Object.fromEntries([...line.matchAll(/(\w+)=("(?:[^"\\]|\\.)*"|\S+)/g)].map(([, key, value]) => [key, value])),
   }))
 export const ready = (v, count) => until(() => said(v, 'renderer ready').length >= count, `${count} renderers to be ready`, 30000)
-export const isAlive = (pid) => existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
 export const started = (v) => said(v, 'renderer started').map(({ pid }) => Number(pid))
 export const noneLeft = (pids) => until(() => !pids.some(isAlive), 'all renderers to be gone')
 export const ask = async (v, target = '/') => {

@@ -1,7 +1,8 @@
 // Slow and greedy clients over HTTP/1.1 and TLS, in the form of h2.mjs. `all` of many connections have to be closed.
 import { spawn } from 'node:child_process'
 import net from 'node:net'
-import { pause, turn } from './frames.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { turn } from './frames.mjs'
 import { UNREAD_MS } from './h2.mjs'
 
 const MANY = 1000
