@@ -15,7 +15,9 @@ async function demo(t) {
   const d = { dir: tempDir(t), port: await freePort(), rendererPort: await freePort(), out: '' }
   d.url = `http://127.0.0.1:${d.port}`
   d.config = path.join(d.dir, 'varve.yaml')
-  for (const file of ['varve.yaml', 'shell.html']) cpSync(path.join(ROOT, 'tests/demo', file), path.join(d.dir, file))
+  cpSync(path.join(ROOT, 'tests/demo/shell.html'), path.join(d.dir, 'shell.html'))
+  const text = readFileSync(path.join(ROOT, 'tests/demo/varve.yaml'), 'utf8')
+  writeFileSync(d.config, text.replace(/^ +slots:/m, '    client_wait: 1m\n$&')) // on a slow machine a render may take longer than the 2 s after which there is the shell
   const env = { ...process.env, VARVE, PORT: d.port, RENDERER_PORT: d.rendererPort, DEMO_DIR: d.dir, DEMO_CONFIG: d.config }
   env.LSAN_OPTIONS ??= `suppressions=${path.join(ROOT, 'tests/lsan.supp')}`
   d.start = async () => {
