@@ -13,12 +13,13 @@
 #include "edge/http/front_internal.h"
 #include "policy/host.h"
 
+#include "tests/front_setup.h"
 #include "tests/fuzz/input.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RIG_TURNS = 4, RIG_RECEIVED_MAX = 1 << 18, RIG_BIG_BYTES = 100000, RIG_BODY_MAX = 1000 };
+enum { RIG_TURNS = 4, RIG_RECEIVED_MAX = 1 << 18, RIG_BIG_BYTES = 100000 };
 
 static struct {
     struct policy policy;
@@ -113,28 +114,13 @@ static void rig_on_refused(struct loop *loop, const struct front_refusal *refusa
 
 static void rig_init(void)
 {
-    static unsigned char ticket_key[80] = {1};
     char error[1024] = "";
-    rig.policy.limits.header_bytes = 4096;
-    rig.policy.limits.headers = 20;
-    rig.policy.limits.url_bytes = 512;
-    rig.policy.limits.request_body_bytes = RIG_BODY_MAX;
-    rig.policy.limits.request_bodies_bytes = 4 * RIG_BODY_MAX;
-    rig.policy.limits.header_timeout = rig.policy.limits.idle = (duration){600000};
-    rig.policy.limits.connections = 100;
-    rig.policy.reload_drain = (duration){60000};
+    front_setup_limits(&rig.policy);
+    rig.policy.limits.request_bodies_bytes = 4 * FRONT_BODY_MAX;
     rig.listen.proxy_protocol = true;
     rig.listener = (struct front_listener){-1, &rig.listen};
-    struct front_setup setup = {.policy = &rig.policy,
-                                .listeners = &rig.listener,
-                                .listener_count = 1,
-                                .on_request = rig_on_request,
-                                .on_admin_request = rig_on_request,
-                                .on_refused = rig_on_refused,
-                                .ticket_key = ticket_key,
-                                .ticket_key_bytes = sizeof(ticket_key)};
-    h2o_config_init(&rig.globalconf);
-    rig.front = front_new(&setup, &rig.globalconf, error);
+    rig.front = front_setup_new(&rig.policy, &rig.listener, &rig.globalconf, rig_on_request,
+                                rig_on_refused, error);
     MUST(rig.front);
     loop_init(&rig.loop, 0, &rig.globalconf);
     front_attach(rig.front, &rig.loop);

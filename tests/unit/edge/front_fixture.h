@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "edge/http/front.h"
+#include "tests/front_setup.h"
 
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
@@ -130,36 +130,17 @@ static int listen_on_loopback(uint16_t *port)
 static void prepare(void)
 {
     memset(&f, 0, sizeof(f));
-    f.policy.limits.header_bytes = 4096;
-    f.policy.limits.headers = 20;
-    f.policy.limits.url_bytes = 256;
-    f.policy.limits.request_body_bytes = 1000;
-    f.policy.limits.request_bodies_bytes = 1500;
-    f.policy.limits.header_timeout = (duration){60000};
-    f.policy.limits.idle = (duration){60000};
-    f.policy.limits.stall = (duration){20000};
-    f.policy.limits.connections = 20;
-    f.policy.reload_drain = (duration){60000};
+    front_setup_limits(&f.policy);
     f.listener = (struct front_listener){listen_on_loopback(&f.port), &f.listen};
 }
 
 static void launch(void)
 {
-    static unsigned char ticket_key[80] = {1, 2, 3};
     char error[1024] = "";
-    struct front_setup setup = {.policy = &f.policy,
-                                .listeners = &f.listener,
-                                .listener_count = 1,
-                                .on_request = on_request,
-                                .on_admin_request = on_request,
-                                .on_refused = on_refused,
-                                .ticket_key = ticket_key,
-                                .ticket_key_bytes = sizeof(ticket_key)};
-    h2o_config_init(&f.globalconf);
     f.drain.deliver = deliver_drain;
     f.release.deliver = deliver_release;
     f.look.deliver = deliver_look;
-    f.front = front_new(&setup, &f.globalconf, error);
+    f.front = front_setup_new(&f.policy, &f.listener, &f.globalconf, on_request, on_refused, error);
     assert_string_equal(error, "");
     assert_non_null(f.front);
     pthread_create(&f.thread, NULL, run_loop, NULL);
