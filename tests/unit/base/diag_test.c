@@ -1,32 +1,5 @@
 /* Errors of a user's file. */
-#include "base/diag.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    struct arena arena;
-    struct diag diag;
-};
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    arena_init(&fixture.arena);
-    diag_init(&fixture.diag, &fixture.arena);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    arena_fini(&((struct fixture *)*state)->arena);
-    return 0;
-}
+#include "tests/unit/base/diag_fixture.h"
 
 static void check_text(const struct diag *diag, const char *expected)
 {

@@ -1,34 +1,10 @@
 /* YAML as a tree with positions; what is refused, and where. */
 #include "base/yaml.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/base/diag_fixture.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-struct fixture {
-    struct arena arena;
-    struct diag diag;
-};
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    arena_init(&fixture.arena);
-    diag_init(&fixture.diag, &fixture.arena);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    arena_fini(&((struct fixture *)*state)->arena);
-    return 0;
-}
 
 static struct yaml_node *read_string(struct fixture *f, const char *text)
 {

@@ -61,7 +61,7 @@ static void test_8_a_restart_brings_back_every_object(void **state)
         vary_record_unref(&record);
     }
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- RAM only --- */
@@ -117,7 +117,7 @@ static void test_an_object_larger_than_ram_is_read_from_the_store_each_time(void
     expect_object(cache, &large);
     assert_int_equal(cache_stats(cache).ram_objects, 0);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_8_churn_through_the_cache_never_fails(void **state)
@@ -146,7 +146,7 @@ static void test_8_churn_through_the_cache_never_fails(void **state)
         expect_object(cache, &r);
     }
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_a_removed_object_does_not_come_back(void **state)
@@ -164,7 +164,7 @@ static void test_a_removed_object_does_not_come_back(void **state)
         assert_null(fetch_object(cache, 1, 0)); /* written or not */
     }
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_2_5_growing_and_resetting_reach_memory_and_disk(void **state)
@@ -205,7 +205,7 @@ static void test_2_5_growing_and_resetting_reach_memory_and_disk(void **state)
     assert_null(fetch_object(cache, 1, 1));
     assert_int_equal(cache_stats(cache).store_objects, 0);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_2_5_variants_that_were_asked_for_keep_their_place(void **state)
@@ -233,7 +233,7 @@ static void test_2_5_variants_that_were_asked_for_keep_their_place(void **state)
         object_unref(&object);
     }
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- updates --- */
@@ -273,7 +273,7 @@ static void test_4_7_two_codings_made_at_once_are_both_kept(void **state)
         }
     }
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_4_7_a_coding_of_a_replaced_page_is_thrown_away(void **state)
@@ -297,7 +297,7 @@ static void test_4_7_a_coding_of_a_replaced_page_is_thrown_away(void **state)
     assert_null(object->bodies[CODING_GZIP]);
     object_unref(&object);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- damage --- */
@@ -345,7 +345,7 @@ static void test_a_damaged_object_is_dropped_and_counted_never_served(void **sta
     assert_null(fetch_object(cache, 1, 0));
     assert_int_equal(cache_stats(cache).damaged, 1);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- admin --- */
@@ -376,7 +376,7 @@ static void test_10_variants_are_listed_from_memory_and_disk(void **state)
     assert_int_equal(in_ram, 1);
     assert_int_equal(cache_variants(cache, &cold, count_variant, &in_ram), 0);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- threads: what a site does --- */
@@ -448,7 +448,7 @@ static void test_threads_see_whole_pages_of_the_right_variant(void **state)
     assert_int_equal(cache_stats(site.cache).damaged, 0);
     assert_int_equal(cache_stats(site.cache).store_state, STORE_OK);
     assert_true(cache_close(site.cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- two worker processes, as during a reload --- */
@@ -530,7 +530,7 @@ static void test_9_two_processes_write_one_store(void **state)
     cache = open_cache(path, 32 << 20, 8 << 20);
     expect_consistent(cache);
     assert_true(cache_close(cache));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 int main(void)

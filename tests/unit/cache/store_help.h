@@ -6,7 +6,8 @@
 #include "cache/cache.h"
 #include "cache/vary.h"
 
-#include <ftw.h>
+#include "tests/unit/tree.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,19 +44,6 @@ UNUSED static const char *temp_directory(void)
     snprintf(name, sizeof(name), "/tmp/varve-test-XXXXXX");
     MUST(mkdtemp(name));
     return name;
-}
-
-UNUSED static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-UNUSED static void remove_directory(const char *name)
-{
-    nftw(name, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* --- objects --- */

@@ -127,7 +127,7 @@ static void test_bodies_of_all_sizes_are_read_back(void **state)
     assert_int_equal(store_stats(store).objects, sizeof(sizes) / sizeof(sizes[0]));
     assert_int_equal(variants_of(store, 3), 1);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_what_leaves_takes_its_bytes_along(void **state)
@@ -154,7 +154,7 @@ static void test_what_leaves_takes_its_bytes_along(void **state)
     assert_int_equal(store_stats(store).bytes, before);
     assert_null(record_of(store, 2)); /* an empty union without variants says nothing */
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- Vary records --- */
@@ -186,7 +186,7 @@ static void test_2_5_growing_on_the_disk_drops_the_variants_of_the_smaller_union
     assert_false(holds(store, &wide));
     assert_int_equal(put(store, &wide), STORE_GONE); /* its union is not known any more */
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_2_5_a_replaced_variant_leaves_and_the_cap_holds(void **state)
@@ -207,7 +207,7 @@ static void test_2_5_a_replaced_variant_leaves_and_the_cap_holds(void **state)
     assert_int_equal(variants_of(store, 1), 3);
     assert_int_equal(store_stats(store).objects, 3);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_2_5_records_without_variants_expire_after_seven_days(void **state)
@@ -230,7 +230,7 @@ static void test_2_5_records_without_variants_expire_after_seven_days(void **sta
     assert_null(record_of(store, 1));
     assert_int_equal(variants_of(store, 2), 1); /* has one: stays */
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_records_without_variants_may_take_a_tenth_of_the_store(void **state)
@@ -257,7 +257,7 @@ static void test_records_without_variants_may_take_a_tenth_of_the_store(void **s
     assert_true(rounds > 1 && !is_crowded);
     assert_true(store_stats(store).bytes < (16 << 20) / 8);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- updates --- */
@@ -294,7 +294,7 @@ static void test_4_7_an_update_adds_a_coding_and_keeps_the_body(void **state)
     object_unref(&update.object);
     object_unref(&object);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- eviction --- */
@@ -320,7 +320,7 @@ static void test_8_churn_keeps_the_newest_within_the_size(void **state)
     assert_false(holds(store, &first));
     assert_null(record_of(store, 0)); /* its record went with it */
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void fill(struct store *store, unsigned *next, unsigned count)
@@ -358,7 +358,7 @@ static void test_8_an_object_that_is_asked_for_is_reinserted_twice(void **state)
     assert_int_equal(rounds, 1 + STORE_REINSERT_MAX);
     assert_false(holds(store, &cold));
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_a_full_map_makes_room_and_goes_on(void **state)
@@ -391,7 +391,7 @@ static void test_a_full_map_makes_room_and_goes_on(void **state)
     assert_false(holds(store, &lost));
     fill(store, &next, 2000);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_6_3_the_oldest_stamp_rises_with_eviction(void **state)
@@ -411,7 +411,7 @@ static void test_6_3_the_oldest_stamp_rises_with_eviction(void **state)
     store = open_store(path);
     assert_int_equal(store_newest_stamp(store), 500); /* over a restart */
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- large bodies --- */
@@ -443,7 +443,7 @@ static void test_9_4_a_body_without_its_row_is_removed_at_the_next_start(void **
     store_abort(store);
     blob_unref(&body);
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_9_4_a_body_in_parts_is_read_back_though_others_wrote_in_between(void **state)
@@ -477,7 +477,7 @@ static void test_9_4_a_body_in_parts_is_read_back_though_others_wrote_in_between
     assert_true(holds(store, &r));
     assert_true(holds(store, &between));
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- a file that is not what it was --- */
@@ -506,7 +506,7 @@ static void test_9_3_a_file_cut_short_is_seen_before_it_is_opened(void **state)
         assert_int_equal(truncate(name, cuts[i]), 0);
         assert_false(store_file_is_whole(slice_of_string(path)));
     }
-    remove_directory(path);
+    remove_tree(path);
 }
 
 static void test_9_3_a_file_of_something_else_is_not_whole(void **state)
@@ -522,7 +522,7 @@ static void test_9_3_a_file_of_something_else_is_not_whole(void **state)
     assert_int_equal(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk));
     close(fd);
     assert_false(store_file_is_whole(slice_of_string(path)));
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* Flips a byte in each place where the file holds `needle`; how many there were. */
@@ -583,7 +583,7 @@ static void test_flipped_bytes_are_noticed_in_body_and_head(void **state)
         assert_false(is_damaged);
     }
     assert_int_equal(store_close(store), 0);
-    remove_directory(path);
+    remove_tree(path);
 }
 
 /* --- kill -9 --- */
@@ -666,7 +666,7 @@ static void test_kill_9_loses_nothing_and_leaves_no_wrong_body(void **state)
         assert_int_equal(store_close(store), 0);
         start = last + 1;
     }
-    remove_directory(path);
+    remove_tree(path);
 }
 
 int main(void)

@@ -83,7 +83,7 @@ static void test_what_is_queued_is_written_before_the_end(void **state)
         assert_true(on_disk(&b, &r));
     }
     assert_true(bench_close(&b));
-    remove_directory(b.path);
+    remove_tree(b.path);
 }
 
 /* Another worker process, as during a reload, that holds the write lock until it is told. */
@@ -163,7 +163,7 @@ static void test_a_full_mailbox_refuses_and_counts(void **state)
     struct recipe more = {.url = 5000, .body_bytes = 10000};
     assert_true(put(&b, &more)); /* there is room again */
     assert_true(bench_close(&b));
-    remove_directory(b.path);
+    remove_tree(b.path);
 }
 
 static void test_9_4_large_objects_are_written_in_parts(void **state)
@@ -184,7 +184,7 @@ static void test_9_4_large_objects_are_written_in_parts(void **state)
     assert_true(writer_stats(b.writer).commits >= 4);
     assert_int_equal(store_stats(b.store).objects, 8);
     assert_true(bench_close(&b));
-    remove_directory(b.path);
+    remove_tree(b.path);
 }
 
 static void set_file_limit(rlim_t bytes)
@@ -236,7 +236,7 @@ static void test_9_4_a_failing_disk_leaves_memory_and_is_tried_again(void **stat
     assert_true(on_disk(&b, &after));
     assert_false(on_disk(&b, &lost));
     assert_true(bench_close(&b));
-    remove_directory(b.path);
+    remove_tree(b.path);
 }
 
 static void test_2_5_the_writer_hands_a_wider_union_back(void **state)
@@ -268,7 +268,7 @@ static void test_2_5_the_writer_hands_a_wider_union_back(void **state)
     assert_true(field_names_equal(&record->names, &ab));
     vary_record_unref(&record);
     assert_true(bench_close(&b));
-    remove_directory(b.path);
+    remove_tree(b.path);
 }
 
 int main(void)

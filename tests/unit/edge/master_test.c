@@ -10,13 +10,14 @@
 #include "edge/proc/protocol.h"
 #include "edge/proc/shared.h"
 
+#include "tests/unit/tree.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -251,12 +252,6 @@ static int setup(void **context)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-    (void)status, (void)type, (void)place;
-    return remove(path);
-}
-
 static int teardown(void **context)
 {
     struct fixture *f = *context;
@@ -268,7 +263,7 @@ static int teardown(void **context)
     close(f->events_in);
     if (f->errors >= 0)
         close(f->errors);
-    nftw(f->root, remove_entry, 8, FTW_PHYS | FTW_DEPTH);
+    remove_tree(f->root);
     free(f);
     return 0;
 }

@@ -3,6 +3,8 @@
 #include "edge/proc/set_aside.h"
 #include "edge/proc/state.h"
 
+#include "tests/unit/tree.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -10,7 +12,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -39,17 +40,11 @@ static int setup(void **context)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-    (void)status, (void)type, (void)place;
-    return remove(path);
-}
-
 static int teardown(void **context)
 {
     struct fixture *f = *context;
     state_close(&f->state);
-    nftw(f->root, remove_entry, 8, FTW_PHYS | FTW_DEPTH);
+    remove_tree(f->root);
     free(f);
     return 0;
 }

@@ -95,6 +95,17 @@ struct flags_row {
     bool no_store, is_private, no_cache;
 };
 
+static void check_flags(const struct flags_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct directives d;
+        cache_control_parse(slice_of_string(rows[i].text), &d);
+        if (d.no_store != rows[i].no_store || d.is_private != rows[i].is_private ||
+            d.no_cache != rows[i].no_cache)
+            fail_msg("%s: %d %d %d", rows[i].text, d.no_store, d.is_private, d.no_cache);
+    }
+}
+
 static void test_1_restrictions_in_any_case_and_their_qualified_forms(void **state)
 {
     static const struct flags_row rows[] = {
@@ -117,13 +128,7 @@ static void test_1_restrictions_in_any_case_and_their_qualified_forms(void **sta
         {"extension=\"no-store, private\"", false, false, false},
     };
     (void)state;
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        struct directives d;
-        cache_control_parse(slice_of_string(rows[i].text), &d);
-        if (d.no_store != rows[i].no_store || d.is_private != rows[i].is_private ||
-            d.no_cache != rows[i].no_cache)
-            fail_msg("%s: %d %d %d", rows[i].text, d.no_store, d.is_private, d.no_cache);
-    }
+    check_flags(rows, ROWS(rows));
 }
 
 static void test_1_a_malformed_field_is_read_the_careful_way(void **state)
@@ -135,13 +140,7 @@ static void test_1_a_malformed_field_is_read_the_careful_way(void **state)
         {"must revalidate", false, false, false},
     };
     (void)state;
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        struct directives d;
-        cache_control_parse(slice_of_string(rows[i].text), &d);
-        if (d.no_store != rows[i].no_store || d.is_private != rows[i].is_private ||
-            d.no_cache != rows[i].no_cache)
-            fail_msg("%s: %d %d %d", rows[i].text, d.no_store, d.is_private, d.no_cache);
-    }
+    check_flags(rows, ROWS(rows));
 }
 
 static void test_every_other_directive_is_known(void **state)
