@@ -82,7 +82,15 @@ export function percentile(list, p) {
   const sorted = [...list].sort((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil((sorted.length * p) / 100) - 1)] ?? NaN
 }
+/** Milliseconds as they are read: "0.4", "12". */
+export const fixed = (ms) => ms.toFixed(ms < 10 ? 1 : 0)
+/** A percentile of how long answers took. */
+export const took = (results, p) => fixed(percentile(results.map(({ ms }) => ms), p))
 export const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length
+
+export const isFailed = ({ status }) => status !== 200
+/** "3 of 100 failed (503 over_shed: 3)" */
+export const failures = (failed, all) => `${failed.length} of ${all.length} failed${failed.length ? ` (${tally(failed)})` : ''}`
 
 /** How many of each status (or error) there are, with the reason that varve gives: "200: 95, 503 over_shed: 5". */
 export function tally(results) {

@@ -1,5 +1,5 @@
 // The table of docs/overload.md, section "Row by row". A row is {id, does, goal, run(t)}; run comes back with {figure, isMet}, or
-// with {figure} alone where nothing is promised. Rows run one after the other: they share two processors.
+// with {figure} alone where nothing is promised; a figure is a text or several. Rows run one after the other: they share two processors.
 import { rows as cache } from './rows/cache.mjs'
 import { rows as slots } from './rows/slots.mjs'
 import { rows as queue } from './rows/queue.mjs'
@@ -35,6 +35,6 @@ for (const row of all.filter(({ id }) => !wanted.length || wanted.some((w) => id
   const { figure, isMet, error } = await result(row)
   if (error) console.error(error)
   isGood &&= isMet !== false
-  console.log(`| ${[row.id, row.does, figure, row.goal, isMet === undefined ? 'as it is' : isMet ? 'yes' : 'no'].join(' | ')} |`)
+  console.log(`| ${[row.id, row.does, [figure].flat().join('; '), row.goal, isMet === undefined ? 'as it is' : isMet ? 'yes' : 'no'].join(' | ')} |`)
 }
 process.exit(isGood ? 0 : 1)

@@ -36,7 +36,8 @@ function work(ms) {
 /** The same amount of work each time: about 5 ms on a machine of 2020. */
 function page(items) {
   const list = Array.from({ length: items }, (_, i) => ({ name: `item ${i}`, price: (i * 7919) % 1000, tags: [i % 3, i % 5, i % 7] }))
-  return list.sort((a, b) => a.price - b.price || a.name.localeCompare(b.name)).map((item) => `<li>${item.name.toUpperCase()} ${item.tags.map((tag) => `<b>${tag}</b>`).join(' ')}</li>`).join('\n')
+  list.sort((a, b) => a.price - b.price || a.name.localeCompare(b.name))
+  return list.map(({ name, tags }) => `<li>${name.toUpperCase()} ${tags.map((tag) => `<b>${tag}</b>`).join(' ')}</li>`).join('\n')
 }
 
 async function render(req, res, q) {

@@ -63,7 +63,7 @@ export const isRendered = (result) => result.status === 200 && result.body.start
 export const isHit = (result) => /; hit/.test(result.headers?.['cache-status'] ?? '')
 
 /** HAProxy before the same renderers: one request at a time for each, the others in its queue. */
-export async function haproxy(t, workers, { balance = 'roundrobin', server = 'maxconn 1' } = {}) {
+export async function haproxy(t, workers, { balance = 'roundrobin', server = 'maxconn 1', retry = ['option redispatch'] } = {}) {
   const port = await freePort()
   const file = path.join(tempDir(t), 'haproxy.cfg')
   writeFileSync(file, `global
@@ -75,7 +75,7 @@ defaults
   timeout server 60s
   timeout queue 60s
   retries 3
-  option redispatch
+${retry.map((line) => `  ${line}`).join('\n')}
 listen site
   bind 127.0.0.1:${port}
   balance ${balance}
