@@ -61,6 +61,13 @@ test('A17 a worker breaks off before its first byte: GET and HEAD go to another 
   assert.deepEqual(asked(), [5, 1, 2])
 })
 
+test('A17 an asset, too, is asked for at another worker once and not a third time; nothing makes it deadly', async (t) => {
+  const workers = [await breaking(t), await breaking(t), await renderer(t, (req, res) => page(res, 'asset'))]
+  const v = await varve(t, policy(workers, ', balance: first').replace('cache: never', 'cache: never, assets: true'))
+  assert.equal((await v.get('/asset.js')).status, 503)
+  assert.deepEqual(workers.map((w) => w.requests.length ?? w.requests), [1, 1, 0])
+})
+
 test('A17 behind the first byte nothing is asked for again, whatever the method', async (t) => {
   const half = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\nhalf of it'
   const workers = [await breaking(t, half), await renderer(t, (req, res) => page(res, 'page'))]
