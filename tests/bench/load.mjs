@@ -1,10 +1,12 @@
 // Load for benches: requests that go out at times chosen beforehand, whatever becomes of those before them (an open loop), since
 // a generator that waits for answers is slowed by the very server that it measures. Times and all else come from a seed.
 import http from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+
+export { pause }
 
 /** Milliseconds of a clock that all processes of the machine share. */
 export const now = () => Number(process.hrtime.bigint()) / 1e6
-export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Random numbers in [0, 1) from a seed (mulberry32). */
 export function random(seed) {

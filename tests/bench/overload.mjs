@@ -2,7 +2,8 @@
 // watched by this program in the same way for every server; the servers take turns, each on the same requests at the same instants.
 import { fork } from 'node:child_process'
 import { freePort, until } from '../e2e/lib.mjs'
-import { percentile, random, schedule, send, SLOWER } from './overload_load.mjs'
+import { pause, percentile, random } from './load.mjs'
+import { schedule, send, SLOWER } from './overload_load.mjs'
 import { servers, start } from './overload_servers.mjs'
 
 const RENDERERS = 4
@@ -10,7 +11,6 @@ const CAPACITY = 250 / SLOWER /* requests/s of four renderers: 14 ms of waiting 
 const RESTART_MS = 1000 /* from a death to the next start */
 const KILL_EVERY_MS = 4000
 const LOOP_MS = 5000 /* an endless loop is found, and killed, after so long: longer than the 3 s that an answer may take */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /* --- renderers and who watches them --- */
 
@@ -130,9 +130,9 @@ const reasons = (failures) => {
 
 function report(load, server, { ok, failures, late, most }, what) {
   const posts = failures.filter((f) => f.method === 'POST').length
-  const ms = (part) => (ok.length ? percentile(ok, part).toFixed(0) : '–')
-  console.log(`| ${[load.title, server.name, ok.length + failures.length, failures.length, posts, ms(0.5), ms(0.99), most].join(' | ')} |`)
-  const [sent, slow] = [percentile(late, 0.99).toFixed(1), failures.length ? `; failed: ${reasons(failures)}` : '']
+  const ms = (p) => (ok.length ? percentile(ok, p).toFixed(0) : '–')
+  console.log(`| ${[load.title, server.name, ok.length + failures.length, failures.length, posts, ms(50), ms(99), most].join(' | ')} |`)
+  const [sent, slow] = [percentile(late, 99).toFixed(1), failures.length ? `; failed: ${reasons(failures)}` : '']
   console.error(`${what}: sent at most ${sent} ms late (p99)${slow}`)
 }
 

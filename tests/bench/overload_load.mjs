@@ -1,21 +1,10 @@
 // Requests at instants that were fixed beforehand, whether or not those before them have been answered (open loop): who is slow is not
 // asked less. A latency counts from the fixed instant. Same seed, same load.
 import http from 'node:http'
+import { pause, random } from './load.mjs'
 
 const CLIENT_MS = 30000
 export const SLOWER = Number(process.env.SLOWER ?? 1)
-
-/** Numbers in [0, 1), the same again for the same seed (mulberry32). */
-export function random(seed) {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let z = state
-    z = Math.imul(z ^ (z >>> 15), z | 1)
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61)
-    return ((z ^ (z >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /**
  * Poisson arrivals with `rate(ms)` requests a second at that instant. One render of five takes 50 ms, the others 5 ms; one request of
@@ -61,7 +50,7 @@ export async function send(port, arrivals) {
   const pending = []
   for (const arrival of arrivals) {
     const wait = begin + arrival.at - performance.now()
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+    if (wait > 0) await pause(wait)
     result.late.push(performance.now() - begin - arrival.at)
     pending.push(
       ask(agent, port, arrival).then((why) => {
@@ -74,10 +63,4 @@ export async function send(port, arrivals) {
   await Promise.all(pending)
   agent.destroy()
   return result
-}
-
-/** The value that a part of `list` is at most: percentile(list, 0.99). NaN of none. */
-export function percentile(list, part) {
-  const sorted = [...list].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * part) - 1)] ?? NaN
 }

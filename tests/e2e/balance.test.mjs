@@ -2,11 +2,10 @@
 // one render is begun twice (semantics 7.7; renderers A8, A17, G10).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gate, http2Client, page, rawOrigin, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { all, gate, http2Client, page, rawOrigin, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
 import { raw } from './wire.mjs'
 import { policy as spawned, load, ready, said } from './spawning.mjs'
 
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
 const policy = (workers, more = '') =>
   `origins: {renderer: {workers: [${workers.map((w) => `"${w.url}"`).join(', ')}], slots: 1${more}}}\nroutes: [{match: "/**", cache: never}]\n`
 

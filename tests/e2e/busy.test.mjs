@@ -5,12 +5,11 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { test } from 'node:test'
-import { freePort, gate, outcome, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, outcome, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { NODE, SERVER } from './spawning.mjs'
 
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
 const SHELL = '<!doctype html><div id=app></div>'
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
 const waiting = (v, n) => until(async () => (await v.metric('varve_queue_depth{origin="renderer"}')) === n, `${n} to wait`)
 
 /**

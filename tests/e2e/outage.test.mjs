@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { freePort, gate, page, renderer, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, page, renderer, tempDir, until, varve } from './lib.mjs'
 
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
 const SHELL = '<!doctype html><div id=app></div>'
-const all = (n, what) => Promise.all(Array.from({ length: n }, (_, i) => what(i)))
 const patient = 'client_wait: 60s'
 const unstored = { 'cache-control': 'no-store' }
 
