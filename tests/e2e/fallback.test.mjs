@@ -132,6 +132,25 @@ test('8.1 logged in, cache: anonymous; what identifies is neither sent nor keyed
   assert.equal(origin.requests.length, 1)
 })
 
+test('8.1 logged in, another origin: it answers all that he asks for, and nothing stored does, whatever fails', async (t) => {
+  const pages = await renderer(t, (req, res) => page(res, `page for ${req.headers.cookie ?? 'all'}`, fresh))
+  const own = await renderer(t, (req, res) => page(res, `own for ${req.headers.cookie}`, fresh))
+  const { dir, yaml } = withShell(t)
+  const v = await varve(t, `origins: {renderer: {workers: ["${pages.url}"]}, own: {workers: ["${own.url}"]}}\n${yaml}${stalesThenShell(', when_logged_in: own')}`, { dir })
+  const [ada, bob] = [{ cookie: 'sid=1' }, { cookie: 'sid=2' }]
+  assert.equal((await v.get('/p', navigation)).body, 'page for all')
+  for (let i = 0; i < 2; i++)
+    for (const who of [ada, bob]) assert.equal((await v.get('/p', { ...navigation, ...who })).body, `own for ${who.cookie}`)
+  assert.deepEqual([pages.requests.length, own.requests.length], [1, 4])
+  await own.stop()
+  assert.ok(isShell(await v.get('/p', { ...navigation, ...ada })), 'the page that is stored and fresh is not his')
+  const data = await v.get('/p', { accept: 'application/json', ...ada })
+  assert.equal(data.status, 503)
+  assert.doesNotMatch(data.body, /page for/)
+  assert.equal((await v.get('/p', navigation)).body, 'page for all')
+  assert.deepEqual([pages.requests.length, own.requests.length], [1, 4], 'nor does the renderer of the public pages see him')
+})
+
 test('7.5, A16 client_wait: stale or the shell after it, while the render goes on and is stored', async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {

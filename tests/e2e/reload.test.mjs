@@ -190,3 +190,49 @@ test('SIGHUP reloads, and several at once become one after the other', async (t)
   await v.get('/')
   assert.equal((await v.get('/')).body, 'render 2', 'the new policy does not store')
 })
+
+test('9.1 at most one worker drains: reloads meanwhile wait until it has left, become one, and the newest file wins', async (t) => {
+  const { v, half, answer, origin } = await slowSite(t)
+  const old = v.workerPid()
+  const age = (n) => `renderer: ${origin.url}\nroutes: [{match: "/**", client_cache: "max-age=${n}"}]\n`
+  v.write(age(1))
+  assert.equal((await v.cli('reload')).code, 0)
+  const second = v.workerPid()
+  const isOver = []
+  v.write(age(2))
+  const waiting = [v.cli('reload').then((res) => (isOver.push(2), res))]
+  v.write(age(3))
+  waiting.push(v.cli('reload').then((res) => (isOver.push(3), res)))
+  v.child.kill('SIGHUP')
+  await new Promise((r) => setTimeout(r, 500)) /* a reload takes less */
+  assert.deepEqual(isOver, [])
+  assert.equal(v.workerPid(), second)
+  assert.match((await v.get('/a')).headers['cache-control'], /max-age=1$/)
+  half.open()
+  assert.equal((await answer).body, 'first half, second half')
+  await until(() => v.log.includes(`worker left pid=${old} status=0`), 'the old worker to leave')
+  for (const { code, stderr } of await Promise.all(waiting)) assert.equal(code, 0, stderr)
+  assert.match((await v.get('/b')).headers['cache-control'], /max-age=3$/)
+  const reloads = await v.metric('varve_config_reloads_total{result="ok"}')
+  assert.ok(reloads >= 2 && reloads <= 3, `${reloads} reloads for four that were asked for`)
+})
+
+test('9.1, 7.2 reload.drain is the longest that a worker stays; the render that it leaves behind still has its slot', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/slow') await slow.promise
+    page(res, req.url, { 'cache-control': 'no-store' })
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s, timeouts: {first_byte: 3s}, slot_max: 3s}}\n${ROUTES}\nreload: {drain: 300ms}\n`)
+  const old = v.workerPid()
+  const cut = v.get('/slow').catch(() => ({ aborted: true }))
+  await until(() => origin.now === 1, 'the render')
+  assert.equal((await v.cli('reload')).code, 0)
+  const next = v.get('/next')
+  assert.notEqual((await cut).status, 200)
+  await until(() => v.log.includes(`worker left pid=${old}`), 'the old worker to leave')
+  assert.equal(origin.requests.filter(({ url }) => url === '/next').length, 0, 'it waits for the slot')
+  slow.open()
+  assert.equal((await next).body, '/next')
+  assert.equal(origin.most, 1)
+})

@@ -13,7 +13,7 @@ async function twoEdges(t, handler) {
   const renderers = []
   for (let i = 0; i < 4; i++) renderers.push(await renderer(t, handler))
   const urls = renderers.map((r) => `"${r.url}"`)
-  const policy = (name, share, list) => `origins: {renderer: {workers: [${list.join(', ')}], slots: 1, client_wait: 60s, share: ${share}, set_headers: {X-Edge: ${name}}}}\nroutes: [{match: "/**"}]\n`
+  const policy = (name, share, list) => `origins: {renderer: {workers: [${list.join(', ')}], slots: 1, client_wait: 60s, timeouts: {first_byte: 3s}, slot_max: 3s, share: ${share}, set_headers: {X-Edge: ${name}}}}\nroutes: [{match: "/**"}]\n`
   const one = await varve(t, policy('one', '1/2', urls))
   const two = await varve(t, policy('two', '2/2', [...urls].reverse()))
   return { renderers, one, two }
