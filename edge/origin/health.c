@@ -122,17 +122,26 @@ void workers_settle(struct pool *pool, mono_time now)
 
 /* --- signs of life --- */
 
+/*
+ * In proportion to the time that it has been away, so that when it is back it is missed for a
+ * quarter of that at most. Doubling would miss a restart of a second for another one or two.
+ */
+static duration back_off(duration away)
+{
+    duration part = {away.ms / 4};
+    if (part.ms < FIRST_BACK_OFF.ms)
+        return FIRST_BACK_OFF;
+    return duration_min(part, LAST_BACK_OFF);
+}
+
 static void take_failure(struct worker *worker, slice why, mono_time now)
 {
     if (worker_is_up(worker)) {
         worker_move(worker, WORKER_DOWN, why, now);
-        worker->back_off = FIRST_BACK_OFF;
-        worker->retry_at = mono_after(now, worker->back_off);
+        worker->retry_at = mono_after(now, FIRST_BACK_OFF);
     } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
         /* failures that began before it went down say nothing new */
-        worker->back_off =
-            duration_min(LAST_BACK_OFF, duration_add(worker->back_off, worker->back_off));
-        worker->retry_at = mono_after(now, worker->back_off);
+        worker->retry_at = mono_after(now, back_off(mono_since(now, worker->state_since)));
     }
 }
 

@@ -57,7 +57,6 @@ struct worker {
     /* under the pool's lock */
     enum worker_state state;
     mono_time state_since, retry_at;
-    duration back_off;
     unsigned trying;  /* the one request that may try it now, when DOWN or STARTING; 0: none */
     unsigned tries;   /* so far */
     unsigned answers; /* while STARTING */
