@@ -150,6 +150,7 @@ async function main() {
   for (let i = 0; i < RENDERERS; i++) renderers.push(new Renderer(await freePort()))
   await Promise.all(renderers.map((r) => r.start()))
   let turn = 0
+  console.log(`Renders of ${5 * SLOWER} and ${50 * SLOWER} ms, ${Math.round(CAPACITY)} a second at most; ${seconds} s for each line:`)
   for (const [troubleName, trouble] of chosen(troubles)) {
     console.log(`\n### ${trouble.title}\n\n| load | server | requests | failed | of them POST | p50, ms | p99, ms | at a time |\n|---|---|---|---|---|---|---|---|`)
     for (const [loadName, load] of chosen(loads)) {
