@@ -10,6 +10,8 @@ const RENDERERS = 4
 const CAPACITY = 250 / SLOWER /* requests/s of four renderers: 14 ms of waiting and about 2 ms of work and way for each */
 const RESTART_MS = 1000 /* from a death to the next start */
 const KILL_EVERY_MS = 4000
+const LATE_MS = 10 * SLOWER /* a cell whose requests were sent so late (p99) is one of the machine, not of the server */
+const TAKES = 2
 const LOOP_MS = 5000 /* an endless loop is found, and killed, after so long: longer than the 3 s that an answer may take */
 
 /* --- renderers and who watches them --- */
@@ -122,18 +124,29 @@ async function cell(trouble, load, server, renderers, seed, ms) {
   return { ...result, most: Math.max(...renderers.map((r) => r.most)) }
 }
 
+/** Taken again when the machine had other things to do; the better one counts. */
+async function quietCell(...of) {
+  let best
+  for (let i = 0; i < TAKES && !(best?.lateness <= LATE_MS); i++) {
+    const seen = await cell(...of)
+    seen.lateness = percentile(seen.late, 99)
+    if (!best || seen.lateness < best.lateness) best = seen
+  }
+  return best
+}
+
 const reasons = (failures) => {
   const counts = {}
   for (const { method, why } of failures) counts[`${method} ${why}`] = (counts[`${method} ${why}`] ?? 0) + 1
   return Object.entries(counts).map(([what, n]) => `${n} × ${what}`).join(', ')
 }
 
-function report(load, server, { ok, failures, late, most }, what) {
+function report(load, server, { ok, failures, lateness, most }, what) {
   const posts = failures.filter((f) => f.method === 'POST').length
   const ms = (p) => (ok.length ? percentile(ok, p).toFixed(0) : '–')
   console.log(`| ${[load.title, server.name, ok.length + failures.length, failures.length, posts, ms(50), ms(99), most].join(' | ')} |`)
-  const [sent, slow] = [percentile(late, 99).toFixed(1), failures.length ? `; failed: ${reasons(failures)}` : '']
-  console.error(`${what}: sent at most ${sent} ms late (p99)${slow}`)
+  const why = failures.length ? `; failed: ${reasons(failures)}` : ''
+  console.error(`${what}: sent at most ${lateness.toFixed(1)} ms late (p99)${lateness > LATE_MS ? ', THE MACHINE IS BUSY' : ''}${why}`)
 }
 
 async function main() {
@@ -156,7 +169,7 @@ async function main() {
     for (const [loadName, load] of chosen(loads)) {
       const seed = 1000 * ++turn
       for (const [serverName, server] of chosen(servers)) {
-        const seen = await cell(trouble, load, server, renderers, seed, seconds * 1000)
+        const seen = await quietCell(trouble, load, server, renderers, seed, seconds * 1000)
         report(load, server, seen, `${troubleName} ${loadName} ${serverName}`)
       }
     }
