@@ -1,3 +1,4 @@
+/* Keys: equal for equal texts, the same on every machine. */
 #include "tests/unit/cache/store_help.h"
 
 static void test_1_1_a_key_is_xxh3_128_in_canonical_order(void **state)

@@ -1,3 +1,5 @@
+/* Stored objects: heads are read as they were written or refused, and changed objects share bodies.
+ */
 #include "tests/unit/cache/store_help.h"
 
 /* An object that uses everything. */

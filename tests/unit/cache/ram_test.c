@@ -1,3 +1,5 @@
+/* The RAM tier, against a model and under threads: what stays, what gives way, what never comes
+ * back. */
 #include "tests/unit/cache/store_help.h"
 
 #include "cache/ram.h"

@@ -1,3 +1,5 @@
+/* Vary records in RAM: a union never shrinks under those who look up by it, whatever the disk does.
+ */
 #include "tests/unit/cache/store_help.h"
 
 #include "cache/vary_table.h"

@@ -1,3 +1,4 @@
+/* One Vary record: what it lists, and its row in the store. */
 #include "tests/unit/cache/store_help.h"
 
 static struct vary_record *sample(void)
