@@ -58,31 +58,36 @@ static slice scheme_of(const struct request *request, size_t start)
     return start == 7 ? SLICE("http") : start == 8 ? SLICE("https") : request->scheme;
 }
 
+/* The authority at the start of *rest, taken off it. */
+static slice take_authority(slice *rest)
+{
+    size_t slash = slice_find(*rest, '/', 0), mark = slice_find(*rest, '?', 0);
+    slice authority = slice_until(*rest, slash < mark ? slash : mark);
+    *rest = slice_from(*rest, authority.len);
+    return authority;
+}
+
+static slice whole_path(const struct request *request, slice path, bool has_authority)
+{
+    if (path.len == 0)
+        return has_authority ? SLICE("/") : request->path;
+    return path.ptr[0] == '/' ? path : merge_path(request->arena, request->path, path);
+}
+
 bool reference_resolve(const struct request *request, slice text, struct reference *target)
 {
     text = slice_trim(text);
     slice rest = slice_until(text, slice_find(text, '#', 0));
     size_t start = authority_start(rest);
-    *target = (struct reference){.scheme = scheme_of(request, start), .host = request->host};
-    if (start > 0) {
-        rest = slice_from(rest, start);
-        size_t slash = slice_find(rest, '/', 0), mark = slice_find(rest, '?', 0);
-        size_t end = slash < mark ? slash : mark;
-        target->host = slice_until(rest, end);
-        rest = slice_from(rest, end);
-    } else if (has_other_scheme(rest)) {
+    if (start == 0 && has_other_scheme(rest))
         return false;
-    }
+    rest = slice_from(rest, start);
+    *target = (struct reference){.scheme = scheme_of(request, start),
+                                 .host = start > 0 ? take_authority(&rest) : request->host};
     size_t mark = slice_find(rest, '?', 0);
-    target->path = slice_until(rest, mark);
+    target->path = whole_path(request, slice_until(rest, mark), start > 0);
     target->has_query = mark < rest.len;
     target->query = slice_from(rest, mark + 1);
-    if (target->path.len == 0 && start > 0)
-        target->path = SLICE("/");
-    else if (target->path.len == 0)
-        target->path = request->path;
-    else if (target->path.ptr[0] != '/')
-        target->path = merge_path(request->arena, request->path, target->path);
     if (rest.len == 0 && start == 0) { /* "" and "#part" keep the query */
         target->query = request->query;
         target->has_query = request->has_query;
