@@ -119,8 +119,11 @@ struct flight {
     struct instant started;
 };
 
+/* The table of shared flights; one for each worker process. */
 struct flights *flights_new(void);
+/* Nobody else may use it any more, and no flight be in it. */
 void flights_free(struct flights *flights);
+/* How many are in it now. Any thread. */
 size_t flights_count(struct flights *flights);
 
 /* A flight of its own, in no table; one reference. Strings are copied. `is_kept`: it may be stored.
@@ -136,10 +139,12 @@ struct flight *flight_new_private(const struct purge_subject *subject, bool is_k
 struct flight *flight_join(struct flights *flights, const struct key *key, bool is_cold,
                            const struct purge_table *purges, const struct purge_subject *subject,
                            struct waiter *waiter, bool start, struct instant now, bool *is_leader);
-/* A flight without a waiter: a refresh behind people. NULL if one is under way already. */
+/* A flight without a waiter: a refresh behind people. One reference; NULL if one is under way
+ * already. */
 struct flight *flight_start_refresh(struct flights *flights, const struct key *key,
                                     const struct purge_table *purges,
                                     const struct purge_subject *subject, struct instant now);
+/* Any thread. */
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight **flight);
 
@@ -147,7 +152,7 @@ void flight_unref(struct flight **flight);
  */
 uint64_t flights_buffered_bytes(void);
 
-/* --- waiters --- */
+/* --- waiters: the thread of whoever waits --- */
 
 void waiter_attach(struct waiter *waiter, struct flight *flight); /* takes a reference of its own */
 /* Leaves, and drops the reference; harmless when it waits for nothing. After this no wake() comes.
@@ -164,6 +169,7 @@ struct flight_view { /* what a waiter sees: a consistent copy */
     struct flight_head head;
     uint64_t available_bytes; /* behind the waiter's position */
 };
+/* As of now; `purges` is asked about the head's tags. */
 void waiter_look(struct waiter *waiter, const struct purge_table *purges, struct flight_view *view);
 
 /* The next interim response, for the leader; NULL: none (yet), or not the leader. It lives as long
@@ -176,6 +182,7 @@ enum { READ_SLICES = 16 };
  * number; *is_end when nothing comes behind them.
  */
 size_t waiter_peek(struct waiter *waiter, slice views[READ_SLICES], bool *is_end);
+/* So many of the bytes that are there have been taken; more is a bug. */
 void waiter_advance(struct waiter *waiter, size_t bytes);
 
 /* --- the fetch side: one thread --- */
@@ -183,7 +190,8 @@ void waiter_advance(struct waiter *waiter, size_t bytes);
 /* The best rank of those who wait now; FLIGHT_RANKS: nobody does. */
 unsigned flight_rank(struct flight *flight);
 
-/* The key under which others find it, once the union is known. */
+/* The key under which others find it, once the union is known. Nothing for a private flight, and
+ * where another is found under that key already. */
 void flight_rekey(struct flight *flight, const struct key *key);
 /*
  * The purge records up to `stamp` are this flight's own doing: its answer is what they made room
@@ -211,7 +219,9 @@ void flight_publish_head(struct flight *flight, const struct flight_head *head,
 bool flight_append(struct flight *flight, slice bytes, size_t window);
 /* No longer to be stored: frees what everybody has read. */
 void flight_forgo_storing(struct flight *flight);
+/* The answer has ended; `is_clean`: by length or last chunk. Hides it, as flight_fail() does. */
 void flight_end(struct flight *flight, bool is_clean);
+/* Before the head or in the body. `failure`: enum call_failure. */
 void flight_fail(struct flight *flight, unsigned failure);
 /* All of a kept flight's bytes in one blob (a new reference); NULL if it is empty. */
 struct blob *flight_body(struct flight *flight);
