@@ -33,6 +33,30 @@ test('links lead to files, and the presets that are named are there', (t) => {
   }
 })
 
+test('links to a heading lead to one', () => {
+  const slug = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-')
+  let seen = 0
+  for (const name of DOCUMENTS)
+    for (const [, file, anchor] of read(name).matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)) {
+      const target = file ? path.join(path.dirname(name), file) : name
+      const headings = [...read(target).matchAll(/^#+ (.+)$/gm)].map((m) => slug(m[1]))
+      assert.ok(headings.includes(anchor), `${name}: ${file}#${anchor}`)
+      seen++
+    }
+  assert.ok(seen > 0)
+})
+
+test('the source files that docs/internals.md names are there', () => {
+  const files = new Set(['base', 'policy', 'cache', 'edge', 'tests'].flatMap((folder) => readdirSync(path.join(ROOT, folder), { recursive: true }).map((f) => `${folder}/${f}`)))
+  const FOREIGN = ['lmdb.h', 'xxhash.h', 'h2o.h']
+  const named = [...read('docs/internals.md').matchAll(/`([a-z0-9_/*]+\.(?:c|h|def))`/g)].map((m) => m[1]).filter((name) => !FOREIGN.includes(name))
+  assert.ok(named.length > 20)
+  for (const name of named) {
+    const pattern = new RegExp(`(^|/)${name.replaceAll('*', '[a-z0-9_]*').replace('.', '\\.')}$`)
+    assert.ok([...files].some((file) => pattern.test(file)), name)
+  }
+})
+
 test('every command of the README is there, and every command is in the README', () => {
   const help = execFileSync(VARVE, ['--help'], { encoding: 'utf8' })
   const commands = [...help.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((m) => m[1]).filter((name) => name !== 'version')
