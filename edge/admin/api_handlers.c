@@ -133,9 +133,13 @@ api_handler_fn api_handler(enum method method, slice path, slice *allow)
     for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
         if (!slice_equal(endpoints[i].path, path))
             continue;
-        if (endpoints[i].method == method)
+        if (endpoints[i].method == method) {
+            *allow = SLICE_NONE;
             return endpoints[i].handler;
-        *allow = endpoints[i].method == METHOD_POST ? SLICE("POST") : SLICE("GET");
+        }
+        *allow = allow->len > 0                       ? SLICE("GET, POST")
+                 : endpoints[i].method == METHOD_POST ? SLICE("POST")
+                                                      : SLICE("GET");
     }
     return NULL;
 }

@@ -185,7 +185,9 @@ test('each change is one line of the log with who, and one count; explain and st
   assert.match((await s.v.cli('mode')).stdout, /^mode +shell\nsince_seconds +\d/)
 
   for (const body of [{}, { mode: 'off' }, { mode: 1 }, { mode: '' }, [], { mode: 'shell\u0000' }]) assert.equal((await post(body)).status, 400, JSON.stringify(body))
-  assert.equal((await s.v.admin('PUT', '/v1/mode', {})).status, 405)
+  const put = await s.v.admin('PUT', '/v1/mode', {})
+  assert.deepEqual([put.status, put.headers.allow], [405, 'GET, POST'])
+  assert.equal((await post({ mode: 'shell' })).headers.allow, undefined)
   const off = await s.v.cli('mode', 'off')
   assert.equal(off.code, 2)
   assert.match(off.stderr, /"off" is no mode: auto, ssr or shell/)
