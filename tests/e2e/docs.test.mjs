@@ -73,6 +73,14 @@ test('every metric is documented, and nothing else', () => {
   assert.deepEqual([...documented].sort(), [...inSource].sort())
 })
 
+test('every reason is documented, and nothing else', () => {
+  const [, section] = /^### Reasons(.*?)^## /ms.exec(read('docs/operations.md'))
+  const documented = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`([a-z_]+)`/g)].map((m) => m[1]))
+  const known = [...read('policy/reason.def').matchAll(/^REASON\(\w+, "([a-z_]+)"\)/gm)].map((m) => m[1])
+  assert.ok(known.length > 30)
+  assert.deepEqual([...documented].sort(), [...known].sort())
+})
+
 test('every fuzzer is in the table of docs/internals.md, and nothing else; each has a corpus', () => {
   const files = ['base', 'policy', 'cache', 'edge'].flatMap((folder) => readdirSync(path.join(ROOT, 'tests/fuzz', folder)))
   const fuzzers = files.filter((name) => name.endsWith('_fuzz.c')).map((name) => name.replace('_fuzz.c', '')).sort()
