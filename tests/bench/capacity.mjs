@@ -131,9 +131,11 @@ async function table() {
   const page = await measurePage()
   console.log(`page: ${page.mean.toFixed(1)} ms of processor (p10 ${page.p10.toFixed(1)}, p90 ${page.p90.toFixed(1)}), ${page.kb.toFixed(0)} kB; ${options.renderers} renderers${options.dataMs ? `, each render waits ${options.dataMs} ms for data` : ''}; p95 ≤ ${options.bound} ms, probes of ${options.seconds} s\n`)
   const results = []
-  for (const name of values.only.split(',')) results.push(await measure(lines[name], results))
-  printTable(results)
-  printTogether(results)
+  try {
+    for (const name of values.only.split(',')) results.push(await measure(lines[name], results))
+  } finally {
+    if (results.length) (printTable(results), printTogether(results))
+  }
 }
 
 /* --- the step --- */
@@ -166,5 +168,7 @@ function printStep(result, once) {
   console.log(`\n1× is ${whole(once)}/s. Shells: ${shells(0, up)} before, ${shells(up, down)} at 10×, ${shells(down, down + 1)} in the first second after it, ${shells(down + 5, second)} from the sixth on.`)
 }
 
-await (values.step ? step() : table())
-process.exit(0)
+await (values.step ? step() : table()).then(() => process.exit(0), (error) => {
+  console.error(error)
+  process.exit(1)
+})
