@@ -294,7 +294,7 @@ struct policy {
         size_t header_bytes, headers, url_bytes, request_body_bytes;
         uint64_t request_bodies_bytes, response_buffers_bytes;
         duration header_timeout, idle, stall;
-        unsigned connections;
+        unsigned connections, per_client_percent; /* 100: no share */
     } limits;
 
     struct ip_ranges trusted_proxies; /* loopback and unix sockets are built in */

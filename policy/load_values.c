@@ -81,6 +81,27 @@ static bool print_count(struct writer *w, const struct setting *s, const void *b
     return true;
 }
 
+static void parse_percent(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                          void *base)
+{
+    slice number = slice_until(node->text, node->text.len ? node->text.len - 1 : 0);
+    uint64_t value;
+    if (node->kind == YAML_SCALAR && slice_ends_with(node->text, SLICE("%")) &&
+        slice_to_u64(number, &value) && value >= s->min && value <= s->max) {
+        store_number(s, base, value);
+        return;
+    }
+    slice expected = arena_printf(&l->scratch, "a percentage from %llu%% to %llu%%",
+                                  (unsigned long long)s->min, (unsigned long long)s->max);
+    fail_expected(l, s, node, expected.ptr);
+}
+
+static bool print_percent(struct writer *w, const struct setting *s, const void *base)
+{
+    write_format(w, "%llu%%", (unsigned long long)load_number(s, base));
+    return true;
+}
+
 static void fail_size(struct loader *l, const struct setting *s, const struct yaml_node *node)
 {
     char min[UNIT_TEXT_BYTES], max[UNIT_TEXT_BYTES];
@@ -195,6 +216,8 @@ const struct setting_type setting_boolean = {
     .name = "true or false", .parse = parse_boolean, .print = print_boolean};
 const struct setting_type setting_count = {
     .name = "number", .parse = parse_count, .print = print_count};
+const struct setting_type setting_percent = {
+    .name = "percentage", .parse = parse_percent, .print = print_percent};
 const struct setting_type setting_size = {.name = "size", .parse = parse_size, .print = print_size};
 const struct setting_type setting_time = {
     .name = "duration", .parse = parse_time, .print = print_time};

@@ -175,6 +175,8 @@ static void add_origin(struct samples *samples, slice name, const struct origin_
     add(samples, slice_of(text, (size_t)length), state->waiting, false);
     length = snprintf(text, sizeof(text), "varve_origin_up{%s}", label);
     add(samples, slice_of(text, (size_t)length), !state->is_down, false);
+    length = snprintf(text, sizeof(text), "varve_over_share_total{%s}", label);
+    add(samples, slice_of(text, (size_t)length), (double)state->over_share, true);
 }
 
 static void add_server(struct samples *samples, struct server *server)

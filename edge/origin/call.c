@@ -77,6 +77,9 @@ static void take_request(struct call *call, const struct call_request *request)
     call->about.ptr = call->about_text;
     call->waiter.rank = request->rank;
     call->waiter.has_shell = request->has_shell;
+    call->waiter.is_charged = request->client != NULL;
+    if (request->client)
+        call->waiter.client = *request->client;
     slice path = slice_until(request->path, sizeof(call->path));
     if (path.len > 0)
         memcpy(call->path, path.ptr, path.len);

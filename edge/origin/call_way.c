@@ -285,6 +285,11 @@ void call_ask(struct call *call, bool at_front, enum call_failure failure, slice
 static void take_grant(struct call *call)
 {
     call->home->waiting--;
+    if (call->waiter.state == WAITER_OVER_SHARE) {
+        call->state = STATE_OFF;
+        call_fail(call, call->waiter.has_shell ? CALL_OVER_SHELL : CALL_OVER_SHED, SLICE_NONE);
+        return;
+    }
     if (call->waiter.state == WAITER_ALL_DOWN) {
         call->state = STATE_OFF;
         call_fail(call, CALL_ALL_DOWN, SLICE_NONE);

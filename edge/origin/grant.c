@@ -179,6 +179,8 @@ bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now)
         worker_count_connection(worker, 1);
     if (may_try(worker, now) || (slot >= 0 && worker->state == WORKER_STARTING))
         waiter->permit.try = worker->trying = ++worker->tries;
+    if (slot >= 0)
+        shares_take_slot(waiter);
     atomic_fetch_add(&worker->users, 1);
     return true;
 }

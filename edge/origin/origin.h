@@ -92,7 +92,8 @@ struct call_request {
     slice path;        /* what is rendered, for those who look (varve slots); copied, may be cut */
     bool is_upgrade;   /* hand the raw connection over after a 101; the Upgrade field is among the
                           fields, else "websocket" is sent */
-    slice host_header; /* Host as it is to be sent; empty: the worker's own */
+    const struct ip_address *client; /* whose share it counts against (semantics 7.3); NULL: none */
+    slice host_header;               /* Host as it is to be sent; empty: the worker's own */
     const struct key *render_key; /* what is rendered: is it deadly (deadly.h)? NULL: no render */
     slice about;                  /* host and path, for the log when it is */
 };
@@ -162,7 +163,8 @@ struct origin_state {
     unsigned workers, live_workers; /* one that varve runs and that starts or drains counts */
     unsigned slots, live_slots;     /* of such a one not: its slots cannot be had now */
     unsigned busy_slots, waiting, quarantined;
-    bool is_down; /* no worker is to be had: nobody waits (outage.h) */
+    bool is_down;        /* no worker is to be had: nobody waits (outage.h) */
+    uint64_t over_share; /* turned away because their address had its share (semantics 7.3) */
 };
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
 /* Newest build that answers or workers told of (semantics 1.1); empty if none. A view that stays

@@ -100,6 +100,7 @@ struct origins *origins_new(const struct policy *policy, struct loop *loops, siz
             return NULL;
         }
         call_reserves(policy, origins->pools[i]->reserved);
+        origins->pools[i]->fair.percent = policy->limits.per_client_percent;
     }
     origins->resolver = resolver_new(origins->pools, policy->origin_count);
     origins->loop_count = loop_count;

@@ -15,31 +15,59 @@ static struct queue *queue_of(struct pool *pool, const struct waiter *waiter)
 
 static void leave_queue(struct pool *pool, struct waiter *waiter, enum waiter_state state)
 {
-    queue_remove(queue_of(pool, waiter), &waiter->entry);
+    shares_leave_queue(pool, waiter);
     waiter->state = state;
 }
 
 /* `asking` looks for itself; the others are told by their message. */
+static void tell(struct pool *pool, struct waiter *waiter, enum waiter_state state,
+                 const struct waiter *asking)
+{
+    leave_queue(pool, waiter, state);
+    if (waiter != asking)
+        loop_post(waiter->loop, waiter->message);
+}
+
+/* False: it waits on. It may have tried what is free, or must leave it to better ones. */
+static bool serve_one(struct pool *pool, struct waiter *waiter, const struct waiter *asking,
+                      mono_time now)
+{
+    bool is_granted = pool_grant(pool, waiter, now);
+    if (!is_granted && pool_has_candidate(pool, waiter, now))
+        return false;
+    if (is_granted)
+        queue_served(queue_of(pool, waiter));
+    tell(pool, waiter, is_granted ? WAITER_GRANTED : WAITER_ALL_DOWN, asking);
+    return true;
+}
+
+/*
+ * Serves the first who can be. Whose address has its `share` of slots is passed over, but only for
+ * people: what none of these can use it gets (semantics 7.3).
+ */
+static bool serve_first(struct pool *pool, const struct queue *queue, const struct waiter *asking,
+                        uint64_t share, mono_time now)
+{
+    bool is_any_passed = false;
+    struct queue_entry *entry = NULL;
+    while ((entry = queue_next(queue, entry))) {
+        struct waiter *waiter = container_of(entry, struct waiter, entry);
+        bool has_its_share = waiter->holder && waiter->holder->slots >= share;
+        if (has_its_share || (is_any_passed && entry->rank == QUEUE_BACKGROUND))
+            is_any_passed = true;
+        else if (serve_one(pool, waiter, asking, now))
+            return true;
+    }
+    return is_any_passed && serve_first(pool, queue, asking, UINT64_MAX, now);
+}
+
 static void serve_queue(struct pool *pool, bool wants_slot, const struct waiter *asking,
                         mono_time now)
 {
-    struct queue *queue = wants_slot ? &pool->slot_queue : &pool->connection_queue;
-    struct queue_entry *entry = queue_next(queue, NULL);
-    while (entry && pool_has_free(pool, wants_slot, now)) {
-        struct waiter *waiter = container_of(entry, struct waiter, entry);
-        bool is_granted = pool_grant(pool, waiter, now);
-        if (!is_granted && pool_has_candidate(pool, waiter, now)) {
-            /* it may have tried what is free, or must leave it to better ones: another takes it */
-            entry = queue_next(queue, entry);
-            continue;
-        }
-        leave_queue(pool, waiter, is_granted ? WAITER_GRANTED : WAITER_ALL_DOWN);
-        if (is_granted)
-            queue_served(queue);
-        if (waiter != asking)
-            loop_post(waiter->loop, waiter->message);
-        entry = queue_next(queue, NULL);
-    }
+    const struct queue *queue = wants_slot ? &pool->slot_queue : &pool->connection_queue;
+    while (queue->waiting + queue->background > 0 && pool_has_free(pool, wants_slot, now) &&
+           serve_first(pool, queue, asking, shares_of_slots(pool), now))
+        ;
 }
 
 void pool_serve(struct pool *pool, mono_time now)
@@ -53,25 +81,40 @@ void pool_serve(struct pool *pool, mono_time now)
 
 /* --- asking and leaving --- */
 
-/* May this one, which is in the queue already, stay there (semantics 7.3)? */
-static enum queue_verdict admit(const struct pool *pool, const struct waiter *waiter)
+static enum pool_answer no_place(const struct waiter *waiter)
 {
-    const struct origin_config *config = pool->config;
-    if (!waiter->wants_slot || waiter->rank == QUEUE_BACKGROUND)
-        return QUEUE_WAIT; /* bounded otherwise: by `connections`, by revalidate_max */
-    const struct queue_limits limits = {config->shell_at, config->shed_at,
-                                        config->queue_is_per_slot};
-    const struct queue_load load = {.waiting = pool->slot_queue.waiting - 1,
-                                    .live_slots = pool_live_slots(pool),
-                                    .render_us = pool->render.us,
-                                    .first_byte = config->first_byte};
-    return queue_admit(&limits, &load, waiter->has_shell);
+    return waiter->has_shell ? POOL_OVER_SHELL : POOL_OVER_SHED;
 }
 
-static enum pool_answer refuse(struct pool *pool, struct waiter *waiter, enum pool_answer answer)
+/* May this one, which is in the queue already, stay there (semantics 7.3)? */
+static enum pool_answer admit(struct pool *pool, const struct waiter *waiter)
 {
-    leave_queue(pool, waiter, WAITER_IDLE);
-    return answer;
+    const struct queue *queue = &pool->slot_queue;
+    if (!waiter->wants_slot || waiter->rank == QUEUE_BACKGROUND)
+        return POOL_QUEUED; /* bounded otherwise: by `connections`, by revalidate_max */
+    if (shares_is_over(pool, waiter)) {
+        pool->over_share++;
+        return no_place(waiter);
+    }
+    const struct queue_limits limits = pool_limits(pool);
+    unsigned behind = waiter->entry.is_lent ? 0 : queue->lent;
+    const struct queue_load load = {.waiting = queue->waiting - behind - 1,
+                                    .live_slots = pool_live_slots(pool),
+                                    .render_us = pool->render.us,
+                                    .first_byte = pool->config->first_byte};
+    return queue_admit(&limits, &load, waiter->has_shell) == QUEUE_WAIT ? POOL_QUEUED
+                                                                        : no_place(waiter);
+}
+
+/* For who has just come, and may stay. */
+static void make_room(struct pool *pool, const struct waiter *waiter)
+{
+    bool is_person = waiter->wants_slot && waiter->rank != QUEUE_BACKGROUND;
+    struct waiter *loser = is_person && !waiter->entry.is_lent ? shares_to_make_room(pool) : NULL;
+    if (!loser)
+        return;
+    pool->over_share++;
+    tell(pool, loser, WAITER_OVER_SHARE, NULL);
 }
 
 static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
@@ -79,19 +122,21 @@ static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_fr
     workers_settle(pool, now);
     if (!pool_has_candidate(pool, waiter, now))
         return POOL_ALL_DOWN;
-    queue_add(queue_of(pool, waiter), &waiter->entry, waiter->rank, at_front);
+    shares_join_queue(pool, waiter, at_front);
     waiter->since = now;
     waiter->state = WAITER_QUEUED;
     if (!pool->is_closing)
         serve_queue(pool, waiter->wants_slot, waiter, now); /* those who came earlier first */
     if (waiter->state != WAITER_QUEUED)
         return waiter->state == WAITER_GRANTED ? POOL_GRANTED : POOL_ALL_DOWN;
+    enum pool_answer answer = at_front ? POOL_QUEUED : admit(pool, waiter);
+    if (answer == POOL_QUEUED)
+        make_room(pool, waiter);
     if (pool_waiting(pool) > POOL_QUEUE_MAX)
-        return refuse(pool, waiter, POOL_FULL);
-    enum queue_verdict verdict = at_front ? QUEUE_WAIT : admit(pool, waiter);
-    if (verdict == QUEUE_WAIT)
-        return POOL_QUEUED;
-    return refuse(pool, waiter, verdict == QUEUE_SHELL ? POOL_OVER_SHELL : POOL_OVER_SHED);
+        answer = POOL_FULL;
+    if (answer != POOL_QUEUED)
+        leave_queue(pool, waiter, WAITER_IDLE);
+    return answer;
 }
 
 void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_time now)
@@ -157,6 +202,7 @@ static void release(struct permit *permit, mono_time now)
     if (permit->kind == PERMIT_SLOT) {
         note_render(pool, permit, now);
         slot_release(pool->slots_region, worker->slots, permit->slot, pool->pid, now);
+        shares_return_slot(pool, permit);
     } else if (permit->kind == PERMIT_CONNECTION) {
         worker_count_connection(worker, -1);
     } else if (permit->kind == PERMIT_DETACHED) {

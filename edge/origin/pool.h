@@ -7,6 +7,7 @@
 
 #include "edge/origin/balance.h"
 #include "edge/origin/build_answer.h"
+#include "edge/origin/fair.h"
 #include "edge/origin/origin.h"
 #include "edge/origin/outage.h"
 #include "edge/origin/queue.h"
@@ -87,12 +88,19 @@ struct permit {
     enum permit_kind kind;
     struct worker *worker;
     unsigned slot;
-    bool is_inquiry; /* varve's own: no render */
-    bool is_unseen;  /* the worker did not take the connection: none either */
-    unsigned try;    /* it is this try of a worker that was down; 0: none */
+    bool is_inquiry;            /* varve's own: no render */
+    bool is_unseen;             /* the worker did not take the connection: none either */
+    struct fair_client *holder; /* whose slot it is; NULL: nobody's (semantics 7.3) */
+    unsigned try;               /* it is this try of a worker that was down; 0: none */
 };
 
-enum waiter_state { WAITER_IDLE, WAITER_QUEUED, WAITER_GRANTED, WAITER_ALL_DOWN };
+enum waiter_state {
+    WAITER_IDLE,
+    WAITER_QUEUED,
+    WAITER_GRANTED,
+    WAITER_ALL_DOWN,
+    WAITER_OVER_SHARE, /* its place was on loan, and another address has it now */
+};
 
 struct waiter {
     struct loop *loop;
@@ -100,9 +108,12 @@ struct waiter {
     bool wants_slot, has_shell;   /* has_shell: it may be given the shell instead of waiting */
     unsigned rank;                /* in the queue */
     slice path;                   /* what is to be rendered; while it waits */
+    bool is_charged;              /* to `client`, for whom it asks (semantics 7.3) */
+    struct ip_address client;
     uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
     /* under the pool's lock */
     struct queue_entry entry;
+    struct fair_client *holder; /* of its place; NULL: nobody */
     enum waiter_state state;
     mono_time since; /* QUEUED */
     struct permit permit;
@@ -125,6 +136,8 @@ struct pool {
     struct worker *workers[POOL_WORKERS_MAX];
     size_t worker_count;
     struct queue slot_queue, connection_queue;
+    struct fair fair;
+    uint64_t over_share; /* turned away because their address had its share */
     struct balance_state balance;
     unsigned reserved[QUEUE_RANKS + 1]; /* constant: slots that this rank leaves to better ones */
     struct render_mean render;

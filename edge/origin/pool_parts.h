@@ -1,7 +1,8 @@
 /*
  * What the parts of the pool share, all of it under the pool's lock. Reading order: pool.c (the
- * queue), grant.c (who may go where), health.c and inquiry.c (which workers are up), workers.c
- * (which there are), dead_owners.c, builds.c, pool_view.c.
+ * queue), grant.c (who may go where), shares.c (what one client address may hold), health.c and
+ * inquiry.c (which workers are up), workers.c (which there are), dead_owners.c, builds.c,
+ * pool_view.c.
  */
 #pragma once
 
@@ -22,6 +23,21 @@ bool worker_is_live(const struct worker *worker);
 bool worker_is_counted(const struct pool *pool, size_t index);
 /* Slots that are worth waiting for. */
 unsigned pool_live_slots(const struct pool *pool);
+
+/* --- shares.c --- */
+void shares_join_queue(struct pool *pool, struct waiter *waiter, bool at_front);
+void shares_leave_queue(struct pool *pool, struct waiter *waiter);
+/* Its permit is for a slot. */
+void shares_take_slot(struct waiter *waiter);
+void shares_return_slot(struct pool *pool, struct permit *permit);
+/* How many slots an address may have while another waits. */
+uint64_t shares_of_slots(const struct pool *pool);
+/* It holds places beyond its share, and another address waits. */
+bool shares_is_over(const struct pool *pool, const struct waiter *waiter);
+/* The one whose place on loan is wanted by who has just come; NULL: there is room. */
+struct waiter *shares_to_make_room(const struct pool *pool);
+/* What may wait of this origin, by its own settings. */
+struct queue_limits pool_limits(const struct pool *pool);
 
 /* --- health.c --- */
 static inline bool worker_is_up(const struct worker *worker)

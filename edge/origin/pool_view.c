@@ -99,6 +99,7 @@ struct origin_state pool_state(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     state.waiting = pool_waiting(pool);
     state.is_down = pool->outage.is_down;
+    state.over_share = pool->over_share;
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
         if (worker->state == WORKER_GONE)

@@ -3,8 +3,9 @@
  * clock, no lock, no worker; the owner guards it.
  *
  * Order: rank (0 is the best), within a rank arrival. Of every four turns one is the oldest's,
- * whatever its rank, so that a flood of the best does not starve the others. Renders in the
- * background come behind all people.
+ * whatever its rank, so that a flood of the best does not starve the others. Behind those who have
+ * a place of their own come those who have one on loan (fair.h), in order of arrival; behind all
+ * people come renders in the background.
  */
 #pragma once
 
@@ -15,14 +16,16 @@
 enum { QUEUE_RANKS = 65, QUEUE_BACKGROUND = QUEUE_RANKS, QUEUE_OLDEST_EVERY = 4 };
 
 struct queue_entry {
-    struct list by_rank, by_age; /* linked while waiting; by_age: people only */
+    struct list by_rank, by_age; /* linked while waiting; by_age: people, unless lent */
     unsigned rank;               /* below QUEUE_RANKS, or QUEUE_BACKGROUND */
+    bool is_lent;                /* its place: by_rank is in queue->loans */
 };
 
 struct queue {
     struct list ranks[QUEUE_RANKS + 1];
-    struct list ages;
+    struct list ages, loans;
     unsigned waiting; /* people */
+    unsigned lent;    /* of these */
     unsigned background;
     unsigned turn;
 };
@@ -30,6 +33,10 @@ struct queue {
 void queue_init(struct queue *queue);
 /* `at_front` of its rank, and as the oldest: it has waited before. */
 void queue_add(struct queue *queue, struct queue_entry *entry, unsigned rank, bool at_front);
+/* With a place on loan: behind all who have one of their own. */
+void queue_lend(struct queue *queue, struct queue_entry *entry, unsigned rank);
+/* Its place is its own from now on: behind those of its rank. */
+void queue_keep(struct queue *queue, struct queue_entry *entry);
 void queue_remove(struct queue *queue, struct queue_entry *entry);
 /* Its best waiter is of another class now; it keeps its place by age, and goes behind those of its
  * new rank. */
@@ -75,6 +82,8 @@ struct queue_limits {
 
 enum queue_verdict { QUEUE_WAIT, QUEUE_SHELL, QUEUE_SHED };
 
+/* How many may wait, by that limit. */
+uint64_t queue_places(const struct queue_limits *limits, unsigned live_slots, bool has_shell);
 /* `has_shell`: this request may be given the shell instead. */
 enum queue_verdict queue_admit(const struct queue_limits *limits, const struct queue_load *load,
                                bool has_shell);

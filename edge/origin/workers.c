@@ -259,6 +259,7 @@ static struct pool *pool_make(const struct origin_config *config, void *slots_re
     pool->builds = mem_alloc(POOL_BUILDS_MAX * sizeof(struct build));
     arena_init(&pool->arena);
     MUST(pthread_mutex_init(&pool->lock, NULL) == 0);
+    fair_init(&pool->fair);
     queue_init(&pool->slot_queue);
     queue_init(&pool->connection_queue);
     return pool;
@@ -290,6 +291,7 @@ void pool_free(struct pool *pool)
         SSL_CTX_free(pool->tls[i]);
     pthread_mutex_destroy(&pool->lock);
     arena_fini(&pool->arena);
+    fair_fini(&pool->fair);
     free(pool->tls);
     free(pool->builds);
     free(pool);

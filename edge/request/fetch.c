@@ -8,6 +8,7 @@
 #include "edge/request/fallback.h"
 #include "edge/request/fetch_parts.h"
 #include "policy/key_text.h"
+#include "policy/proxy.h"
 
 #include <stdlib.h>
 
@@ -158,6 +159,16 @@ static slice host_header(const struct fetch *fetch)
                                                           : fetch->request.host);
 }
 
+/* Whose share of slots and queue this render counts against: that of who began it, unless it is
+ * one that many come through, or nobody waits for it (semantics 7.3). */
+static const struct ip_address *charged_client(const struct fetch *fetch)
+{
+    const struct ip_address *client = &fetch->request.client;
+    bool is_anybodys =
+        fetch->kind == FETCH_REFRESH || proxy_is_trusted(fetch->server->policy, client);
+    return is_anybodys ? NULL : client;
+}
+
 static void make_head(struct fetch *fetch)
 {
     const struct policy *policy = fetch->server->policy;
@@ -236,6 +247,7 @@ void fetch_send(struct fetch *fetch)
         .rank = rank_of(fetch),
         .path = fetch->request.path,
         .has_shell = has_shell(fetch),
+        .client = charged_client(fetch),
         .host_header = host_header(fetch),
         .render_key = &key,
         .about =

@@ -15,7 +15,7 @@ struct person {
     struct queue_entry entry;
     char name;
     unsigned rank;
-    unsigned arrived;
+    unsigned arrived, ranked; /* ranked: since when among those of its rank */
 };
 
 static struct person people[MOST];
@@ -140,24 +140,110 @@ static void test_one_that_has_waited_before_stands_in_front_of_its_class(void **
     assert_int_equal(serve(), 'p');
 }
 
+static void lend(char name, struct person *person)
+{
+    *person = (struct person){.name = name};
+    queue_lend(&queue, &person->entry, 0);
+}
+
+static void
+test_7_3_places_on_loan_come_behind_all_others_of_people_whatever_their_class(void **state)
+{
+    struct person lent[3];
+    (void)state;
+    add('r', QUEUE_BACKGROUND);
+    lend('X', &lent[0]);
+    lend('Y', &lent[1]);
+    lend('Z', &lent[2]);
+    add('p', 7);
+    assert_int_equal(queue.waiting, 4);
+    assert_int_equal(queue.lent, 3);
+    queue_keep(&queue, &lent[0].entry); /* rank 0: before those of rank 7 */
+    assert_int_equal(queue.lent, 2);
+    assert_string_equal(served(), "XpYZr");
+    assert_int_equal(queue.waiting, 0);
+    assert_int_equal(queue.lent, 0);
+}
+
 /* --- against a naive model --- */
+
+static unsigned tier(const struct person *p)
+{
+    return p->rank == QUEUE_BACKGROUND ? 2 : p->entry.is_lent;
+}
+
+static bool goes_before(const struct person *a, const struct person *b)
+{
+    bool by_age = queue.turn % QUEUE_OLDEST_EVERY == QUEUE_OLDEST_EVERY - 1;
+    if (tier(a) != tier(b))
+        return tier(a) < tier(b);
+    if (tier(a) == 0 && by_age)
+        return a->arrived < b->arrived;
+    if (tier(a) == 0 && a->rank != b->rank)
+        return a->rank < b->rank;
+    return a->ranked < b->ranked;
+}
 
 static struct person *expected_next(void)
 {
     struct person *best = NULL;
-    bool by_age = queue.turn % QUEUE_OLDEST_EVERY == QUEUE_OLDEST_EVERY - 1;
-    for (size_t i = 0; i < MOST; i++) {
-        struct person *p = &people[i];
-        if (!p->name)
-            continue;
-        unsigned rank = by_age && p->rank != QUEUE_BACKGROUND ? 0 : p->rank;
-        unsigned best_rank = !best                                      ? UINT32_MAX
-                             : by_age && best->rank != QUEUE_BACKGROUND ? 0
-                                                                        : best->rank;
-        if (!best || rank < best_rank || (rank == best_rank && p->arrived < best->arrived))
-            best = p;
-    }
+    for (size_t i = 0; i < MOST; i++)
+        if (people[i].name && (!best || goes_before(&people[i], best)))
+            best = &people[i];
     return best;
+}
+
+static void come(struct person *p, unsigned rank, unsigned now)
+{
+    bool is_lent = rank != QUEUE_BACKGROUND && random() % 3 == 0;
+    *p = (struct person){.name = 'x', .rank = rank, .arrived = now, .ranked = now};
+    if (is_lent)
+        queue_lend(&queue, &p->entry, rank);
+    else
+        queue_add(&queue, &p->entry, rank, false);
+}
+
+static void move(struct person *p, unsigned rank, unsigned now)
+{
+    bool is_new = (p->rank == QUEUE_BACKGROUND) != (rank == QUEUE_BACKGROUND);
+    queue_move(&queue, &p->entry, rank);
+    if (rank != p->rank && !p->entry.is_lent)
+        p->ranked = now;
+    if (is_new)
+        p->arrived = now;
+    p->rank = rank;
+}
+
+static void change(struct person *p, unsigned rank, unsigned now)
+{
+    switch (random() % 8) {
+    case 0:
+        queue_remove(&queue, &p->entry);
+        p->name = 0;
+        break;
+    case 1:
+        move(p, rank, now);
+        break;
+    case 2:
+        if (!p->entry.is_lent)
+            break;
+        queue_keep(&queue, &p->entry);
+        p->arrived = p->ranked = now;
+        break;
+    default:
+        break;
+    }
+}
+
+static void assert_counted(void)
+{
+    unsigned counts[3] = {0};
+    for (size_t i = 0; i < MOST; i++)
+        if (people[i].name)
+            counts[tier(&people[i])]++;
+    assert_int_equal(queue.waiting, counts[0] + counts[1]);
+    assert_int_equal(queue.lent, counts[1]);
+    assert_int_equal(queue.background, counts[2]);
 }
 
 static void test_7_4_random_operations_agree_with_a_naive_model(void **state)
@@ -165,21 +251,20 @@ static void test_7_4_random_operations_agree_with_a_naive_model(void **state)
     static const unsigned ranks[] = {0, 1, 2, 7, QUEUE_BACKGROUND};
     (void)state;
     srandom(7);
-    for (int i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 20000; i++) {
         struct person *p = &people[(size_t)random() % MOST];
+        unsigned rank = ranks[random() % 5];
         if (random() % 3 == 0) {
             struct person *next = expected_next();
             assert_ptr_equal(person_of(queue_next(&queue, NULL)), next);
             if (next)
                 serve();
         } else if (!p->name) {
-            unsigned rank = ranks[random() % 5];
-            *p = (struct person){.name = 'x', .rank = rank, .arrived = (unsigned)i};
-            queue_add(&queue, &p->entry, rank, false);
-        } else if (random() % 4 == 0) {
-            queue_remove(&queue, &p->entry);
-            p->name = 0;
+            come(p, rank, i);
+        } else {
+            change(p, rank, i);
         }
+        assert_counted();
     }
 }
 
@@ -279,6 +364,7 @@ int main(void)
         TEST(test_7_4_background_comes_last_until_a_person_waits_for_it),
         TEST(test_what_one_cannot_use_the_next_in_order_is_asked),
         TEST(test_one_that_has_waited_before_stands_in_front_of_its_class),
+        TEST(test_7_3_places_on_loan_come_behind_all_others_of_people_whatever_their_class),
         TEST(test_7_4_random_operations_agree_with_a_naive_model),
         TEST(test_7_3_thresholds_scale_with_live_slots),
         TEST(test_7_4_the_last_slots_are_reserved_but_never_all),
