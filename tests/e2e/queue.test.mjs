@@ -1,46 +1,8 @@
 // The one queue of an origin: who waits, who is next, who gets something else (semantics 7.3, 7.4; renderers K7, B9).
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
-import path from 'node:path'
 import { test } from 'node:test'
-import { gate, page, renderer, request, tempDir, until, varve } from './lib.mjs'
-
-const documents = { accept: 'text/html' }
-
-/** A renderer of which each render waits for its turn: `renders` are the paths in order, `finish()` ends the oldest. */
-async function stage(t, policy) {
-  const s = { renders: [], gates: [] }
-  const origin = await renderer(t, async (req, res) => {
-    const g = gate()
-    s.renders.push(req.url)
-    s.gates.push(g)
-    await g.promise
-    page(res, `page ${req.url}`, { 'cache-control': 'max-age=60' })
-  })
-  const shell = path.join(tempDir(t), 'shell.html')
-  fs.writeFileSync(shell, '<div id=app></div>')
-  s.v = await varve(t, policy(origin.url, shell))
-  s.get = (target, from = '10.0.0.1', headers = {}) =>
-    request(s.v.url + target, { headers: { ...documents, 'x-forwarded-for': from, ...headers } })
-  s.metric = async (name) =>
-    (await s.v.admin('GET', '/metrics')).body.split('\n').filter((l) => l.startsWith(name)).reduce((n, l) => n + Number(l.split(' ').pop()), 0)
-  s.rendering = (n) => until(() => s.renders.length >= n, `render ${n}`)
-  s.waiting = (n) => until(async () => (await s.metric('varve_queue_depth')) === n, `${n} to wait`)
-  s.finish = () => s.gates.shift().open()
-  s.finishAll = async (promises) => {
-    let isOver = false
-    const all = Promise.all(promises).finally(() => (isOver = true))
-    while (!isOver) {
-      while (s.gates.length) s.finish()
-      await new Promise(setImmediate)
-    }
-    return all
-  }
-  return s
-}
-
-const oneSlot = (queue, more = '') => (url, shell) =>
-  `${more.includes('shell') ? `shell: {file: ${shell}}\n` : ''}${more.replace('shell', '')}origins: {renderer: {workers: ["${url}"], slots: 1, client_wait: 60s, queue: {${queue}}}}\nroutes: [{match: "/**"}]\n`
+import { until } from './lib.mjs'
+import { oneSlot, stage } from './stage.mjs'
 
 test('7.3, K7 one slot and a burst of twelve: one renders, shell_at wait, the others get the shell at once', async (t) => {
   const s = await stage(t, oneSlot('shell_at: 4', 'shell'))

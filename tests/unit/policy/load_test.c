@@ -64,6 +64,10 @@ static void test_defaults_of_limits(void **state)
     assert_int_equal(seconds(p->limits.idle), 60);
     assert_int_equal(seconds(p->limits.stall), 20);
     assert_int_equal(p->limits.connections, 10000);
+    assert_int_equal(p->limits.per_client_percent, 25);
+    policy_free(p);
+    p = load_ok(*state, R "limits: {per_client: 100%}\n");
+    assert_int_equal(p->limits.per_client_percent, 100);
     policy_free(p);
 }
 
