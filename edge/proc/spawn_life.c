@@ -137,8 +137,7 @@ void spawned_start(struct spawned *spawned, mono_time now)
 static void become_ready(struct spawned *spawned, mono_time now)
 {
     struct renderer *shared = spawned->shared;
-    log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", .number = spawned->pid},
-             {"ms", .number = mono_since(now, spawned->since).ms});
+    duration start = mono_since(now, spawned->since);
     spawned_move(spawned, SPAWNED_READY, DURATION_MAX, now);
     spawned->renders_before = atomic_load(&shared->renders);
     atomic_store(&shared->memory_bytes, process_memory_bytes(spawned->pid));
@@ -146,6 +145,8 @@ static void become_ready(struct spawned *spawned, mono_time now)
     spawned->is_rolled = false;
     atomic_fetch_add(&shared->readied, 1);
     set_gate(spawned, GATE_OPEN);
+    log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", .number = spawned->pid},
+             {"ms", .number = start.ms});
     if (!spawned->wants_restart)
         spawned_answer(spawned, true);
 }
