@@ -144,9 +144,10 @@ const reasons = (failures) => {
 function report(load, server, { ok, failures, lateness, most }, what) {
   const posts = failures.filter((f) => f.method === 'POST').length
   const ms = (p) => (ok.length ? percentile(ok, p).toFixed(0) : '–')
-  console.log(`| ${[load.title, server.name, ok.length + failures.length, failures.length, posts, ms(50), ms(99), most].join(' | ')} |`)
+  const isBusy = lateness > LATE_MS
+  console.log(`| ${[load.title, server.name + (isBusy ? ' \\*' : ''), ok.length + failures.length, failures.length, posts, ms(50), ms(99), most].join(' | ')} |`)
   const why = failures.length ? `; failed: ${reasons(failures)}` : ''
-  console.error(`${what}: sent at most ${lateness.toFixed(1)} ms late (p99)${lateness > LATE_MS ? ', THE MACHINE IS BUSY' : ''}${why}`)
+  console.error(`${what}: sent at most ${lateness.toFixed(1)} ms late (p99)${isBusy ? ', THE MACHINE IS BUSY' : ''}${why}`)
 }
 
 async function main() {
