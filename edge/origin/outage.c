@@ -93,6 +93,8 @@ void origins_on_outage(struct origins *origins, outage_visitor changed, void *ar
         pthread_mutex_lock(&pool->lock);
         pool->outage.changed = changed;
         pool->outage.arg = arg;
+        if (pool->outage.is_down) /* from the start: none of its names has an address here */
+            changed(arg, pool->config->name, true);
         pthread_mutex_unlock(&pool->lock);
     }
 }

@@ -118,4 +118,5 @@ test('an edge whose share has no worker says so, and is down; the other one serv
   const none = edges[statuses.indexOf(503)]
   await until(() => /warn origin is down[^\n]*origin=renderer why="none of its workers belongs to the share of this edge"/.test(none.log), 'the log to tell')
   assert.equal(await none.metric('varve_origin_up{origin="renderer"}'), 0)
+  assert.equal(await none.metric('varve_origin_changes_total{origin="renderer",to="down"}'), 1)
 })

@@ -157,11 +157,12 @@ static int64_t window_of(int64_t of_response, int64_t of_route, const struct eff
     return e->claims.s_maxage != NONE ? 0 : built_in;
 }
 
-/* A render failed since the request came, or none can run, or the client has waited (7.3, 7.5). */
+/* A render failed since the request came, or none can run, or the client has waited (7.3, 7.5), or
+ * the operator will have none. */
 static bool has_excuse(const struct visit *visit)
 {
-    return visit->failures_before != model_failures() || world.is_busy || world.is_down ||
-           world.now.wall.ms - visit->began_ms >= 2000;
+    return world.rules.spares_renderers || visit->failures_before != model_failures() ||
+           world.is_busy || world.is_down || world.now.wall.ms - visit->began_ms >= 2000;
 }
 
 static bool may_be_stale(const struct visit *visit, const struct effective *e, int64_t staleness_ms)

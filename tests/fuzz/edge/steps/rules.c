@@ -29,6 +29,7 @@ struct rules rules_draw(struct script *script)
         .invalidate = is_rfc ? RFC : (more >> 4 & 3) % 3,
         .honours_client = extra & 1,
         .stores_post = extra >> 1 & 1,
+        .spares_renderers = extra >> 2 & 1,
         .has_store = (more >> 5) == 7,
         .max_variants = (life >> 5 & 3) == 3 ? 2 : 64,
         .drawn = life | who << 8 | more << 16 | extra << 24,

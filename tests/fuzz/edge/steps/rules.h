@@ -31,8 +31,9 @@ struct rules {
     enum rules_query query;
     enum rules_invalidate invalidate;
     bool has_store;
-    bool honours_client; /* client_cache_control: honour */
-    bool stores_post;    /* post: rfc */
+    bool honours_client;   /* client_cache_control: honour */
+    bool stores_post;      /* post: rfc */
+    bool spares_renderers; /* `varve mode shell` */
     unsigned max_variants;
     unsigned drawn; /* the bytes it was made of */
 };

@@ -116,7 +116,7 @@ static struct counters *counters(void)
     return counters;
 }
 
-static struct mode_word mode; /* auto */
+static struct mode_word mode;
 
 static void start_server(const struct rules *rules)
 {
@@ -126,6 +126,8 @@ static void start_server(const struct rules *rules)
     world.rules = *rules;
     world.policy = rules_load(rules);
     server->policy = world.policy;
+    mode_init(&mode, world.now.mono);
+    mode_set(&mode, rules->spares_renderers ? MODE_SHELL : MODE_AUTO, world.now.mono);
     server->mode = &mode;
     server->counters = counters();
     server->metrics = metrics_new(server->counters, world.policy);
