@@ -23,7 +23,7 @@ struct api;
 struct server {
     const struct policy *policy;
     struct shared *shared;
-    struct mode_word *mode; /* in the shared memory */
+    struct mode_word *mode;           /* in the shared memory */
     const struct worker_setup *setup; /* for worker_ask_reload() */
     struct counters *counters;
     struct metrics *metrics;

@@ -1,6 +1,6 @@
 /*
- * The access log: the fields of docs/operations.md in their order, lines that stay JSON whatever clients
- * send, redacted values, the combined format, and what was refused (semantics 9.7, 10).
+ * The access log: the fields of docs/operations.md in their order, lines that stay JSON whatever
+ * clients send, redacted values, the combined format, and what was refused (semantics 9.7, 10).
  */
 #include "edge/admin/request_log.h"
 
