@@ -71,7 +71,7 @@ async function exceptions(t) {
   const v = await spawned(t, { base: await freePorts(3), origin: 'slots: 4', spawn: 'workers: 3', env: { CAREFUL: 1000 } })
   await ready(v, 3)
   const { get } = client(t, v.url)
-  const thrown = (i) => (i % 150 === 100 ? '&throw=after' : i % 300 === 250 ? '&throw=before' : '')
+  const thrown = (i) => (i % 150 === 100 ? '&throw=after' : i % 300 === 200 ? '&throw=before' : '')
   const results = await openLoop(arrivals([{ rate: 60, seconds: 14 }], 23), (i) => get(`/${i}?ms=60${thrown(i)}`))
   const failed = results.filter((x, i) => isFailed(x) && !thrown(i).includes('before'))
   const own = results.filter((_, i) => thrown(i).includes('before'))

@@ -181,6 +181,7 @@ async function allAbort(t) {
   const chance = random(8)
   const target = (i) => `/${i}?ms=100&cc=max-age=600`
   const results = await openLoop(arrivals([{ rate: 7, seconds: 9 }], 8), (i) => get(target(i), { abortAfter: 5 + 45 * chance() }))
+  await pause(500) // the last request may not have come to varve yet
   await until(async () => (await gauge(v, /^varve_slots\{.*busy/)) === 0, 'the renders to end')
   const { most, log } = await r.stats()
   const rendered = new Set(log.map(({ url }) => url))
