@@ -43,24 +43,26 @@ async function wayBack(t) {
   const outage = async () => {
     await pause(2000)
     await r.kill()
+    const down = now()
     await pause(4000)
     await r.start()
-    return now()
+    return { up: now(), away: now() - down }
   }
   const load = openLoop(arrivals([{ rate: 50, seconds: 14 }], 3), (i) => get(`/p/${i}?ms=10`, { headers }))
-  const [up, results] = await Promise.all([outage(), load])
+  const [{ up, away }, results] = await Promise.all([outage(), load])
   const first = (await r.stats()).log[0]?.at
   const back = results.filter((x) => isRendered(x) && x.sent + x.ms > up).map((x) => x.sent + x.ms).sort((a, b) => a - b)[0]
   const shells = results.filter(isShell)
-  const lastShell = Math.max(...shells.map((x) => x.sent + x.ms))
+  const after = results.filter((x) => x.sent > back)
+  const share = (100 * after.filter(isRendered).length) / after.length
   const failed = results.filter((x) => !isShell(x) && !isRendered(x))
   return {
     figure: [
       `asked ${fixed(first - up)} ms after it listened`,
-      `that page delivered ${fixed(back - first)} ms later, the last shell ${fixed(Math.max(0, lastShell - back))} ms after that`,
+      `that page delivered ${fixed(back - first)} ms later, pages ${share.toFixed(1)} % of what was asked for from then on`,
       `${shells.length} shells, ${failures(failed, results)}`,
     ],
-    isMet: failed.length === 0 && first - up < 6000 && back - first < 1000 && lastShell - back < 1000,
+    isMet: failed.length === 0 && first - up < away / 3 && back - first < 1000 && share >= 99,
   }
 }
 
@@ -136,7 +138,7 @@ async function streamed(t) {
 export const rows = [
   { id: 'B1', does: 'a page of 2 s, rendered in 50 ms, asked for 60 s', goal: 'at most 31 renders (35 shortened), none failed', run: microCaching },
   { id: 'B2', does: 'the only renderer keeps its event loop for 5 s; hits of other pages', goal: 'p99 < 5 ms', run: hitsBesideBusy },
-  { id: 'B7', does: 'the only renderer is dead for 4 s under 50 requests/s, then up', goal: 'asked within the back-off (5 s), then pages at once; none failed', run: wayBack },
+  { id: 'B7', does: 'the only renderer is dead for 4 s under 50 requests/s, then up', goal: 'asked within a third of the time it was away, then ≥ 99 % pages; none failed', run: wayBack },
   { id: 'K18, K19', does: '10 000 variants of one page, beside 1 000 stored pages', goal: '≥ 99 % hits', run: manyVariants },
   { id: 'K26', does: 'a page in 10 parts, 200 ms apart: first byte at the client after the renderer’s', goal: '< 50 ms; whole; stored', run: streamed },
 ]

@@ -6,11 +6,14 @@ import { freePorts, most, ready, said } from '../../e2e/spawning.mjs'
 import { arrivals, client, failures, isFailed, now, openLoop, pause, tally, took } from '../load.mjs'
 import { spawned, stats } from './site.mjs'
 
+/** So that only deaths turn anybody away, and not a machine on which renderers take long to start. */
+const LONG_QUEUE = 'queue: {shed_at: 256}'
+
 /** What the machine makes of a figure today: how long a renderer took to start, at most. */
 const slowestStart = (v) => `a renderer took up to ${Math.max(...said(v, 'renderer ready').map(({ ms }) => Number(ms)))} ms to start`
 
 async function rollingRestart(t) {
-  const v = await spawned(t, { base: await freePorts(3) })
+  const v = await spawned(t, { base: await freePorts(3), origin: `slots: 1, ${LONG_QUEUE}` })
   await ready(v, 3)
   const { get } = client(t, v.url)
   const restart = async () => {
@@ -34,7 +37,9 @@ async function rollingRestart(t) {
 }
 
 async function exits(t) {
-  const v = await spawned(t, { base: await freePorts(4), spawn: 'workers: 4', env: { EXIT_EVERY: 30, FIRST: path.join(tempDir(t), 'first') } })
+  const v = await spawned(t, {
+    base: await freePorts(4), origin: `slots: 1, ${LONG_QUEUE}`, spawn: 'workers: 4', env: { EXIT_EVERY: 30, FIRST: path.join(tempDir(t), 'first') },
+  })
   await ready(v, 4)
   const { get } = client(t, v.url)
   const results = await openLoop(arrivals([{ rate: 32, seconds: 16 }], 21), (i) => get(`/${i}?ms=10`))
@@ -47,7 +52,7 @@ async function exits(t) {
 async function crashLoop(t) {
   const base = await freePorts(2)
   const broken = path.join(tempDir(t), 'broken')
-  const v = await spawned(t, { base, spawn: 'workers: 2', env: { BROKEN: broken } })
+  const v = await spawned(t, { base, origin: `slots: 1, ${LONG_QUEUE}`, spawn: 'workers: 2', env: { BROKEN: broken } })
   await ready(v, 2)
   writeFileSync(broken, '')
   process.kill((await stats(base)).pid, 'SIGKILL')
@@ -68,10 +73,10 @@ async function crashLoop(t) {
 
 /** Exceptions behind an answer and, of which the request is asked again, in a render. */
 async function exceptions(t) {
-  const v = await spawned(t, { base: await freePorts(3), origin: 'slots: 4', spawn: 'workers: 3', env: { CAREFUL: 1000 } })
+  const v = await spawned(t, { base: await freePorts(3), origin: `slots: 4, ${LONG_QUEUE}`, spawn: 'workers: 3', env: { CAREFUL: 1000 } })
   await ready(v, 3)
   const { get } = client(t, v.url)
-  const thrown = (i) => (i % 150 === 100 ? '&throw=after' : i % 300 === 200 ? '&throw=before' : '')
+  const thrown = (i) => (i % 300 === 220 ? '&throw=after' : i % 300 === 50 ? '&throw=before' : '') // never in all three at once
   const results = await openLoop(arrivals([{ rate: 60, seconds: 14 }], 23), (i) => get(`/${i}?ms=60${thrown(i)}`))
   const failed = results.filter((x, i) => isFailed(x) && !thrown(i).includes('before'))
   const own = results.filter((_, i) => thrown(i).includes('before'))
