@@ -162,6 +162,8 @@ async function main() {
   const chosen = (all) => Object.entries(all).filter(([name]) => words.includes(name) || !words.some((word) => word in all))
   const renderers = []
   for (let i = 0; i < RENDERERS; i++) renderers.push(new Renderer(await freePort()))
+  process.on('exit', () => renderers.forEach((r) => r.child?.kill('SIGKILL')))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
   await Promise.all(renderers.map((r) => r.start()))
   let turn = 0
   console.log(`Renders of ${5 * SLOWER} and ${50 * SLOWER} ms, ${Math.round(CAPACITY)} a second at most; ${seconds} s for each line:`)
@@ -175,7 +177,6 @@ async function main() {
       }
     }
   }
-  for (const renderer of renderers) renderer.child.kill('SIGKILL')
   process.exit(0)
 }
 await main()

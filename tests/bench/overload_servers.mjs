@@ -112,6 +112,9 @@ export async function start(server, renderers) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (log = (log + bytes).slice(-100000)))
   const exit = new Promise((resolve) => child.on('exit', resolve).on('error', resolve))
+  const end = () => child.kill('SIGTERM') /* when this program ends before it */
+  process.on('exit', end)
+  exit.then(() => process.off('exit', end))
   const stop = async () => {
     child.kill('SIGTERM')
     const timer = setTimeout(() => child.kill('SIGKILL'), 10000)
