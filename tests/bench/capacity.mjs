@@ -63,11 +63,11 @@ async function measurePage() {
 
 /* --- the table --- */
 
-/** Asks for pages, one at a time for each renderer: pages a second. What the renderers do when nobody has to wait. */
+/** Asks for pages, two at a time for each renderer so that none is idle: pages a second. */
 async function askInTurn(site, paths) {
   const begun = performance.now()
   const rest = [...paths]
-  await Promise.all(Array.from({ length: options.renderers }, async () => {
+  await Promise.all(Array.from({ length: 2 * options.renderers }, async () => {
     while (rest.length) await site.ask(rest.pop())
   }))
   return (paths.length * 1000) / (performance.now() - begun)
@@ -93,8 +93,8 @@ async function measure(line, results) {
   const site = await start(line, options)
   try {
     const capacity = await warmUp(site)
-    const first = !line.hasShell ? capacity * 0.9 : line.hasCache && results.at(-1)?.line.hasShell ? results.at(-1).best.asked : capacity * 32
-    const [factor, resolution] = line.hasShell ? [2, 1.1] : [1.15, 1.04]
+    const first = !line.hasShell ? capacity * 0.9 : line.hasCache && results.at(-1)?.line.hasShell ? results.at(-1).best.asked : capacity * 50
+    const [factor, resolution] = line.hasShell ? [2, 1.2] : [1.15, 1.04]
     const found = await search(site, first, factor, resolution, options, tell(line))
     if (!found.best) throw new Error(`${line.name}: no rate was good; is the machine busy?`)
     const result = { line, ...found, capacity }
@@ -168,6 +168,7 @@ function printStep(result, once) {
   console.log(`\n1× is ${whole(once)}/s. Shells: ${shells(0, up)} before, ${shells(up, down)} at 10×, ${shells(down, down + 1)} in the first second after it, ${shells(down + 5, second)} from the sixth on.`)
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1)) /* and with it all that was started */
 await (values.step ? step() : table()).then(() => process.exit(0), (error) => {
   console.error(error)
   process.exit(1)
