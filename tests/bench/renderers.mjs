@@ -10,30 +10,38 @@ const wanted = process.argv.slice(2)
 const all = [...cache, ...slots, ...queue, ...processes]
 const unknown = wanted.filter((id) => !all.some((row) => row.id.split(', ').includes(id)))
 if (unknown.length) {
-  console.error(`no such row: ${unknown.join(' ')}; there are ${all.map((row) => row.id.replace(', ', ' ')).join(' ')}`)
+  console.error(`no such row: ${unknown.join(' ')}; there are ${all.map((row) => row.id.replaceAll(', ', ' ')).join(' ')}`)
   process.exit(2)
 }
 
-/** What the row was and what it came to; whatever it started is gone when this returns. */
+/* What the row that runs has started; its end, or a signal, ends it. */
+const cleanups = []
+async function cleanUp() {
+  while (cleanups.length) await cleanups.shift()()
+}
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cleanUp().finally(() => process.exit(1)))
+
+/** What the row came to; whatever it started is gone when this returns. */
 async function result(row) {
-  const cleanups = []
   let timer
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('did not end')), ROW_MS)))
   try {
-    return await Promise.race([row.run({ after: (f) => cleanups.unshift(f) }), late])
+    const came = await Promise.race([row.run({ after: (f) => cleanups.unshift(f) }), late])
+    await cleanUp() // varve may say at its end what went wrong
+    return came
   } catch (error) {
-    return { figure: `failed: ${error.message.split('\n')[0]}`, isMet: false, error }
+    console.error(error)
+    return { figure: `broken: ${error.message.split('\n')[0]}`, isMet: false }
   } finally {
     clearTimeout(timer)
-    for (const cleanup of cleanups) await cleanup()
+    await cleanUp().catch(console.error)
   }
 }
 
 let isGood = true
 console.log('| row | what is done | figure | goal | met |\n|---|---|---|---|---|')
 for (const row of all.filter(({ id }) => !wanted.length || wanted.some((w) => id.split(', ').includes(w)))) {
-  const { figure, isMet, error } = await result(row)
-  if (error) console.error(error)
+  const { figure, isMet } = await result(row)
   isGood &&= isMet !== false
   console.log(`| ${[row.id, row.does, [figure].flat().join('; '), row.goal, isMet === undefined ? 'as it is' : isMet ? 'yes' : 'no'].join(' | ')} |`)
 }
