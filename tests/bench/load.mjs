@@ -2,22 +2,12 @@
 // a generator that waits for answers is slowed by the very server that it measures. Times and all else come from a seed.
 import http from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import { random } from '../e2e/lib.mjs'
 
-export { pause }
+export { pause, random }
 
 /** Milliseconds of a clock that all processes of the machine share. */
 export const now = () => Number(process.hrtime.bigint()) / 1e6
-
-/** Random numbers in [0, 1) from a seed (mulberry32). */
-export function random(seed) {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /** When requests arrive: a Poisson process of `rate` a second for `seconds`, in steps: milliseconds from the beginning. */
 export function arrivals(steps, seed) {

@@ -23,6 +23,17 @@ export async function until(check, what = 'condition', ms = 20000) {
   }
 }
 
+/** Random numbers in [0, 1), the same again for the same seed (mulberry32). */
+export function random(seed) {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
 /** `make(0)` to `make(n - 1)` at a time; their values. */
 export const all = (n, make) => Promise.all(Array.from({ length: n }, (_, i) => make(i)))
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setMaxListeners } from 'node:events'
 import { test } from 'node:test'
-import { all, freePort, gate, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, page, random, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { certificate, h2 } from './wire.mjs'
 
 const slotsOne = (origin, more = '') =>
@@ -164,13 +164,6 @@ test('7.5, A14 a render that is stuck: its client is told, nobody else is sent t
 /* --- all of it at once --- */
 
 const SEED = Number(process.env.STORM_SEED ?? 1)
-/** Numbers that look random and are the same for a seed (mulberry32). */
-const random = (seed) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let x = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x
-  return ((x ^ (x >>> 14)) >>> 0) / 4294967296
-}
 
 test(`A1, A2, K17 clients that leave, time-outs, probes, reloads and kill -9 together: never two renders at a time (STORM_SEED=${SEED})`, async (t) => {
   const dice = random(SEED)
