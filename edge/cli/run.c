@@ -66,6 +66,8 @@ static void print_origin(const struct origin_config *origin)
     if (origin->slots)
         fprintf(stderr, ", %u request%s at a time each", origin->slots,
                 origin->slots == 1 ? "" : "s");
+    if (origin->share.of > 1)
+        fprintf(stderr, "; this edge has share %u/%u", origin->share.part, origin->share.of);
     fputc('\n', stderr);
 }
 
