@@ -51,11 +51,12 @@ static void add_row(const struct simulate_plan *plan, const struct simulation_se
                     struct simulate_row rows[ROWS_MAX], size_t *count)
 {
     bool has_shell = setup->has_shell && !setup->assigns_at_arrival;
-    rows[(*count)++] =
-        (struct simulate_row){.queue = setup->assigns_at_arrival ? "per worker" : "common",
-                              .balance = name_of(setup->balance),
-                              .shell = has_shell ? "on" : "off",
-                              .result = run(&plan->load, setup)};
+    rows[(*count)++] = (struct simulate_row){.queue = setup->refuses_when_full    ? "retry"
+                                                      : setup->assigns_at_arrival ? "per worker"
+                                                                                  : "common",
+                                             .balance = name_of(setup->balance),
+                                             .shell = has_shell ? "on" : "off",
+                                             .result = run(&plan->load, setup)};
 }
 
 static void compare(const struct simulate_plan *plan, struct simulate_row rows[ROWS_MAX],
@@ -80,6 +81,11 @@ static void compare(const struct simulate_plan *plan, struct simulate_row rows[R
         setup.assigns_at_arrival = true;
         add_row(plan, &setup, rows, count);
     }
+    struct simulation_setup setup = plan->setup;
+    setup.balance = BALANCE_RANDOM;
+    setup.assigns_at_arrival = setup.refuses_when_full = true;
+    setup.retries = setup.retries > 0 ? setup.retries : 1;
+    add_row(plan, &setup, rows, count);
 }
 
 /* --- advice --- */

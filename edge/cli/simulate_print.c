@@ -115,6 +115,7 @@ static json_t *row_json(const struct simulate_row *row)
     json_object_set_new(json, "wait_ms", times_json(&r->wait));
     json_object_set_new(json, "total_ms", times_json(&r->total));
     json_object_set_new(json, "waiters_p95_ms", json_real(ms(r->waiters_p95_us)));
+    json_object_set_new(json, "last_shell_seconds", json_real(ms(r->last_shell_us) / 1000));
     json_object_set_new(json, "busy", json_real(r->busy));
     json_object_set_new(json, "least_busy_worker", json_real(r->laziest));
     json_object_set_new(json, "most_busy_worker", json_real(r->busiest));

@@ -17,6 +17,7 @@ static void offer(struct simulation *sim, struct sim_worker *worker)
         sim_serve(sim);
     else if (!list_is_empty(&worker->queue))
         sim_start(sim, sim_take_first(sim, worker), (size_t)(worker - sim->workers));
+    sim_tell_refused(sim, worker);
 }
 
 /* As health.c does it (semantics 7.6). */
@@ -38,7 +39,7 @@ static void end(struct simulation *sim, struct sim_request *request)
     if (worker->life == LIFE_TRIED || worker->life == LIFE_STARTING)
         take_answer(sim, worker);
     if (sim_has_left(sim, request)) {
-        sim->result.late_shells++;
+        sim_note_shell(sim, &sim->result.late_shells, sim_late_at(sim, request));
     } else {
         sim->result.rendered++;
         sample_add(&sim->totals, sim->now_us - request->asked.at_us);
@@ -52,7 +53,7 @@ static void ask_again(struct simulation *sim, struct sim_request *request)
 {
     bool has_run = request->has_waited;
     if (sim_has_left(sim, request)) {
-        sim->result.late_shells++;
+        sim_note_shell(sim, &sim->result.late_shells, sim_late_at(sim, request));
         sim_forget(sim, request);
     } else if (has_run &&
                (request->retries_left == 0 || !retry_budget_take(&sim->budget, sim_now(sim)))) {
@@ -80,6 +81,8 @@ static void go_down(struct simulation *sim, struct sim_worker *worker)
     }
     while (!list_is_empty(&worker->queue))
         list_append(&lost, &sim_take_first(sim, worker)->place);
+    while (!list_is_empty(&worker->refused))
+        list_append(&lost, &sim_take_refused(sim, worker)->place);
     while (!list_is_empty(&lost)) {
         struct sim_request *request = list_first_entry(&lost, struct sim_request, place);
         list_remove(&request->place);
@@ -108,7 +111,7 @@ static void get_late(struct simulation *sim, struct sim_request *request)
 {
     sim_leave_queue(sim, request);
     sim_note_wait(sim, request);
-    sim->result.late_shells++;
+    sim_note_shell(sim, &sim->result.late_shells, sim->now_us);
     sim_forget(sim, request);
 }
 
@@ -228,6 +231,7 @@ static void set_up(struct simulation *sim, const struct simulation_setup *setup)
     for (size_t i = 0; i < setup->workers; i++) {
         list_init(&sim->workers[i].runs);
         list_init(&sim->workers[i].queue);
+        list_init(&sim->workers[i].refused);
         sim->workers[i].idle = mem_alloc(setup->slots * sizeof(mono_time));
         sim_move_worker(sim, &sim->workers[i], LIFE_LIVE);
     }

@@ -38,6 +38,10 @@ struct simulation_setup {
      * waits there. No limit but the queue's largest size, no class, no shell. IDLE and FIRST take a
      * worker at random when none is idle. */
     bool assigns_at_arrival;
+    /* … and whose workers refuse who comes when so many wait there that shell_at is reached; he is
+     * then sent to another one at random, as often as `retries` says. A refusal is heard when a
+     * render of that worker has ended: until then a Node process says nothing. */
+    bool refuses_when_full;
     bool has_shell; /* false: nobody is given the shell */
     struct queue_limits limits;
     duration client_wait, first_byte;
@@ -58,9 +62,10 @@ struct simulation_result {
     uint64_t rendered;
     uint64_t over_shell, late_shells, down_shells; /* at once; after client_wait; no worker lives */
     uint64_t shed;
-    uint64_t failed;  /* no worker lives, or it died */
-    uint64_t retried; /* renders */
-    uint64_t waited;  /* requests that no slot was free for, and that were let wait */
+    uint64_t failed;       /* no worker lives, or it died */
+    uint64_t retried;      /* renders, and requests that a worker refused */
+    int64_t last_shell_us; /* since the first request; 0: nobody was given the shell */
+    uint64_t waited;       /* requests that no slot was free for, and that were let wait */
     unsigned longest_queue;
     struct simulation_times wait;  /* for a slot; 0 for who found one free; not of those refused */
     struct simulation_times total; /* of the rendered */

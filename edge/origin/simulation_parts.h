@@ -22,6 +22,7 @@ struct sim_worker {
     enum life life;
     unsigned answers;        /* while STARTING */
     struct list runs, queue; /* queue: of those assigned at arrival */
+    struct list refused;     /* they do not know it yet */
     unsigned waiting, busy;
     mono_time *idle; /* a ring: since when its free slots are, the longest first */
     unsigned first_idle;
@@ -30,10 +31,10 @@ struct sim_worker {
 
 struct sim_request {
     struct queue_entry entry;
-    struct list place; /* free; running; in a worker's queue */
+    struct list place; /* free; running; in a worker's queue, or refused there */
     struct list late;  /* among those whose client_wait runs, the first to end first */
     struct simulation_request asked;
-    struct sim_worker *worker;
+    struct sim_worker *worker; /* that renders it, or has refused it */
     int64_t started_us;
     unsigned retries_left, run; /* run: tells an end of its from one of who had its memory before */
     bool is_queued, has_waited;
@@ -99,6 +100,8 @@ void sim_start(struct simulation *sim, struct sim_request *request, size_t index
 void sim_stop(struct simulation *sim, struct sim_request *request);
 void sim_note_wait(struct simulation *sim, struct sim_request *request);
 void sim_note_queue(struct simulation *sim, unsigned waiting, bool is_first_time);
+/* The shell is given, or was at that time. */
+void sim_note_shell(struct simulation *sim, uint64_t *why, int64_t at_us);
 /* Its end without a render: `shell` counts it if it may be given the shell, else `other`. */
 void sim_give_up(struct simulation *sim, struct sim_request *request, uint64_t *shell,
                  uint64_t *other);
@@ -112,4 +115,8 @@ void sim_serve(struct simulation *sim);
 void sim_leave_queue(struct simulation *sim, struct sim_request *request);
 /* Without a common queue. */
 void sim_assign(struct simulation *sim, struct sim_request *request, bool is_first_time);
+/* Of who waits there; of who was refused there. */
 struct sim_request *sim_take_first(struct simulation *sim, struct sim_worker *worker);
+struct sim_request *sim_take_refused(struct simulation *sim, struct sim_worker *worker);
+/* Who was refused there hears of it. */
+void sim_tell_refused(struct simulation *sim, struct sim_worker *worker);

@@ -97,24 +97,53 @@ static int assign_to(struct simulation *sim)
     return idle >= 0 ? idle : balance_choose(BALANCE_RANDOM, sim->up, count, &sim->balance);
 }
 
-void sim_assign(struct simulation *sim, struct sim_request *request, bool is_first_time)
+static bool refuses(const struct simulation *sim, const struct sim_worker *worker)
 {
-    int index = assign_to(sim);
+    const struct simulation_setup *setup = sim->setup;
+    uint64_t most = setup->limits.per_slot
+                        ? (uint64_t)setup->limits.shell_at * setup->slots
+                        : (setup->limits.shell_at + setup->workers - 1) / setup->workers;
+    return setup->refuses_when_full && worker->waiting >= most;
+}
+
+static void wait_at(struct simulation *sim, struct sim_worker *worker, struct sim_request *request,
+                    bool is_first_time)
+{
+    list_append(&worker->queue, &request->place);
+    worker->waiting++;
+    sim_note_queue(sim, ++sim->waiting_at_workers, is_first_time);
+    sim_look_at(sim, worker);
+}
+
+static void wait_for_refusal(struct simulation *sim, struct sim_worker *worker,
+                             struct sim_request *request)
+{
+    request->worker = worker;
+    sim->waiting_at_workers++;
+    list_append(&worker->refused, &request->place);
+}
+
+static void assign(struct simulation *sim, struct sim_request *request, int index,
+                   bool is_first_time)
+{
     if (index < 0) {
         sim_give_up(sim, request, &sim->result.down_shells, &sim->result.failed);
         return;
     }
     struct sim_worker *worker = &sim->workers[index];
-    if (worker->busy < sim->setup->slots) {
+    if (worker->busy < sim->setup->slots)
         sim_start(sim, request, (size_t)index);
-    } else if (sim->waiting_at_workers >= POOL_QUEUE_MAX) {
+    else if (sim->waiting_at_workers >= POOL_QUEUE_MAX)
         sim_give_up(sim, request, &sim->result.shed, &sim->result.shed);
-    } else {
-        list_append(&worker->queue, &request->place);
-        worker->waiting++;
-        sim_note_queue(sim, ++sim->waiting_at_workers, is_first_time);
-        sim_look_at(sim, worker);
-    }
+    else if (refuses(sim, worker))
+        wait_for_refusal(sim, worker, request);
+    else
+        wait_at(sim, worker, request, is_first_time);
+}
+
+void sim_assign(struct simulation *sim, struct sim_request *request, bool is_first_time)
+{
+    assign(sim, request, assign_to(sim), is_first_time);
 }
 
 struct sim_request *sim_take_first(struct simulation *sim, struct sim_worker *worker)
@@ -124,4 +153,39 @@ struct sim_request *sim_take_first(struct simulation *sim, struct sim_worker *wo
     worker->waiting--;
     sim->waiting_at_workers--;
     return request;
+}
+
+struct sim_request *sim_take_refused(struct simulation *sim, struct sim_worker *worker)
+{
+    struct sim_request *request = list_first_entry(&worker->refused, struct sim_request, place);
+    list_remove(&request->place);
+    sim->waiting_at_workers--;
+    return request;
+}
+
+/* Any other one, whatever it has to do: nobody looks. */
+static void ask_another(struct simulation *sim, struct sim_request *request)
+{
+    struct balance_worker *not_again = &sim->up[request->worker - sim->workers];
+    bool was_free = not_again->is_free;
+    not_again->is_free = false;
+    int index = balance_choose(BALANCE_RANDOM, sim->up, sim->setup->workers, &sim->balance);
+    not_again->is_free = was_free;
+    request->retries_left--;
+    sim->result.retried++;
+    if (index < 0)
+        sim_give_up(sim, request, &sim->result.shed, &sim->result.shed);
+    else
+        assign(sim, request, index, false);
+}
+
+void sim_tell_refused(struct simulation *sim, struct sim_worker *worker)
+{
+    while (!list_is_empty(&worker->refused)) {
+        struct sim_request *request = sim_take_refused(sim, worker);
+        if (request->retries_left == 0)
+            sim_give_up(sim, request, &sim->result.shed, &sim->result.shed);
+        else
+            ask_another(sim, request);
+    }
 }

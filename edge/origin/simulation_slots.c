@@ -63,10 +63,20 @@ void sim_forget(struct simulation *sim, struct sim_request *request)
     list_prepend(&sim->free, &request->place);
 }
 
+void sim_note_shell(struct simulation *sim, uint64_t *why, int64_t at_us)
+{
+    ++*why;
+    if (at_us - sim->first_us > sim->result.last_shell_us)
+        sim->result.last_shell_us = at_us - sim->first_us;
+}
+
 void sim_give_up(struct simulation *sim, struct sim_request *request, uint64_t *shell,
                  uint64_t *other)
 {
-    *(request->asked.has_shell ? shell : other) += 1;
+    if (request->asked.has_shell && shell != other)
+        sim_note_shell(sim, shell, sim->now_us);
+    else
+        ++*other;
     sim_forget(sim, request);
 }
 

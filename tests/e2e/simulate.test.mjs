@@ -1,4 +1,4 @@
-// varve simulate: the queue under a virtual clock, by the command line (renderers A18, K7, K10, K12).
+// varve simulate: the queue under a virtual clock, by the command line (renderers A18, K4, K7, K10–K13).
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -30,12 +30,29 @@ test('A18 compared: one queue is better than any way of sending who comes to a w
   assert.deepEqual(rows.map((r) => `${r.queue} ${r.balance}`), [
     ...['idle', 'first', 'least', 'round-robin', 'random'].map((b) => `common ${b}`),
     ...['idle', 'first', 'least', 'round-robin', 'random'].map((b) => `per worker ${b}`),
+    'retry random',
   ])
   const p99 = Object.fromEntries(rows.map((r) => [`${r.queue} ${r.balance}`, r.total_ms.p99]))
   const common = p99['common idle']
   for (const row of rows.filter((r) => r.queue === 'common')) assert.equal(row.total_ms.p99, common, 'one queue is one queue')
   for (const row of rows.filter((r) => r.queue === 'per worker')) assert.ok(row.total_ms.p99 > common, row.balance)
   assert.ok(p99['per worker idle'] <= p99['per worker round-robin'] && p99['per worker round-robin'] <= p99['per worker random'])
+})
+
+test('K4 compared: workers that refuse, and random retries: requests fail while slots are idle, and what is rendered takes longer', () => {
+  const { rows } = json('--rate', '300/s', ...bimodal, ...four, '--shell', '0%', '--requests', '20000', '--compare')
+  const common = rows[0]
+  const retry = rows.find((r) => r.queue === 'retry')
+  assert.equal(common.rendered, 20000)
+  assert.ok(retry.shed > 200 && retry.retried > 2 * retry.shed && retry.busy < 0.75)
+  assert.ok(retry.total_ms.p50 > 2 * common.total_ms.p50, `${retry.total_ms.p50} ms, ${common.total_ms.p50} ms`)
+})
+
+test('K10, K11 load of 1, 10 and 1: renders stay what the slots can do, shells follow the spike and end within 5 s of it', () => {
+  const { rows: [row] } = json('--rate', '20/s:30s,200/s:30s,20/s:60s', '--render', 'exponential:50ms', ...four)
+  assert.ok(row.over_shell > 2500, 'of some 3600 that were too many')
+  assert.equal(row.shed + row.failed, 0)
+  assert.ok(row.last_shell_seconds > 59 && row.last_shell_seconds < 65, `${row.last_shell_seconds} s`)
 })
 
 test('K10 a spike: renders go on, who is too many gets the shell; without it they wait and are shed', () => {
@@ -56,6 +73,16 @@ test('K12 an outage: limits follow the live workers, and what one rendered is as
   assert.equal(row.longest_queue, 4)
   assert.equal(row.retried, 1)
   assert.ok(row.all_down > 900 && row.all_down < 1100, 'a second of nobody there')
+})
+
+test('K13 all are gone, and one comes back before the others: limits follow it, and it is not sent what was meant for four', () => {
+  const outages = [15, 25, 35, 45].flatMap((end, i) => ['--outage', `${i}@10s+${end - 10}s`])
+  const { rows } = json('--rate', '60/s:60s', '--render', 'exponential:50ms', ...four, '--shell', '0%', '--shed-at', '4', ...outages, '--compare')
+  const common = rows[0]
+  const drowned = rows.find((r) => r.queue === 'per worker' && r.balance === 'random')
+  assert.ok(common.failed > 4 * 60 && common.failed < 6 * 60, 'nobody is there for five seconds')
+  assert.ok(common.longest_queue <= 16)
+  assert.ok(drowned.longest_queue > 300, `${drowned.longest_queue} at the first one`)
 })
 
 test('the advice holds: with it waits are as short as it says, and with a longer queue they are not', () => {

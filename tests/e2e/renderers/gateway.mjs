@@ -8,7 +8,7 @@ import http from 'node:http'
  * body}). `renders` are the URLs that were rendered, `asked` all paths in order, `now` and `most` requests at a time.
  */
 export async function gateway(t, { secret = 's3cret', version = 'v1', versionField = 'x-app-version', pages = {}, port = 0 } = {}) {
-  const g = { secret, version, versionField, versions: [], pages, renders: [], asked: [], refused: 0, now: 0, most: 0, rendering: 0, mostRenders: 0 }
+  const g = { secret, version, versionField, versions: [], pages, renders: [], asked: [], refused: 0, now: 0, most: 0 }
   const server = http.createServer((req, res) => {
     const asked = new URL(req.url, 'http://gateway')
     const plain = (status, text) => res.writeHead(status, { 'content-type': 'text/plain' }).end(text)
@@ -25,7 +25,6 @@ export async function gateway(t, { secret = 's3cret', version = 'v1', versionFie
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
   t.after(() => (server.closeAllConnections(), server.close()))
   g.count = (path) => g.asked.filter((p) => p === path).length
-  g.breakOff = () => server.closeAllConnections() /* what is seen of a process that dies and is at once replaced */
   g.stop = () => new Promise((resolve) => (server.close(resolve), server.closeAllConnections()))
   g.url = `http://127.0.0.1:${server.address().port}`
   return g
@@ -36,8 +35,6 @@ async function render(g, url, req, res) {
   const wasRead = new Set()
   const read = (name) => (wasRead.add(name), req.headers[name])
   g.renders.push(url.pathname + url.search)
-  g.mostRenders = Math.max(g.mostRenders, ++g.rendering)
-  res.on('close', () => g.rendering--)
   const page = g.pages[url.pathname] ?? g.page ?? (() => ({ body: `page ${url.pathname}` }))
   const { status = 200, headers = {}, body = '' } = await page(read, url, req)
   res.writeHead(status, { 'content-type': 'text/html', ...(g.versionField ? { [g.versionField]: g.version } : {}), ...(wasRead.size ? { vary: [...wasRead].join(', ') } : {}), ...headers })

@@ -244,6 +244,74 @@ static void test_a19_first_keeps_work_together_and_idle_spreads_it(void **state)
     assert_int_equal(idle.waited, first.waited);
 }
 
+/* --- refuse and retry (K4) --- */
+
+static struct simulation_setup refusing(unsigned workers)
+{
+    struct simulation_setup setup = patient(workers);
+    setup.assigns_at_arrival = setup.refuses_when_full = true;
+    setup.limits.shell_at = 0; /* one at a time, and nobody waits */
+    return setup;
+}
+
+/* Both workers render when the third comes. The first says so after 10 s, and is idle from then on;
+ * the second says so after 11 s, and there is no further try. Where all wait in one queue, the
+ * first one's slot is his. */
+static void test_k4_a_blind_retry_fails_at_a_busy_worker_while_another_is_idle(void **state)
+{
+    static const struct simulation_request requests[] = {{.render_us = 10 * SECOND},
+                                                         {.render_us = 11 * SECOND},
+                                                         {.at_us = SECOND, .render_us = SECOND}};
+    struct simulation_setup setup = refusing(2), common = patient(2);
+    struct script script = {requests, 3, 0}, again = {requests, 3, 0};
+    (void)state;
+    setup.balance = BALANCE_ROUND_ROBIN;
+    struct simulation_result r = simulation_run(&setup, next_of_script, &script);
+    assert_int_equal(r.rendered, 2);
+    assert_int_equal(r.shed, 1);
+    assert_int_equal(r.retried, 1);
+    r = simulation_run(&common, next_of_script, &again);
+    assert_int_equal(r.rendered, 3);
+    assert_int_equal(r.span_us, 11 * SECOND);
+}
+
+/* One of two workers renders for a second more. At random, every second request goes there first,
+ * and takes twice as long; in one queue none does. */
+static void test_k4_a_random_retry_doubles_the_time(void **state)
+{
+    static const struct simulation_request requests[] = {{.render_us = 2 * SECOND},
+                                                         {.at_us = SECOND, .render_us = SECOND}};
+    struct simulation_setup setup = refusing(2), common = patient(2);
+    unsigned doubled = 0;
+    (void)state;
+    setup.balance = common.balance = BALANCE_RANDOM;
+    for (setup.seed = 1; setup.seed <= 1000; setup.seed++) {
+        struct script script = {requests, 2, 0}, again = {requests, 2, 0};
+        struct simulation_result r = simulation_run(&setup, next_of_script, &script);
+        assert_int_equal(r.rendered, 2);
+        assert_int_equal(r.total.p50_us, r.retried ? 2 * SECOND : SECOND);
+        doubled += r.retried > 0;
+        r = simulation_run(&common, next_of_script, &again);
+        assert_int_equal(r.total.p50_us, SECOND);
+    }
+    assert_in_range(doubled, 450, 550);
+}
+
+static void test_k4_the_fuller_the_workers_the_more_retries_fail(void **state)
+{
+    struct simulation_setup setup = refusing(4), common = patient(4);
+    uint64_t shed_before = 0;
+    (void)state;
+    setup.balance = BALANCE_RANDOM;
+    for (double rate = 10; rate < 40; rate += 10) { /* of 40 that the slots can do */
+        struct simulation_result r = run_drawn(&setup, rate, exponential, 20000, 1);
+        assert_true(r.shed > shed_before + 2000);
+        shed_before = r.shed;
+        assert_int_equal(run_drawn(&common, rate, exponential, 20000, 1).rendered, 20000);
+    }
+    assert_true(shed_before > 6000); /* with a quarter of the slots' time to spare */
+}
+
 /* --- outages --- */
 
 static void test_k12_limits_follow_the_live_slots(void **state)
@@ -305,6 +373,7 @@ static struct simulation_setup any_setup(uint64_t *random)
     setup.slots = (unsigned)(1 + random_next(random) % 4);
     setup.balance = (enum balance)(random_next(random) % 5);
     setup.assigns_at_arrival = random_next(random) % 3 == 0;
+    setup.refuses_when_full = setup.assigns_at_arrival && random_next(random) % 2;
     setup.has_shell = random_next(random) % 2;
     setup.limits =
         (struct queue_limits){(unsigned)(random_next(random) % 9),
@@ -511,6 +580,9 @@ int main(void)
         cmocka_unit_test(test_an_empty_load_is_no_load),
         cmocka_unit_test(test_a18_without_one_queue_idle_is_best_and_random_worst),
         cmocka_unit_test(test_a19_first_keeps_work_together_and_idle_spreads_it),
+        cmocka_unit_test(test_k4_a_blind_retry_fails_at_a_busy_worker_while_another_is_idle),
+        cmocka_unit_test(test_k4_a_random_retry_doubles_the_time),
+        cmocka_unit_test(test_k4_the_fuller_the_workers_the_more_retries_fail),
         cmocka_unit_test(test_k12_limits_follow_the_live_slots),
         cmocka_unit_test(test_k13_a_worker_that_comes_up_gets_one_request_first),
         cmocka_unit_test(
