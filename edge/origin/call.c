@@ -118,6 +118,16 @@ void call_probe(struct home *home, struct pool *pool, const struct permit *permi
     call_free_if_done(call);
 }
 
+void call_knock(struct home *home, struct worker *worker)
+{
+    struct call *call = call_make(home, worker->pool);
+    call->is_knock = call->is_over = call->is_released = true;
+    response_parser_init(&call->parser, false, false);
+    call->permit.worker = worker; /* without a right to ask it anything */
+    call_connect(call);
+    call_free_if_done(call);
+}
+
 void call_inquire(struct home *home, struct pool *pool, const struct call_inquiry *inquiry)
 {
     struct worker *worker = inquiry->permit.worker;

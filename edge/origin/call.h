@@ -56,6 +56,7 @@ struct call {
     size_t body_sent;
     char *piece; /* what is being written of it */
     bool is_retryable, is_idempotent, answers_head, may_switch, is_probe;
+    bool is_knock;   /* connects, and no more: rebirth.h */
     bool is_inquiry; /* a probe or warm-up: our own, for this worker alone */
     duration first_byte;
     unsigned retries_left;
@@ -85,13 +86,16 @@ struct call {
     struct loop_timer timer; /* of the state */
     duration limit;          /* what `timer` counts to, from `progress` */
     mono_time progress;
-    struct loop_timer total; /* slot_max */
+    struct loop_timer total; /* slot_max; then when to look after a slot that is stuck */
+    bool is_stuck;
     duration total_left;
 };
 
 /* call.c */
 /* Frees it when the owner has left it and nothing is to come: at the end of each callback. */
 void call_free_if_done(struct call *call);
+/* Knocks at a worker of which a slot is stuck. It frees itself. */
+void call_knock(struct home *home, struct worker *worker);
 /* call_way.c */
 /* Asks the pool. `at_front` on a second try: then what it failed with before (`failure`, `detail`)
  * says more than "all down". */

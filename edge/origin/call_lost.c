@@ -98,6 +98,10 @@ static void go_elsewhere(struct call *call, enum call_failure failure, slice det
 void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
 {
     struct worker *worker = call->permit.worker;
+    if (call->is_knock) {
+        call_let_go(call);
+        return;
+    }
     if (was_stale(call, is_untouched)) {
         call->was_stale = true;
         call->is_suspect = call->is_fully_sent;

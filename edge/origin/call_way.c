@@ -2,11 +2,12 @@
  * A call's way to its worker: ask the pool → connect or take an idle connection → send → wait. What
  * comes back is call_answer.c's, and what to do when it fails call_lost.c's.
  */
+#include "base/log.h"
 #include "edge/origin/call.h"
 
 #include <errno.h>
 
-static const duration POLL_EVERY = {20};
+static const duration POLL_EVERY = {20}, STUCK_LOOK_EVERY = {500};
 
 mono_time call_now(const struct call *call)
 {
@@ -59,17 +60,41 @@ void call_state_timed(struct loop_timer *timer)
     call_free_if_done(call);
 }
 
+static void become_stuck(struct call *call)
+{
+    call->is_stuck = true;
+    pool_mark_stuck(&call->permit);
+    call_fail(call, CALL_STUCK, SLICE_NONE);
+    call_linger(call);
+}
+
+/* Its answer may still come; but not from a process that is gone, if the end of that was not seen
+ * on the connection (semantics 7.5). */
+static void look_after_stuck(struct call *call)
+{
+    struct worker *worker = call->permit.worker;
+    mono_time since = slot_view(worker->slots, call->permit.slot).since;
+    if (pool_is_outlived(&call->permit)) {
+        log_info("a slot is free again: its worker was started anew", {"worker", worker->name});
+        call_let_go(call);
+    } else if (slots_entry(worker->slots) == GATE_OPEN &&
+               rebirth_may_knock(&worker->rebirth, since, call_now(call))) {
+        call_knock(call->home, worker);
+    }
+}
+
 void call_total_timed(struct loop_timer *timer)
 {
     struct call *call = container_of(timer, struct call, total);
     call->depth++;
-    if (call->state == STATE_CONNECTING) {
+    if (call->state == STATE_CONNECTING)
         call_lost(call, CALL_CONNECT_TIMEOUT, SLICE_NONE, true);
-    } else {
-        pool_mark_stuck(&call->permit);
-        call_fail(call, CALL_STUCK, SLICE_NONE);
-        call_linger(call);
-    }
+    else if (call->is_stuck)
+        look_after_stuck(call);
+    else
+        become_stuck(call);
+    if (call->is_stuck && call->permit.kind == PERMIT_SLOT)
+        loop_timer_set(call->home->loop, timer, STUCK_LOOK_EVERY);
     call->depth--;
     call_free_if_done(call);
 }
@@ -182,13 +207,24 @@ static void send_request(struct call *call)
 
 /* --- connecting --- */
 
+/* That nobody listens there a knock is the first to see: visitors are not sent there any more. */
+static void note_no_connection(struct call *call, int problem, slice why)
+{
+    struct worker *worker = call->permit.worker;
+    if (rebirth_note_failure(&worker->rebirth, problem, call_now(call)) && call->is_knock)
+        pool_worker_failed(worker, why, call_now(call));
+}
+
 void call_connect(struct call *call)
 {
     struct worker *worker = call->permit.worker;
     call->state = STATE_CONNECTING;
     call->connection = connection_open(call->home, worker, call);
     if (!call->connection) {
-        call_lost(call, CALL_REFUSED, slice_of_string(strerrordesc_np(errno)), true);
+        int problem = errno;
+        slice why = slice_of_string(strerrordesc_np(problem));
+        note_no_connection(call, problem, why);
+        call_lost(call, CALL_REFUSED, why, true);
         return;
     }
     call->connection->number = atomic_fetch_add(&worker->counters.connects, 1);
@@ -199,7 +235,13 @@ void call_connected(struct call *call, enum call_failure failure, const char *er
 {
     call->depth++;
     if (error)
+        note_no_connection(call, call->connection->problem, slice_of_string(error));
+    else
+        rebirth_note_success(&call->permit.worker->rebirth, call->progress);
+    if (error)
         call_lost(call, failure, slice_of_string(error), true);
+    else if (call->is_knock)
+        call_let_go(call);
     else
         send_request(call);
     call->depth--;

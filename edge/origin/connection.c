@@ -148,6 +148,7 @@ static void on_connect(h2o_socket_t *socket, const char *error)
     socklen_t bytes = sizeof(problem);
     if (getsockopt(h2o_socket_get_fd(socket), SOL_SOCKET, SO_ERROR, &problem, &bytes) != 0)
         problem = errno;
+    connection->problem = problem;
     if (problem != 0 || error) {
         call_connected(connection->call, CALL_REFUSED, problem ? strerrordesc_np(problem) : error);
         return;

@@ -36,6 +36,7 @@ struct connection {
     uint64_t number;               /* of the worker's connections, all loops */
     mono_time idle_since;
     duration keep_alive; /* as the origin said; DURATION_NONE */
+    int problem;         /* errno, if it could not be made */
     bool is_reused, is_tls;
 };
 

@@ -250,6 +250,13 @@ void pool_mark_stuck(const struct permit *permit)
         slot_mark(permit->worker->slots, permit->slot, permit->worker->pool->pid, SLOT_STUCK);
 }
 
+bool pool_is_outlived(const struct permit *permit)
+{
+    const struct worker *worker = permit->worker;
+    return permit->kind == PERMIT_SLOT &&
+           rebirth_is_gone(&worker->rebirth, slot_view(worker->slots, permit->slot).since);
+}
+
 void pool_mark_dead(const struct permit *permit)
 {
     if (permit->kind == PERMIT_SLOT)

@@ -11,6 +11,7 @@
 #include "edge/origin/origin.h"
 #include "edge/origin/outage.h"
 #include "edge/origin/queue.h"
+#include "edge/origin/rebirth.h"
 #include "edge/origin/retry_budget.h"
 #include "edge/origin/slots.h"
 
@@ -55,6 +56,7 @@ struct worker {
     struct list *idle;    /* one list of connections per loop; each its loop's thread only */
     unsigned *idle_count; /* per loop */
     struct worker_counters counters;
+    struct rebirth rebirth;
     /* under the pool's lock */
     enum worker_state state;
     mono_time state_since, retry_at;
@@ -186,6 +188,8 @@ void pool_return(struct permit *permit, mono_time now);
 bool pool_detach(struct permit *permit, mono_time now);
 /* slot_max has passed. */
 void pool_mark_stuck(const struct permit *permit);
+/* Was it taken for a process of the worker that is gone since (rebirth.h)? Any thread, no lock. */
+bool pool_is_outlived(const struct permit *permit);
 /* This process ends while the worker still works on it. */
 void pool_mark_dead(const struct permit *permit);
 /* The worker did not take a connection. */
