@@ -58,6 +58,7 @@ test('3.4, A15: clients that leave free no slot; the render that ran is stored, 
   assert.equal((await stays).body, '/stays')
   assert.deepEqual(w.arrived.map((r) => r.url), [w.arrived[0].url, '/stays'])
   await until(async () => /; hit/.test((await v.get(w.arrived[0].url)).headers['cache-status']), 'the page whose client left')
+  assert.equal(w.arrived.length, 2, 'and it was not rendered again for that')
   assert.equal(w.mostRendering, 1)
 })
 
