@@ -219,21 +219,33 @@ routes: [{match: "/**", on_failure: [stale, shell]}]\n`,
   )
   const changes = (to) => v.metric(`varve_origin_changes_total{origin="renderer",to="${to}"}`)
   let isOver = false
+  let held = { open: () => {} }
+  let underWay = 0
   const seen = []
   const visitor = async (name) => {
     for (let n = 0; !isOver; n++) {
+      await held.promise
+      underWay++
       const { status, body } = await v.get(`/${name}/${n}`, navigation)
       seen.push(status === 200 && (body === SHELL ? 'shell' : body === `page /${name}/${n}` ? 'page' : body))
+      underWay--
       await new Promise((r) => setTimeout(r, 5))
     }
+  }
+  /** An answer that is read behind a refusal would be a sign of life. */
+  const kill = async (worker) => {
+    held = gate()
+    await until(() => underWay === 0, 'those who ask to be answered')
+    await worker.stop()
+    held.open()
   }
   const load = Promise.all(['a', 'b', 'c', 'd'].map(visitor))
   await until(() => seen.length > 20, 'load')
   assert.equal(await v.metric('varve_origin_up{origin="renderer"}'), 1)
-  await workers[0].stop()
+  await kill(workers[0])
   await until(async () => (await v.metric('varve_worker_up{worker="renderer/0"}')) === 0, 'one to be down')
   assert.equal(await changes('down'), 0, 'one is left')
-  await workers[1].stop()
+  await kill(workers[1])
   await until(() => seen.at(-1) === 'shell', 'the shell')
   await until(async () => (await v.metric('varve_origin_up{origin="renderer"}')) === 0, 'the origin to be down')
   await until(() => /warn origin is down[^\n]*origin=renderer why="all its workers are down or drained"/.test(v.log), 'the log to tell')

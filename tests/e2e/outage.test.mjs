@@ -69,9 +69,14 @@ test('B7 dead under load and up again: 200 for everybody all the time, pages fro
   const v = await varve(t, policy, { dir })
   const seen = { pages: 0, shells: 0, other: [] }
   let isOver = false
+  let held = { open: () => {} }
+  let underWay = 0
   const visitor = async () => {
     while (!isOver) {
+      await held.promise
+      underWay++
       const res = await v.get('/', navigation)
+      underWay--
       if (res.status === 200 && res.body === 'page') seen.pages++
       else if (res.status === 200 && res.body === SHELL) seen.shells++
       else seen.other.push(`${res.status} ${res.body}`)
@@ -80,7 +85,10 @@ test('B7 dead under load and up again: 200 for everybody all the time, pages fro
   const visitors = all(4, visitor)
   await until(() => seen.pages >= 20, 'pages')
   assert.equal(seen.shells, 0)
+  held = gate() // an answer that is read behind a refusal would be a sign of life
+  await until(() => underWay === 0, 'those who ask to be answered')
   await first.stop()
+  held.open()
   await until(() => seen.shells >= 20, 'shells')
   const before = seen.pages
   const second = await renderer(t, pages, { port })
