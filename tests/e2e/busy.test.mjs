@@ -10,6 +10,8 @@ import { NODE, SERVER } from './spawning.mjs'
 
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
 const SHELL = '<!doctype html><div id=app></div>'
+/** For what must not have to wait: it fails, rather than hangs, when it does. */
+const soon = () => ({ signal: AbortSignal.timeout(20000) })
 const waiting = (v, n) => until(async () => (await v.metric('varve_queue_depth{origin="renderer"}')) === n, `${n} to wait`)
 
 /**
@@ -40,9 +42,9 @@ routes: [{match: "/**", ttl: {force: 60s}}]\n`, { dir })
   await r.freeze()
   const pages = Array.from({ length: 4 }, (_, i) => v.get(`/data/${i}`))
   await waiting(v, 3)
-  for (const res of await all(30, () => v.get('/hot', navigation))) assert.equal(outcome(res), 'hit')
-  for (const res of await all(30, (i) => v.get(`/page/${i}`, navigation))) assert.equal(res.body, SHELL)
-  for (const res of await all(30, (i) => v.get(`/more/${i}`))) {
+  for (const res of await all(30, () => v.get('/hot', navigation, soon()))) assert.equal(outcome(res), 'hit')
+  for (const res of await all(30, (i) => v.get(`/page/${i}`, navigation, soon()))) assert.equal(res.body, SHELL)
+  for (const res of await all(30, (i) => v.get(`/more/${i}`, {}, soon()))) {
     assert.equal(res.status, 503)
     assert.match(res.headers['retry-after'], /^\d+$/)
   }
@@ -63,9 +65,9 @@ test('K7, 7.3 all slots are taken: who can have something older has it at once, 
   await v.get('/known')
   const others = [0, 1, 2].map((i) => v.get(`/${i}`))
   await waiting(v, 2)
-  for (const res of await all(20, () => v.get('/known'))) assert.equal(res.body, 'older')
+  for (const res of await all(20, () => v.get('/known', {}, soon()))) assert.equal(res.body, 'older')
   await until(() => v.accessLog().filter((line) => line.path === '/known' && line.reason === 'stale_busy').length === 20, 'the log to tell why')
-  assert.equal((await v.get('/unknown')).status, 503)
+  assert.equal((await v.get('/unknown', {}, soon())).status, 503)
   assert.equal(await v.metric('varve_queue_depth{origin="renderer"}'), 2)
   await until(() => held.length === 1, 'the render')
   for (let i = 0; i < 3; i++) {

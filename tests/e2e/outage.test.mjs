@@ -8,6 +8,8 @@ import { all, freePort, gate, page, renderer, tempDir, until, varve } from './li
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
 const SHELL = '<!doctype html><div id=app></div>'
 const patient = 'client_wait: 60s'
+/** For what must not have to wait: it fails, rather than hangs, when it does. */
+const soon = () => ({ signal: AbortSignal.timeout(20000) })
 const unstored = { 'cache-control': 'no-store' }
 
 /** A policy for these workers; `shell`: there is one, in the file whose path comes back. */
@@ -131,13 +133,13 @@ test('K12 limits follow the live slots: with one of two drained, half as many ma
   const first = Array.from({ length: 8 }, (_, i) => v.get(`/${i}`))
   await until(() => held.length === 2, 'both to be busy')
   await waiting(v, 6)
-  assert.equal((await v.get('/seventh')).status, 503)
+  assert.equal((await v.get('/seventh', {}, soon())).status, 503)
   assert.ok((await finishAll(held, first)).every((res) => res.status === 200))
   assert.equal((await v.cli('slots', 'drain', 'renderer/1')).code, 0)
   const then = Array.from({ length: 4 }, (_, i) => v.get(`/then/${i}`))
   await until(() => held.length === 1, 'the other to be busy')
   await waiting(v, 3)
-  assert.equal((await v.get('/fourth')).status, 503)
+  assert.equal((await v.get('/fourth', {}, soon())).status, 503)
   assert.ok((await finishAll(held, then)).every((res) => res.status === 200))
 })
 
