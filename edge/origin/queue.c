@@ -158,6 +158,8 @@ void render_mean_note(struct render_mean *mean, duration render)
 uint64_t queue_places(const struct queue_limits *limits, unsigned live_slots, bool has_shell)
 {
     unsigned at = has_shell ? limits->shell_at : limits->shed_at;
+    if (live_slots == 0)
+        return 0;
     return limits->per_slot ? (uint64_t)at * live_slots : at;
 }
 

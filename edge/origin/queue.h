@@ -82,7 +82,7 @@ struct queue_limits {
 
 enum queue_verdict { QUEUE_WAIT, QUEUE_SHELL, QUEUE_SHED };
 
-/* How many may wait, by that limit. */
+/* How many may wait, by that limit; nobody where no slot lives. */
 uint64_t queue_places(const struct queue_limits *limits, unsigned live_slots, bool has_shell);
 /* `has_shell`: this request may be given the shell instead. */
 enum queue_verdict queue_admit(const struct queue_limits *limits, const struct queue_load *load,

@@ -291,6 +291,12 @@ static void test_7_3_thresholds_scale_with_live_slots(void **state)
         {4, 4, 0, 30000, true, false, QUEUE_SHELL},
         {127, 4, 0, 30000, false, true, QUEUE_WAIT},
         {128, 4, 0, 30000, false, true, QUEUE_SHED},
+        {3, 4, 0, 30000, true, false, QUEUE_WAIT},
+        {31, 1, 0, 30000, false, false, QUEUE_WAIT},
+        /* without a slot that lives nobody waits, whatever the limits */
+        {0, 0, 0, 30000, false, true, QUEUE_SHED},
+        {0, 0, 0, 30000, false, false, QUEUE_SHED},
+        {0, 0, 0, 30000, true, false, QUEUE_SHELL},
         /* who would wait longer than first_byte need not begin */
         {10, 1, 3000, 30000, false, true, QUEUE_WAIT},
         {11, 1, 3000, 30000, false, true, QUEUE_SHED},
