@@ -86,8 +86,9 @@ test('7.3 who has his share of the queue gets the shell where he may, a POST a 5
 
 test('7.3 a client that leaves, or joins, costs its address nothing; a /64 of IPv6 is one address', async (t) => {
   const s = await stage(t, (url) => slots(url, 1))
-  const all = [s.get('/0', VISITOR), ...[1, 2].map((i) => s.get(`/${i}`, `2001:db8:0:1::${i}`))]
+  const all = [s.get('/0', VISITOR)]
   await s.rendering(1)
+  all.push(...[1, 2].map((i) => s.get(`/${i}`, `2001:db8:0:1::${i}`)))
   await s.waiting(2)
   all.push(s.get('/visitor', VISITOR))
   await s.waiting(3)
