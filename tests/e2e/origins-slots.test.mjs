@@ -182,10 +182,10 @@ test(`A1, A2, K17 clients that leave, time-outs, probes, reloads and kill -9 tog
   const seen = new Map()
   const visitor = async (lane) => {
     for (let n = 0; !isOver; n++) {
+      if (dice() < 0.1) await new Promise((resolve) => setTimeout(resolve, 50))
       const leaving = new AbortController()
       const leaves = dice() < 0.3
       const asked = request(`${v.url}${dice() < 0.5 ? '/pass' : ''}/${lane}-${n}`, { method: dice() < 0.2 ? 'POST' : 'GET', signal: leaving.signal })
-      if (dice() < 0.1) await new Promise((resolve) => setTimeout(resolve, 50))
       if (leaves) setTimeout(() => leaving.abort(), dice() * 20)
       const status = await asked.then((res) => res.status, () => 'gone')
       seen.set(status, (seen.get(status) ?? 0) + 1)
