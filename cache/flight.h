@@ -184,6 +184,9 @@ enum { READ_SLICES = 16 };
 size_t waiter_peek(struct waiter *waiter, slice views[READ_SLICES], bool *is_end);
 /* So many of the bytes that are there have been taken; more is a bug. */
 void waiter_advance(struct waiter *waiter, size_t bytes);
+/* Does the fetch stand still, and a renderer's slot with it, because this one has not read on
+ * (semantics 7.8)? */
+bool waiter_is_awaited(struct waiter *waiter);
 
 /* --- the fetch side: one thread --- */
 

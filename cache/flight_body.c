@@ -73,6 +73,11 @@ void flight_trim(struct flight *flight)
     }
 }
 
+static bool is_far_behind(const struct flight *flight, uint64_t position)
+{
+    return !flight->is_kept && flight->received_bytes - position > flight->window / 2;
+}
+
 static size_t next_chunk_bytes(const struct flight *flight)
 {
     if (!flight->last_chunk) {
@@ -105,9 +110,7 @@ static struct chunk *chunk_with_room(struct flight *flight)
 
 void flight_tell_of_room(struct flight *flight)
 {
-    if (!flight->is_waiting_for_room ||
-        (!flight->is_kept &&
-         flight->received_bytes - slowest_position(flight) > flight->window / 2))
+    if (!flight->is_waiting_for_room || is_far_behind(flight, slowest_position(flight)))
         return;
     flight->is_waiting_for_room = false;
     if (flight->on_room)
@@ -203,4 +206,13 @@ void waiter_advance(struct waiter *waiter, size_t bytes)
     flight_trim(flight);
     flight_tell_of_room(flight);
     pthread_mutex_unlock(&flight->lock);
+}
+
+bool waiter_is_awaited(struct waiter *waiter)
+{
+    struct flight *flight = waiter->flight;
+    pthread_mutex_lock(&flight->lock);
+    bool is_awaited = flight->is_waiting_for_room && is_far_behind(flight, waiter->position);
+    pthread_mutex_unlock(&flight->lock);
+    return is_awaited;
 }

@@ -70,6 +70,13 @@ bool front_client_is_gone(h2o_req_t *h2o_req);
  * waits for an answer. A stream of HTTP/2 that is reset ends by itself.
  */
 void front_watch_client(h2o_req_t *h2o_req, void (*left)(void *owner), void *owner);
+/*
+ * A renderer's slot waits until this client has read on: from now on the connection has to take
+ * 8 KiB a second (semantics 7.8). For each call one front_reader_is_awaited_no_more(), at the end
+ * of the request at the latest.
+ */
+struct client_connection *front_await_reader(h2o_req_t *h2o_req);
+void front_reader_is_awaited_no_more(struct client_connection *c);
 
 /*
  * An interim response, 102 to 199, to a request whose answer has not started (RFC 9110 §15.2).

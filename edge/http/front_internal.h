@@ -92,6 +92,7 @@ struct client_connection {
     uint64_t h2_sent_before; /* bytes of bodies of answers that are over */
     /* looked at by the sweep */
     struct stall to_socket, to_window;
+    unsigned awaited; /* answers of it that keep a renderer's slot: see front_await_reader() */
 };
 
 struct listener {

@@ -266,6 +266,18 @@ bool front_client_is_gone(h2o_req_t *req)
     return client_of(req)->client_is_gone;
 }
 
+struct client_connection *front_await_reader(h2o_req_t *req)
+{
+    struct client_connection *c = client_of(req);
+    c->awaited++;
+    return c;
+}
+
+void front_reader_is_awaited_no_more(struct client_connection *c)
+{
+    c->awaited--;
+}
+
 void front_watch_client(h2o_req_t *req, void (*left)(void *owner), void *owner)
 {
     struct client_connection *c = client_of(req);

@@ -16,6 +16,7 @@ enum {
     DRAINING_IDLE_MS = 1000, /* a client in the middle of its next request is not cut off */
     BODY_BYTES_PER_SECOND = 500,
     READER_BYTES_PER_SECOND = 500,
+    AWAITED_BYTES_PER_SECOND = 8192, /* of who keeps a renderer's slot (semantics 7.8) */
     CLOSED_MS = 10000,
     POLL_BATCH = 256
 };
@@ -54,7 +55,7 @@ static void sweep_body(struct client_connection *c)
         gate_refuse(c, 408, "the request body came too slowly");
 }
 
-/* Does a client that we wait for take less than READER_BYTES_PER_SECOND? */
+/* Does a client that we wait for take less than it has to? */
 static bool is_stalled(struct client_connection *c, struct stall *stall, bool waits, uint64_t taken)
 {
     mono_time now = client_now(c);
@@ -65,7 +66,8 @@ static bool is_stalled(struct client_connection *c, struct stall *stall, bool wa
     }
     if (ms < policy_of(c)->limits.stall.ms)
         return false;
-    bool is_slow = taken - stall->taken_before < (uint64_t)(ms / 1000 * READER_BYTES_PER_SECOND);
+    int64_t least = c->awaited > 0 ? AWAITED_BYTES_PER_SECOND : READER_BYTES_PER_SECOND;
+    bool is_slow = taken - stall->taken_before < (uint64_t)(ms / 1000 * least);
     *stall = (struct stall){.since = now, .taken_before = taken};
     return is_slow;
 }

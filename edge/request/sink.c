@@ -17,6 +17,7 @@ struct sink {
     h2o_req_t *req;            /* NULL once the request is gone */
     const struct sink_events *events;
     void *owner;
+    struct client_connection *awaited; /* NULL: nobody waits for the client to read on */
     wall_time date;
     uint64_t bytes;
     bool is_started, is_head, is_ended;
@@ -33,6 +34,7 @@ static void on_pool_cleared(void *memory)
 {
     struct sink **anchor = memory;
     struct sink *sink = *anchor;
+    sink_await(sink, false);
     sink->req = NULL;
     sink->events->gone(sink->owner);
     free(sink);
@@ -196,6 +198,15 @@ void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last
     for (size_t i = 0; i < count; i++)
         sink->held[i] = bytes[i];
     sink->held_count = count;
+}
+
+void sink_await(struct sink *sink, bool is_awaited)
+{
+    if (is_awaited == (sink->awaited != NULL))
+        return;
+    if (!is_awaited)
+        front_reader_is_awaited_no_more(sink->awaited);
+    sink->awaited = is_awaited ? front_await_reader(sink->req) : NULL;
 }
 
 /* A frame that stays open shows the break (RFC 9112 §8), and what came before it arrives. */

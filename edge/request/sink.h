@@ -40,6 +40,9 @@ bool sink_is_started(const struct sink *sink);
  * `gone`; `gone` may come inside.
  */
 void sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last);
+/* A renderer's slot waits until the client has read on, or no longer does: meanwhile the client has
+ * to be quicker than others (semantics 7.8). */
+void sink_await(struct sink *sink, bool is_awaited);
 /* Breaks a started answer off, visibly: RST_STREAM or a reset connection. `gone` may come inside.
  */
 void sink_break(struct sink *sink);

@@ -356,6 +356,7 @@ static enum progress break_off(struct exchange *ex, unsigned failure)
 
 static enum progress step_stream(struct exchange *ex)
 {
+    sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
     if (ex->is_sending)
         return WAIT;
     slice views[READ_SLICES];

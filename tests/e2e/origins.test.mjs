@@ -6,6 +6,7 @@ import net from 'node:net'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { all, freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { headers, rawH2, windowUpdate } from './h2-frames.mjs'
 import { certificate, exchange, raw, table } from './wire.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
@@ -352,6 +353,21 @@ for (const [what, target] of [['a pass', '/pass/big'], ['a page that is stored',
     await slow.ended
     assert.equal(slow.answers()[0].body.length, big.length)
   })
+
+test('7.8: who takes less than 8 KiB/s of an answer that its renderer has to wait for is cut off, and the slot is free', async (t) => {
+  const port = await freePort()
+  const origin = await renderer(t, (req, res) => page(res, req.url === '/pass/big' ? 'x'.repeat(12 << 20) : 'small'))
+  const { yaml } = certificate(tempDir(t), 'a.example')
+  const listen = `listen: ["127.0.0.1:$PORT", {address: "127.0.0.1:${port}", tls: [${yaml}]}]\nlimits: {stall: 1s}\n`
+  const v = await varve(t, listen + origins(origin.url, ', slots: 1'))
+  const slow = await rawH2(t, port)
+  slow.send(headers(1, { ':path': '/pass/big' }, true))
+  await until(() => origin.now === 1, 'the render')
+  const reading = setInterval(() => slow.send(Buffer.concat([windowUpdate(0, 1000), windowUpdate(1, 1000)])), 250) // 4 kB/s
+  t.after(() => clearInterval(reading))
+  assert.equal((await v.get('/pass/next')).body, 'small')
+  await slow.ended
+})
 
 test('A4: fifty clients that send 300 kB slowly hold no slot: the renderer sees none of them before its last byte is there', async (t) => {
   const most = 'x'.repeat(300_000 - 5)

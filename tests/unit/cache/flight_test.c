@@ -367,6 +367,7 @@ static void test_7_8_the_fetch_waits_beyond_the_window_and_goes_on_at_its_half(v
     struct reader reader;
     struct flight *flight = private_flight(&reader, false);
     assert_true(append_pattern(flight, WINDOW, WINDOW));
+    assert_false(waiter_is_awaited(&reader.waiter));
     assert_false(append_pattern(flight, 1, WINDOW));
     bool is_end;
     size_t unread = WINDOW + 1;
@@ -376,9 +377,11 @@ static void test_7_8_the_fetch_waits_beyond_the_window_and_goes_on_at_its_half(v
         waiter_advance(&reader.waiter, step);
         unread -= step;
         assert_int_equal(rooms, 0);
+        assert_true(waiter_is_awaited(&reader.waiter));
     }
     waiter_advance(&reader.waiter, 1);
     assert_int_equal(rooms, 1);
+    assert_false(waiter_is_awaited(&reader.waiter));
     waiter_advance(&reader.waiter, 10);
     assert_int_equal(rooms, 1); /* once per pause */
     flight_end(flight, true);
@@ -397,6 +400,7 @@ static void test_the_slowest_reader_decides_and_room_comes_when_it_leaves(void *
     bool is_end;
     waiter_advance(&fast.waiter, check_peek(&fast.waiter, &is_end));
     assert_int_equal(rooms, 0);
+    assert_true(waiter_is_awaited(&slow.waiter) && !waiter_is_awaited(&fast.waiter));
     waiter_leave(&slow.waiter);
     assert_int_equal(rooms, 1);
     assert_int_equal(desertions, 0);

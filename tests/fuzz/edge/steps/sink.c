@@ -25,6 +25,7 @@ bool __wrap_sink_is_started(const struct sink *sink);
 void __wrap_sink_interim(struct sink *sink, unsigned status, slice reason,
                          const struct fields *fields);
 void __wrap_sink_send(struct sink *sink, const slice *bytes, size_t count, bool is_last);
+void __wrap_sink_await(struct sink *sink, bool is_awaited);
 void __wrap_sink_break(struct sink *sink);
 void __wrap_sink_dismiss(struct sink *sink);
 uint64_t __wrap_sink_bytes(const struct sink *sink);
@@ -110,6 +111,12 @@ void __wrap_sink_send(struct sink *sink, const slice *bytes, size_t count, bool 
         end(sink);
     else
         sink->is_sending = true;
+}
+
+void __wrap_sink_await(struct sink *sink, bool is_awaited)
+{
+    (void)is_awaited; /* this client reads when the input says so */
+    MUST(!sink->is_ended);
 }
 
 void __wrap_sink_break(struct sink *sink)
