@@ -41,15 +41,26 @@ static enum progress ask_disk(struct exchange *ex, enum cache_read_kind kind, co
     return WAIT;
 }
 
+/*
+ * Memory is asked once more: while the answer was on its way, somebody else may have had the page
+ * rendered and stored. Else a crowd at a cold URL would be two renders.
+ */
 void lookup_read_delivered(struct exchange *ex)
 {
+    struct cache *cache = ex->server->cache;
+    struct cache_read *read = &ex->read;
     ex->is_reading = false;
-    if (ex->read.kind == READ_VARY) {
-        ex->record = ex->read.vary;
-    } else {
-        ex->was_read = true;
-        ex->found.object = ex->read.object;
+    if (read->kind == READ_VARY) {
+        if (cache_find_vary(cache, &read->key, &ex->record) == FOUND_YES)
+            vary_record_unref(&read->vary);
+        else
+            ex->record = read->vary;
+        return;
     }
+    ex->was_read = true;
+    ex->found.object = read->object;
+    if (!read->object)
+        (void)cache_find_object(cache, &read->key, read->key_text, &ex->found.object);
 }
 
 /* A cold URL of a route that keeps learning the same fields sends them from the start
