@@ -27,7 +27,10 @@ for (const [how, policy, headers] of [
     const seen = await attackWithEach(t, port, NAMES)
     assert.deepEqual(namesWhere(seen, (attack) => attack.status !== 200), REFUSED)
     assert.deepEqual(namesWhere(seen, (attack) => attack.body.includes(MARK)), sorted(PASSED, KEYED), 'who reached the renderer')
-    assert.deepEqual(namesWhere(seen, (attack, victim) => outcome(victim) !== 'hit'), sorted(REFUSED, PASSED, KEYED), 'who was not given the very page that the attacker had rendered')
+    const missed = namesWhere(seen, (attack, victim) => outcome(victim) !== 'hit')
+    const both = (name) => [seen.get(name).attack, seen.get(name).victim].map((res) => res.headers['cache-status']).join(', then ')
+    const odd = missed.filter((name) => !sorted(REFUSED, PASSED, KEYED).includes(name)).map((name) => `${name}: ${both(name)}`)
+    assert.deepEqual(missed, sorted(REFUSED, PASSED, KEYED), `who was not given the very page that the attacker had rendered; ${odd.join('; ')}`)
   })
 
 test('2.1 the same over HTTP/2, forty fields at a time', async (t) => {
