@@ -1,7 +1,7 @@
 /*
  * Two threads with a reader slot of the store each. They look into RAM first (the question may have
- * been answered while it waited), and put what they find into RAM only if nothing near its key has
- * changed since they looked at the disk.
+ * been answered while it waited). A Vary record that memory was told of while they looked at the
+ * disk is looked up again; an object is put into RAM only if nothing near its key has changed.
  */
 #include "cache/reader.h"
 
@@ -12,9 +12,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-
-/* How often a question is put again because something near its key changed meanwhile. */
-enum { TRIES = 4 };
 
 struct readers {
     struct readers_config config;
@@ -33,16 +30,16 @@ struct readers {
 static void read_vary(struct readers *readers, struct store_reader *reader, struct cache_read *read)
 {
     struct vary_table *vary = readers->config.vary;
-    struct vary_record *record = vary_table_find(vary, &read->key);
-    for (int i = 0; !record && i < TRIES; i++) {
+    read->vary = vary_table_find(vary, &read->key);
+    while (!read->vary) {
+        struct vary_reading reading;
         struct vary_record *disk;
-        uint64_t changes = vary_table_changes(vary, &read->key);
+        vary_table_begin_reading(vary, &read->key, &reading);
         if (store_read_vary(reader, &read->key, &disk) != 0)
             disk = vary_record_cold(&read->key);
-        vary_table_learn(vary, disk, changes, &record);
+        vary_table_end_reading(vary, &reading, disk, &read->vary);
         vary_record_unref(&disk);
     }
-    read->vary = record;
 }
 
 static void note_damage(struct readers *readers, const struct key *key)

@@ -102,6 +102,15 @@ void entry_mark_dirty(struct vary_table *table, struct shard *shard, struct entr
     atomic_fetch_add(&table->dirty, 1);
 }
 
+void shard_outdate_readings(struct shard *shard, const struct key *url_key)
+{
+    list_each(node, &shard->readings)
+    {
+        struct vary_reading *reading = container_of(node, struct vary_reading, node);
+        reading->is_outdated |= key_equal(&reading->url_key, url_key);
+    }
+}
+
 bool entry_may_get_dirty(struct vary_table *table, const struct entry *entry)
 {
     return !table->has_store || (entry && entry->is_dirty) ||
@@ -115,7 +124,7 @@ void entry_grow(struct vary_table *table, struct shard *shard, struct entry *ent
 {
     entry_drop_variants(table, entry);
     entry_set(table, entry, vary_record_new(&entry->record->url_key, names, true, NULL, 0));
-    shard->changes++;
+    shard_outdate_readings(shard, &entry->record->url_key);
 }
 
 void entry_widen(struct vary_table *table, struct shard *shard, struct entry *entry,
@@ -139,7 +148,7 @@ void entry_list(struct vary_table *table, struct shard *shard, struct entry *ent
 {
     const struct variant in = {object->key, object->facts.response_time};
     entry_set(table, entry, vary_record_with(entry->record, out, &in));
-    shard->changes++;
+    shard_outdate_readings(shard, &entry->record->url_key);
 }
 
 void entry_list_stored(struct vary_table *table, struct shard *shard, struct entry *entry,

@@ -22,6 +22,7 @@ struct vary_table *vary_table_new(size_t max_bytes, bool has_store, unsigned max
         MUST(pthread_mutex_init(&shard->mtx, NULL) == 0);
         list_init(&shard->clock);
         list_init(&shard->dirty);
+        list_init(&shard->readings);
         key_map_init(&shard->map);
     }
     return table;
@@ -64,7 +65,7 @@ static struct entry *grow(struct vary_table *table, struct shard *shard, const s
             return NULL;
         entry = entry_add(table, shard, vary_record_new(url_key, more, true, NULL, 0));
         entry->is_part = table->has_store;
-        shard->changes++;
+        shard_outdate_readings(shard, url_key);
     } else {
         const struct vary_record *record = entry->record;
         if (!vary_names_merge(&record->names, more, &names))
@@ -108,7 +109,7 @@ void vary_table_reset(struct vary_table *table, const struct key *url_key)
         entry->needs_reset = table->has_store;
         entry->is_part = false;
         entry_mark_dirty(table, shard, entry);
-        shard->changes++;
+        shard_outdate_readings(shard, url_key);
     }
     pthread_mutex_unlock(&shard->mtx);
 }

@@ -45,13 +45,20 @@ bool vary_table_is_current(struct vary_table *table, const struct object *object
 
 /* --- reader threads --- */
 
-uint64_t vary_table_changes(struct vary_table *table, const struct key *url_key);
+/* A look at the disk that is under way, for the record of one URL: the caller's own memory. */
+struct vary_reading {
+    struct list node; /* in the shard */
+    struct key url_key;
+    bool is_outdated; /* what the disk said may be older than what memory was told meanwhile */
+};
+void vary_table_begin_reading(struct vary_table *table, const struct key *url_key,
+                              struct vary_reading *reading);
 /*
- * What the disk says. If nothing changed since `changes`, the record is remembered; *now is what
- * holds: a reference to the record in RAM if there is one, else to `record`.
+ * Ends the look: `record` is what the disk said. True: it is remembered, and *now is a reference to
+ * what holds. False: the URL's record has changed meanwhile, and the disk is to be asked again.
  */
-void vary_table_learn(struct vary_table *table, struct vary_record *record, uint64_t changes,
-                      struct vary_record **now);
+bool vary_table_end_reading(struct vary_table *table, struct vary_reading *reading,
+                            struct vary_record *record, struct vary_record **now);
 /* Puts an object that was read into the RAM tier, where its URL's cap has room for it. False: its
  * union has been outgrown. */
 bool vary_table_learn_object(struct vary_table *table, struct object *object, bool into_ram,

@@ -6,12 +6,14 @@
 
 /* --- reader threads --- */
 
-uint64_t vary_table_changes(struct vary_table *table, const struct key *url_key)
+void vary_table_begin_reading(struct vary_table *table, const struct key *url_key,
+                              struct vary_reading *reading)
 {
+    reading->url_key = *url_key;
+    reading->is_outdated = false;
     struct shard *shard = shard_lock(table, url_key);
-    uint64_t changes = shard->changes;
+    list_append(&shard->readings, &reading->node);
     pthread_mutex_unlock(&shard->mtx);
-    return changes;
 }
 
 static void complete(struct vary_table *table, struct shard *shard, struct entry *entry,
@@ -25,18 +27,21 @@ static void complete(struct vary_table *table, struct shard *shard, struct entry
         entry_set(table, entry, vary_record_ref(record)); /* with its variants */
 }
 
-void vary_table_learn(struct vary_table *table, struct vary_record *record, uint64_t changes,
-                      struct vary_record **now)
+bool vary_table_end_reading(struct vary_table *table, struct vary_reading *reading,
+                            struct vary_record *record, struct vary_record **now)
 {
-    struct shard *shard = shard_lock(table, &record->url_key);
-    struct entry *entry = entry_find(shard, &record->url_key);
-    bool may = shard->changes == changes;
-    if (!entry && may)
+    struct shard *shard = shard_lock(table, &reading->url_key);
+    struct entry *entry = entry_find(shard, &reading->url_key);
+    list_remove(&reading->node);
+    if (!entry && !reading->is_outdated)
         entry = entry_add(table, shard, vary_record_ref(record));
-    else if (entry && entry->is_part && may)
+    else if (entry && entry->is_part && !reading->is_outdated)
         complete(table, shard, entry, record);
-    *now = vary_record_ref(entry && !entry->is_part ? entry->record : record);
+    bool is_certain = entry && !entry->is_part;
+    if (is_certain)
+        *now = vary_record_ref(entry->record);
     pthread_mutex_unlock(&shard->mtx);
+    return is_certain;
 }
 
 bool vary_table_learn_object(struct vary_table *table, struct object *object, bool into_ram,

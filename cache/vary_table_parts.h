@@ -33,7 +33,7 @@ struct shard {
     /* hold mtx */
     struct key_map map;
     struct list clock, dirty;
-    uint64_t changes;
+    struct list readings; /* struct vary_reading: a few, one per reader thread at most */
 };
 
 struct vary_table {
@@ -62,6 +62,8 @@ void entry_free(struct vary_table *table, struct shard *shard, struct entry *ent
 bool entry_is_pinned(const struct entry *entry);
 /* Its record is to be written, if there is a store. */
 void entry_mark_dirty(struct vary_table *table, struct shard *shard, struct entry *entry);
+/* What the disk says of the URL may be outdated from now on. */
+void shard_outdate_readings(struct shard *shard, const struct key *url_key);
 /* Is there room for one more that waits for the disk? `entry` may be NULL. */
 bool entry_may_get_dirty(struct vary_table *table, const struct entry *entry);
 

@@ -19,6 +19,16 @@ static bool grow(struct vary_table *table, unsigned url, const struct field_name
     return true;
 }
 
+/* As a reader that nobody disturbs. */
+static struct vary_record *learn(struct vary_table *table, struct vary_record *disk)
+{
+    struct vary_reading reading;
+    struct vary_record *now;
+    vary_table_begin_reading(table, &disk->url_key, &reading);
+    assert_true(vary_table_end_reading(table, &reading, disk, &now));
+    return now;
+}
+
 static enum vary_admission admit(struct vary_table *table, unsigned url, unsigned variant,
                                  const struct field_names *names, bool *has_replaced,
                                  struct key *replaced)
@@ -216,14 +226,14 @@ static void test_2_5_a_record_in_use_or_unwritten_stays_in_memory(void **state)
     struct vary_record *held, *cold;
     struct key key = url_key_of(1);
     cold = vary_record_cold(&key);
-    vary_table_learn(table, cold, vary_table_changes(table, &key), &held);
+    held = learn(table, cold);
     vary_record_unref(&cold);
     assert_true(grow(table, 1, &a)); /* now it is unwritten */
     vary_record_unref(&held);
     for (unsigned url = 2; url < 500; url++) { /* a flood of cold URLs */
         struct key other = url_key_of(url);
         cold = vary_record_cold(&other);
-        vary_table_learn(table, cold, vary_table_changes(table, &other), &held);
+        held = learn(table, cold);
         vary_record_unref(&cold);
         vary_record_unref(&held);
     }
@@ -236,7 +246,7 @@ static void test_2_5_a_record_in_use_or_unwritten_stays_in_memory(void **state)
     for (unsigned url = 500; url < 5000; url++) {
         struct key other = url_key_of(url);
         cold = vary_record_cold(&other);
-        vary_table_learn(table, cold, vary_table_changes(table, &other), &held);
+        held = learn(table, cold);
         vary_record_unref(&cold);
         vary_record_unref(&held);
     }
@@ -260,7 +270,7 @@ static void test_2_5_a_union_made_without_asking_the_disk_is_no_answer(void **st
     assert_null(vary_table_find(table, &key));
     assert_int_equal(admit(table, 1, 0, &a, &has_replaced, &replaced), VARY_DISK_ONLY);
     assert_false(in_ram(ram, 1, 0));
-    vary_table_learn(table, disk, vary_table_changes(table, &key), &now);
+    now = learn(table, disk);
     assert_true(field_names_equal(&now->names, &both));
     vary_record_unref(&now);
     vary_record_unref(&disk);
@@ -285,7 +295,7 @@ static void test_2_5_a_union_that_is_wider_on_the_disk_comes_back_to_memory(void
     bool has_replaced;
     struct vary_record *cold = vary_record_cold(&key), *now;
     struct vary_record *disk = vary_record_new(&key, &both, true, NULL, 0);
-    vary_table_learn(table, cold, vary_table_changes(table, &key), &now);
+    now = learn(table, cold);
     vary_record_unref(&now);
     assert_true(grow(table, 1, &a));
     assert_int_equal(admit(table, 1, 0, &a, &has_replaced, &replaced), VARY_ADMITTED);
@@ -309,12 +319,11 @@ static void test_2_5_a_slow_read_does_not_bring_back_a_smaller_union(void **stat
     const struct field_names a = names_of("a", NULL);
     struct key key = url_key_of(1);
     struct vary_record *old = vary_record_new(&key, &no_names, true, NULL, 0), *now;
-    uint64_t before = vary_table_changes(table, &key);
+    struct vary_reading reading;
+    vary_table_begin_reading(table, &key, &reading);
     assert_true(grow(table, 1, &a));
-    vary_table_learn(table, old, before, &now);
-    vary_record_unref(&now);
-    now = vary_table_find(table, &key);
-    assert_null(now); /* still a part: the next read completes it */
+    assert_false(vary_table_end_reading(table, &reading, old, &now));
+    assert_null(vary_table_find(table, &key)); /* still a part: the next read completes it */
     const struct recipe r = {.url = 1};
     struct object *object = object_make(&r); /* under the empty union */
     assert_false(vary_table_learn_object(table, object, true, ram_changes(ram, &object->key)));
@@ -324,12 +333,36 @@ static void test_2_5_a_slow_read_does_not_bring_back_a_smaller_union(void **stat
     ram_free(ram);
 }
 
+static void test_2_5_a_read_is_not_disturbed_by_what_becomes_of_other_urls(void **state)
+{
+    (void)state;
+    enum { NEIGHBOURS = 1000 /* some of them in the same shard */ };
+    struct ram *ram = ram_new(1 << 20);
+    struct vary_table *table = vary_table_new(1 << 20, true, CAP, ram);
+    struct key key = url_key_of(0), replaced;
+    struct vary_record *cold = vary_record_cold(&key), *now;
+    struct vary_reading reading;
+    bool has_replaced;
+    vary_table_begin_reading(table, &key, &reading);
+    for (unsigned url = 1; url < NEIGHBOURS; url++)
+        assert_true(grow(table, url, &no_names));
+    assert_true(vary_table_end_reading(table, &reading, cold, &now));
+    vary_record_unref(&now);
+    /* what the disk said is remembered, so the page that follows is had from memory at once */
+    assert_true(grow(table, 0, &no_names));
+    assert_int_equal(admit(table, 0, 0, &no_names, &has_replaced, &replaced), VARY_ADMITTED);
+    assert_true(in_ram(ram, 0, 0));
+    vary_record_unref(&cold);
+    vary_table_free(table);
+    ram_free(ram);
+}
+
 /* A record that is known for certain, of a table with a store. */
 static void learn_cold(struct vary_table *table, unsigned url)
 {
     struct key key = url_key_of(url);
     struct vary_record *cold = vary_record_cold(&key), *now;
-    vary_table_learn(table, cold, vary_table_changes(table, &key), &now);
+    now = learn(table, cold);
     vary_record_unref(&now);
     vary_record_unref(&cold);
     assert_true(grow(table, url, &no_names));
@@ -475,7 +508,7 @@ static void test_threads_never_leave_an_object_under_an_outgrown_union(void **st
     for (unsigned url = 0; url < 8; url++) {
         struct key key = url_key_of(url);
         struct vary_record *cold = vary_record_cold(&key), *now;
-        vary_table_learn(shared.table, cold, vary_table_changes(shared.table, &key), &now);
+        now = learn(shared.table, cold);
         vary_record_unref(&cold);
         vary_record_unref(&now);
     }
@@ -513,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_2_5_a_union_made_without_asking_the_disk_is_no_answer),
         cmocka_unit_test(test_2_5_a_union_that_is_wider_on_the_disk_comes_back_to_memory),
         cmocka_unit_test(test_2_5_a_slow_read_does_not_bring_back_a_smaller_union),
+        cmocka_unit_test(test_2_5_a_read_is_not_disturbed_by_what_becomes_of_other_urls),
         cmocka_unit_test(
             test_2_5_the_cap_holds_for_variants_that_were_replaced_while_they_were_written),
         cmocka_unit_test(test_2_5_at_the_cap_the_oldest_leaves_for_one_that_the_disk_has),
