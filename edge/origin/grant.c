@@ -102,12 +102,16 @@ bool worker_is_live(const struct worker *worker)
     return worker_is_up(worker) && slots_entry(worker->slots) != GATE_CLOSED;
 }
 
+bool worker_is_to_be_had(const struct worker *worker)
+{
+    return worker_is_live(worker) || is_coming(worker);
+}
+
 unsigned pool_live_slots(const struct pool *pool)
 {
     unsigned count = 0;
     for (size_t i = 0; i < pool->worker_count; i++)
-        if ((worker_is_live(pool->workers[i]) || is_coming(pool->workers[i])) &&
-            !worker_is_counted(pool, i))
+        if (worker_is_to_be_had(pool->workers[i]) && !worker_is_counted(pool, i))
             count += pool->config->slots;
     return count;
 }

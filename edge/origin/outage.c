@@ -12,18 +12,10 @@
 
 static const duration SHOWN_FOR = {1000};
 
-/* It answers, or is worth waiting for: one that varve itself runs, and that starts. */
-static bool is_to_be_had(const struct worker *worker)
-{
-    if (worker_is_up(worker))
-        return slots_entry(worker->slots) != GATE_CLOSED;
-    return worker->state == WORKER_DOWN && slots_entry(worker->slots) == GATE_HELD;
-}
-
 static bool is_any_to_be_had(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->worker_count; i++)
-        if (is_to_be_had(pool->workers[i]))
+        if (worker_is_to_be_had(pool->workers[i]))
             return true;
     return false;
 }

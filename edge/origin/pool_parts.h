@@ -19,6 +19,8 @@ bool pool_has_free(const struct pool *pool, bool wants_slot, mono_time now);
 /* Takes what it asks for. False: nothing is free that it may have. */
 bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now);
 bool worker_is_live(const struct worker *worker);
+/* It answers, or varve itself runs it and it is on its way. */
+bool worker_is_to_be_had(const struct worker *worker);
 /* Two addresses of one machine share their slots: has an earlier one counted them? */
 bool worker_is_counted(const struct pool *pool, size_t index);
 /* Slots that are worth waiting for. */
