@@ -45,6 +45,7 @@ struct service {
     pthread_mutex_t lock;
     pthread_cond_t wake;      /* the main thread */
     bool is_asked_to_drain;   /* hold lock */
+    bool keeps_admin;         /* while it drains: nobody comes after this worker */
     mono_time last_forgotten; /* the main thread's */
 };
 
@@ -170,11 +171,12 @@ static void *run_loop(void *arg)
 
 /* The descriptors that each loop's own were made from: as long as one is open, the kernel goes on
  * completing handshakes that nobody will answer. */
-static void close_listeners(const struct worker_setup *setup)
+static void close_listeners(const struct service *service)
 {
+    const struct worker_setup *setup = service->setup;
     for (size_t i = 0; i < setup->listener_count; i++)
         close(setup->listeners[i]);
-    if (setup->admin >= 0)
+    if (setup->admin >= 0 && !service->keeps_admin)
         close(setup->admin);
 }
 
@@ -183,9 +185,9 @@ static void drain_loop(struct loop_message *message)
     struct drain_order *order = container_of(message, struct drain_order, message);
     struct service *service = order->service;
     invalidate_now(order->loop);
-    front_drain(service->server.front, order->loop);
+    front_drain(service->server.front, order->loop, service->keeps_admin);
     if (atomic_fetch_add(&service->loops_draining, 1) + 1 == service->server.loop_count)
-        close_listeners(service->setup);
+        close_listeners(service);
 }
 
 static void start_loops(struct service *service)
@@ -231,6 +233,7 @@ static bool wait_for_drain(struct service *service, int interval_ms, bool is_dra
 static void start_drain(struct service *service)
 {
     struct server *server = &service->server;
+    service->keeps_admin = atomic_load(&server->shared->is_stopping);
     atomic_store(&server->is_draining, true);
     origins_drain(server->origins);
     log_info("draining", {"connections", .number = (int64_t)front_connections(server->front)});

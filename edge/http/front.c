@@ -120,13 +120,13 @@ static bool has_sent_head(const h2o_req_t *req)
  * Idle HTTP/1 connections are left to the sweep, which closes them after a second: under load each
  * of them has its next request by then, and gets its answer with Connection: close.
  */
-void front_drain(struct front *front, struct loop *loop)
+void front_drain(struct front *front, struct loop *loop, bool keeps_admin)
 {
     struct front_loop *owner = front->loops[loop->index];
     if (owner->is_draining)
         return;
     owner->is_draining = true;
-    loop_listeners_close(owner);
+    loop_listeners_close(owner, keeps_admin);
     h2_say_goaway(owner);
     list_each(node, &owner->connections)
     {

@@ -55,9 +55,11 @@ struct front_setup {
 struct front *front_new(const struct front_setup *setup, h2o_globalconf_t *globalconf, char *error);
 /* On each loop's thread, before loop_run(): starts accepting and sweeping. */
 void front_attach(struct front *front, struct loop *loop);
-/* On each loop's thread: stops accepting, closes idle connections, says Connection: close / GOAWAY
- * on the others. */
-void front_drain(struct front *front, struct loop *loop);
+/*
+ * On each loop's thread: stops accepting, closes idle connections, says Connection: close / GOAWAY
+ * on the others. `keeps_admin`: whoever asks how the drain goes is still let in.
+ */
+void front_drain(struct front *front, struct loop *loop, bool keeps_admin);
 /* Any thread: connections open over all loops, admin's too. 0 means drained. */
 size_t front_connections(const struct front *front);
 void front_free(struct front *front);

@@ -146,7 +146,7 @@ static inline void count(_Atomic uint64_t *counter)
 
 /* listener.c */
 void loop_listeners_open(struct front_loop *owner);
-void loop_listeners_close(struct front_loop *owner);
+void loop_listeners_close(struct front_loop *owner, bool keeps_admin);
 /* Accepts again if it was paused and there is room. */
 void listeners_resume(struct front_loop *owner);
 

@@ -39,7 +39,7 @@ static bool can_make_room(const struct front_loop *owner, bool is_admin)
 
 static void resume(struct front_loop *owner, bool is_admin)
 {
-    if (!owner->is_paused[is_admin] || owner->is_draining || !can_make_room(owner, is_admin))
+    if (!owner->is_paused[is_admin] || !can_make_room(owner, is_admin))
         return;
     owner->is_paused[is_admin] = false;
     for (size_t i = 0; i < owner->front->listener_count; i++)
@@ -119,11 +119,12 @@ void loop_listeners_open(struct front_loop *owner)
     }
 }
 
-void loop_listeners_close(struct front_loop *owner)
+void loop_listeners_close(struct front_loop *owner, bool keeps_admin)
 {
     for (size_t i = 0; i < owner->front->listener_count; i++) {
-        if (owner->sockets[i])
-            h2o_socket_close(owner->sockets[i]);
+        if (!owner->sockets[i] || (keeps_admin && owner->front->listeners[i].is_admin))
+            continue;
+        h2o_socket_close(owner->sockets[i]);
         owner->sockets[i] = NULL;
     }
 }

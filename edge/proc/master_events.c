@@ -35,6 +35,7 @@ static void stop(struct master *master, int status)
         return;
     master->is_stopping = true;
     master->status = status;
+    atomic_store(&master->shared->is_stopping, true);
     if (master->reload.is_running)
         reload_fail(master, SLICE("varve is stopping"));
     /* Else connections would wait in a backlog that nobody empties any more. */

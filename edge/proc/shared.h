@@ -35,6 +35,7 @@ struct shared {
         reload_result; /* of the reload `reloads_done`: 0 ok, else failed: reload_text says why */
     char reload_text[RELOAD_TEXT_BYTES];
     atomic_int is_draining_worker; /* a worker process is draining */
+    atomic_int is_stopping;        /* varve is: no worker comes after those that drain */
     struct mode_word mode;         /* `varve mode` */
 };
 

@@ -228,7 +228,7 @@ test('explain answers what is no request of ours with a problem, and is never ta
   assert.equal(ok(await v.admin('GET', '/v1/explain?url=http%3A%2F%2Fother.example%2F')).would, 'reject')
 })
 
-test('variants, stats, slots, healthz, readyz', async (t) => {
+test('variants, stats, slots, healthz', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, 'x'.repeat(100), { ...MINUTE, vary: 'x-device' }))
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
   for (const device of ['a', 'b']) await v.get('/p', { 'x-device': device })
@@ -247,11 +247,29 @@ test('variants, stats, slots, healthz, readyz', async (t) => {
   assert.deepEqual(slots.origins.map((o) => [o.origin, o.live_slots, o.busy]), [['renderer', 8, 0]])
   assert.deepEqual(slots.workers.map((w) => [w.worker, w.state, w.slots]), [['renderer/0', 'live', 8]])
   assert.equal((await v.admin('GET', '/healthz')).status, 200)
-  assert.equal((await v.admin('GET', '/readyz')).status, 200)
-  assert.equal((await v.admin('GET', '/readyz?renderers')).status, 200)
+})
+
+test('10.3 /readyz is 200 as long as varve answers by any means, and 503 while it drains', async (t) => {
+  const origin = await renderer(t, (req, res) => (req.url === '/slow' ? undefined : page(res, 'x')))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  const status = async (target) => (await v.admin('GET', target)).status
+  assert.equal(await status('/readyz'), 200)
+  assert.equal(await status('/readyz?renderers'), 200)
+  const slow = v.get('/slow').catch(() => {})
+  await until(() => origin.now === 1, 'the slow render')
+  v.child.kill('SIGTERM')
+  await until(async () => (await status('/readyz')) === 503, 'it to drain')
+  await origin.stop()
+  await slow
+  assert.deepEqual(await v.exit, { code: 0, signal: null })
+})
+
+test('10.3 without a live renderer /readyz is 200, and 503 with ?renderers', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'x'))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
   await origin.stop()
   await until(async () => (await v.get('/cold')).status === 503, 'the renderer to be seen as down')
-  assert.equal((await v.admin('GET', '/readyz')).status, 200) // 10.3: it answers by any means
+  assert.equal((await v.admin('GET', '/readyz')).status, 200)
   await until(async () => (await v.admin('GET', '/readyz?renderers')).status === 503, 'no live renderer')
 })
 

@@ -89,7 +89,7 @@ static void on_refused(struct loop *loop, const struct front_refusal *refusal, v
 static void deliver_drain(struct loop_message *message)
 {
     (void)message;
-    front_drain(f.front, &f.loop);
+    front_drain(f.front, &f.loop, false);
 }
 
 static void deliver_release(struct loop_message *message)
