@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { conformanceSites, eachCase, PROFILE } from './conformance/run.mjs'
 import { cases, sections, table } from './conformance/table.mjs'
 
-test('http-caching', { concurrency: 64 }, async (t) => {
+test('10.5 http-caching', { concurrency: 64 }, async (t) => {
   const site = conformanceSites(t)
   await eachCase(cases, ({ title, rule, steps, id, exception }) =>
     t.test(title, async () => {
