@@ -6,6 +6,7 @@
  *   input = policy (1 byte) union, as names with spaces, newline, two requests, each "METHOD
  *           TARGET", newline, lines "name: value", empty line
  */
+#include "policy/head.h"
 #include "policy/identity.h"
 #include "policy/key_text.h"
 #include "policy/load.h"
@@ -129,7 +130,8 @@ static void check_held_back(const struct policy *policy, const struct filled *f)
     const struct fields *sent = &f->forward.fields;
     for (size_t i = 0; i < sent->count; i++) {
         MUST(!identity_is_header(policy, sent->at[i].name));
-        MUST(!seal_is_hop_by_hop(&f->request.fields, &sent->at[i]));
+        MUST(head_is_ours(sent->at[i].id) ||
+             !seal_is_hop_by_hop(&f->request.fields, &sent->at[i]));
         MUST(!seal_is_conditional(sent->at[i].id));
     }
     slice cookies = fields_value(sent, FIELD_COOKIE), cookie;
