@@ -55,6 +55,15 @@ static void note_death(struct call *call)
              {"worker", call->worker_name, 0}, {"seconds", .number = length.ms / 1000});
 }
 
+/* The process behind the connection was dying before that was made. What changes something is not
+ * asked again on such a guess. */
+static bool met_a_dying_one(const struct call *call, enum call_failure failure)
+{
+    bool is_broken = failure == CALL_CLOSED || failure == CALL_TRUNCATED;
+    return is_broken && pool_worker_broke(call->permit.worker, call->number, call_now(call)) &&
+           call->is_retryable && !call->parser.has_bytes;
+}
+
 /* --- what to do now --- */
 
 /* A connection that was idle and closes before it says a word was closed by then: asked again at
@@ -67,12 +76,12 @@ static bool was_stale(struct call *call, bool is_untouched)
            (call->is_idempotent || !call->is_fully_sent);
 }
 
-static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_untouched)
+static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_unseen)
 {
     if (call->is_over || call->is_probe || call->is_inquiry)
         return false;
-    if (is_untouched)
-        return true; /* nothing was sent: not a retry of the request */
+    if (is_unseen)
+        return true; /* no process has had it: not a retry of the request */
     if (failure != CALL_CLOSED || !call->is_retryable || call->parser.has_bytes ||
         call->retries_left == 0 || call_is_deadly(call) ||
         !pool_may_retry(call->pool, call_now(call)))
@@ -90,7 +99,7 @@ static void go_elsewhere(struct call *call, enum call_failure failure, slice det
     if (detail.len > 0)
         memcpy(text, detail.ptr, detail.len);
     call_count_failure(worker, failure);
-    call->waiter.tried[worker->index / 64] |= UINT64_C(1) << worker->index % 64;
+    pool_note_tried(&call->waiter, worker);
     call_let_go(call);
     call_ask(call, true, failure, slice_of(text, detail.len));
 }
@@ -109,16 +118,17 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
         call_connect(call);
         return;
     }
-    if (was_killed(call, failure, is_untouched))
+    bool was_dying = !is_untouched && met_a_dying_one(call, failure);
+    if (!was_dying && was_killed(call, failure, is_untouched))
         note_death(call);
-    call->permit.is_unseen = is_untouched;
+    call->permit.is_unseen = is_untouched || was_dying;
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, call_now(call));
-    } else if (!call->is_probe && !call->is_inquiry) {
+    } else if (!was_dying && !call->is_probe && !call->is_inquiry) {
         atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
     }
-    if (may_go_elsewhere(call, failure, is_untouched)) {
+    if (may_go_elsewhere(call, failure, call->permit.is_unseen)) {
         go_elsewhere(call, failure, detail);
         return;
     }

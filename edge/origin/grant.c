@@ -8,7 +8,20 @@
 
 static bool is_tried(const struct waiter *waiter, const struct worker *worker)
 {
-    return waiter->tried[worker->index / 64] >> worker->index % 64 & 1;
+    bool was_tried = waiter->tried[worker->index / 64] >> worker->index % 64 & 1;
+    return was_tried && worker->birth <= waiter->tried_births;
+}
+
+void pool_note_tried(struct waiter *waiter, const struct worker *worker)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count; i++)
+        if (pool->workers[i]->birth > waiter->tried_births)
+            waiter->tried[i / 64] &= ~(UINT64_C(1) << i % 64);
+    waiter->tried[worker->index / 64] |= UINT64_C(1) << worker->index % 64;
+    waiter->tried_births = pool->births;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static bool may_try(const struct worker *worker, mono_time now)
@@ -30,17 +43,25 @@ static bool is_too_cold(const struct waiter *waiter, const struct worker *worker
     return is_render && worker_is_cold(worker);
 }
 
-/* One that varve itself runs, and that drains or starts, is worth waiting for. */
+/* Who may not go to this process is worth keeping for the next one: varve itself runs it, and it
+ * drains, starts, or may have died just now. */
 static bool is_coming(const struct worker *worker)
 {
-    return worker->state == WORKER_DOWN && slots_entry(worker->slots) == GATE_HELD;
+    if (!worker_is_up(worker) && worker->state != WORKER_DOWN)
+        return false;
+    enum gate gate = slots_entry(worker->slots);
+    return gate == GATE_HELD || (gate == GATE_OPEN && worker->is_doubtful);
+}
+
+static bool may_be_asked(const struct waiter *waiter, const struct worker *worker, mono_time now)
+{
+    return (worker_is_up(worker) || may_try(worker, now)) && !is_tried(waiter, worker);
 }
 
 static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
 {
     enum gate gate = worker->slots ? slots_entry(worker->slots) : GATE_OPEN;
-    return (worker_is_up(worker) || may_try(worker, now) || is_coming(worker)) &&
-           gate != GATE_CLOSED && !is_tried(waiter, worker);
+    return gate != GATE_CLOSED && (may_be_asked(waiter, worker, now) || is_coming(worker));
 }
 
 bool pool_has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now)
@@ -61,7 +82,7 @@ static struct balance_worker look_at(const struct waiter *waiter, const struct w
                                      mono_time now)
 {
     struct balance_worker seen = {.is_try = may_try(worker, now)};
-    if (!is_candidate(waiter, worker, now) || slots_entry(worker->slots) != GATE_OPEN ||
+    if (!may_be_asked(waiter, worker, now) || slots_entry(worker->slots) != GATE_OPEN ||
         is_slow_start_taken(waiter, worker) || is_too_cold(waiter, worker))
         return seen;
     if (waiter->wants_slot) {

@@ -11,6 +11,9 @@
 #include "base/log.h"
 
 static const duration FIRST_BACK_OFF = {100}, LAST_BACK_OFF = {5000}, SHOWN_FOR = {1000};
+/* Of a renderer under `spawn`: so long its sockets outlive it at most, and so soon its master knows
+ * that it is dead, also on a busy machine. */
+static const duration DYING_FOR = {250}, NOTICED_WITHIN = {1000};
 
 /* --- the log --- */
 
@@ -86,6 +89,39 @@ static bool is_any_up(const struct pool *pool)
     return false;
 }
 
+/* --- doubts: only the master knows whether a process of its own is dead --- */
+
+static bool was_doubted_within(const struct worker *worker, duration time, mono_time now)
+{
+    return worker->doubted_at.ms > 0 && mono_since(now, worker->doubted_at).ms < time.ms;
+}
+
+static void doubt(struct worker *worker, mono_time now)
+{
+    if (!worker->pool->config->spawn.is_set)
+        return;
+    worker->doubted_at = now;
+    worker->doubted_after = atomic_load(&worker->counters.connects);
+    worker->is_doubtful = true;
+}
+
+/*
+ * A process that dies closes its connections before the socket at which it listens: who connects in
+ * between is told so a moment later.
+ */
+bool pool_worker_broke(struct worker *worker, uint64_t number, mono_time now)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    bool was_dying = was_doubted_within(worker, DYING_FOR, now) && number >= worker->doubted_after;
+    if (!was_dying)
+        doubt(worker, now);
+    pthread_mutex_unlock(&pool->lock);
+    return was_dying;
+}
+
+/* --- time passes --- */
+
 /* A process that was started anew is none of what was known of the one before. */
 static void welcome(struct worker *worker, mono_time now)
 {
@@ -93,6 +129,8 @@ static void welcome(struct worker *worker, mono_time now)
     if (worker->readied == readied)
         return;
     worker->readied = readied;
+    worker->birth = ++worker->pool->births;
+    worker->doubted_at.ms = 0;
     worker->is_unfit = false;
     worker->probes_alike = 0;
     worker_forget_build(worker, now);
@@ -115,6 +153,7 @@ void workers_settle(struct pool *pool, mono_time now)
         welcome(worker, now);
         if (has_started(worker, now))
             worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
+        worker->is_doubtful = was_doubted_within(worker, NOTICED_WITHIN, now);
         worker_settle_build(worker, now);
     }
     outage_look(pool, now);
@@ -139,6 +178,7 @@ static void take_failure(struct worker *worker, slice why, mono_time now)
     if (worker_is_up(worker)) {
         worker_move(worker, WORKER_DOWN, why, now);
         worker->retry_at = mono_after(now, FIRST_BACK_OFF);
+        doubt(worker, now);
     } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
         /* failures that began before it went down say nothing new */
         worker->retry_at = mono_after(now, back_off(mono_since(now, worker->state_since)));

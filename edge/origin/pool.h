@@ -66,7 +66,12 @@ struct worker {
     mono_time told;   /* when the log last told of its state */
     unsigned untold;  /* changes since then: each state is shown for a second at least */
     unsigned connections, detached;
-    uint32_t readied;          /* of its process, when last looked at */
+    uint32_t readied; /* of its process, when last looked at */
+    uint64_t birth;   /* of the pool's, when that was started anew */
+    /* `spawn`: it refused a connection or broke one off then, and had been asked for so many */
+    mono_time doubted_at; /* 0: not since it was started */
+    uint64_t doubted_after;
+    bool is_doubtful;          /* it may be dead, and the master about to say so */
     struct render_note *notes; /* one per slot: what it renders for this process */
     /* what varve asks it by itself: under the lock too */
     bool is_asked;    /* a probe or the warm-up is under way */
@@ -112,8 +117,9 @@ struct waiter {
     slice path;                   /* what is to be rendered; while it waits */
     bool is_charged;              /* to `client`, for whom it asks (semantics 7.3) */
     struct ip_address client;
-    uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
     /* under the pool's lock */
+    uint64_t tried[POOL_WORKERS_MAX / 64]; /* workers that this request does not go to again */
+    uint64_t tried_births; /* of the pool, when they were: reborn, they are others */
     struct queue_entry entry;
     struct fair_client *holder; /* of its place; NULL: nobody */
     enum waiter_state state;
@@ -137,6 +143,7 @@ struct pool {
     /* under the lock */
     struct worker *workers[POOL_WORKERS_MAX];
     size_t worker_count;
+    uint64_t births; /* processes that were started anew, of all workers */
     struct queue slot_queue, connection_queue;
     struct fair fair;
     uint64_t over_share; /* turned away because their address had its share */
@@ -192,6 +199,13 @@ void pool_mark_stuck(const struct permit *permit);
 bool pool_is_outlived(const struct permit *permit);
 /* This process ends while the worker still works on it. */
 void pool_mark_dead(const struct permit *permit);
+/* This request goes there no more, unless its process is started anew. */
+void pool_note_tried(struct waiter *waiter, const struct worker *worker);
+/*
+ * The worker broke off connection `number` without an answer. True: it runs under `spawn`, and was
+ * dying already when that connection was made, so the process never had the request.
+ */
+bool pool_worker_broke(struct worker *worker, uint64_t number, mono_time now);
 /* The worker did not take a connection. */
 void pool_worker_failed(struct worker *worker, slice why, mono_time now);
 /* The worker answered a request. */

@@ -47,6 +47,16 @@ test('V3 a renderer that dies is started again, and the requests of others are a
   assert.equal(said(v, 'renderer died')[0].signal, '9')
 })
 
+test('V3 when all renderers die at once, the requests under way wait for the ones that are started anew', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 2' }))
+  await ready(v, 2)
+  const busy = async () => JSON.parse((await v.admin('GET', '/v1/slots')).body).workers.map((w) => w.busy)
+  const answers = Array.from({ length: 6 }, (_, i) => v.get(`/slow?ms=300&n=${i}`))
+  await until(async () => (await busy()).join() === '1,1', 'both to render')
+  for (const signal of ['SIGSTOP', 'SIGKILL']) for (const pid of started(v)) process.kill(pid, signal)
+  assert.deepEqual((await Promise.all(answers)).map((res) => res.status), [200, 200, 200, 200, 200, 200])
+})
+
 test('V3 one that exits at start is tried at most once a second, and a line says what it said', async (t) => {
   const v = await varve(t, policy({ spawn: 'workers: 1, env: {BOOT: fail}' }))
   await until(() => said(v, 'renderer is in a crash loop: it dies before it has served anything').length > 0, 'the crash loop to be named', 30000)

@@ -255,6 +255,37 @@ static void test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did(v
     pool_return(&second, at(14));
 }
 
+static void test_7_5_who_was_refused_waits_for_the_process_that_is_started_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct loop_message told = {.is_posted = true}; /* so none is posted: there is no loop here */
+    struct waiter waiter = {.wants_slot = true, .message = &told};
+    f->config.spawn.is_set = true;
+    set_v4(f, 0, "127.0.0.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    assert_int_equal(pool_ask(f->pool, &waiter, false, at(10)), POOL_GRANTED);
+    pool_note_tried(&waiter, worker);
+    pool_worker_failed(worker, SLICE("refused"), at(11));
+    pool_return(&waiter.permit, at(11));
+    /* its master has not seen it die yet */
+    assert_int_equal(pool_ask(f->pool, &waiter, true, at(12)), POOL_QUEUED);
+    slots_set_gate(f->region, worker->slots, GATE_HELD);
+    pool_poll(f->pool, at(5000));
+    assert_int_equal(waiter.state, WAITER_QUEUED);
+    atomic_fetch_add(&slots_renderer(worker->slots)->readied, 1);
+    slots_set_gate(f->region, worker->slots, GATE_OPEN);
+    pool_poll(f->pool, at(5100));
+    assert_int_equal(waiter.state, WAITER_GRANTED);
+    /* that one refuses too, and nobody sees it die: it lives, and does not listen */
+    pool_note_tried(&waiter, worker);
+    pool_worker_failed(worker, SLICE("refused"), at(5200));
+    pool_return(&waiter.permit, at(5200));
+    assert_int_equal(pool_ask(f->pool, &waiter, true, at(5201)), POOL_QUEUED);
+    pool_poll(f->pool, at(6300));
+    assert_int_equal(waiter.state, WAITER_ALL_DOWN);
+}
+
 static void
 test_7_6_the_first_success_after_all_were_down_admits_one_render_until_it_is_answered(void **state)
 {
@@ -654,6 +685,7 @@ int main(void)
         TEST(test_1_1_while_a_deploy_rolls_the_new_build_stays_the_newest),
         TEST(test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_is_told),
         TEST(test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did),
+        TEST(test_7_5_who_was_refused_waits_for_the_process_that_is_started_anew),
         TEST(test_7_3_what_was_stuck_or_refused_says_nothing_of_how_long_one_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
