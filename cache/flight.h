@@ -85,7 +85,7 @@ struct flight {
     pthread_mutex_t lock;
     struct flights *table; /* NULL: private */
     struct list table_node;
-    struct key key;
+    struct key key, url_key;
     bool is_cold; /* no union known: all requests of the URL wait here (semantics 3.1) */
     /* constant */
     struct arena arena; /* the fetch's thread until the head is published, then frozen */
@@ -130,18 +130,28 @@ size_t flights_count(struct flights *flights);
  */
 struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
                                   struct instant now);
+/* How many flights of the URL (and a few others) have left the table. To be read before memory is
+ * asked: what a flight makes is in memory before it leaves. Any thread. */
+uint64_t flights_left(struct flights *flights, const struct key *url_key);
+
+struct flight_wanted {
+    struct key key; /* of what it makes; of a cold URL: the URL's */
+    struct key url_key;
+    bool is_cold;
+    uint64_t left_before; /* flights_left(), from before memory was asked */
+};
 /*
- * Joins the flight under `key`, or starts one: *is_leader tells which. A flight that a newer purge
- * record matches is not joined but replaced in the table (semantics 3.3). The waiter gets a
- * reference and is linked either way. `start` is false when the caller only wants to join: NULL if
- * there is nothing to join.
+ * Joins the flight under the key, or starts one: *is_leader tells which. A flight that a newer
+ * purge record matches is not joined but replaced in the table (semantics 3.3). The waiter gets a
+ * reference and is linked either way. NULL: one of this URL has left since memory was asked, which
+ * may know the answer now.
  */
-struct flight *flight_join(struct flights *flights, const struct key *key, bool is_cold,
+struct flight *flight_join(struct flights *flights, const struct flight_wanted *wanted,
                            const struct purge_table *purges, const struct purge_subject *subject,
-                           struct waiter *waiter, bool start, struct instant now, bool *is_leader);
+                           struct waiter *waiter, struct instant now, bool *is_leader);
 /* A flight without a waiter: a refresh behind people. One reference; NULL if one is under way
- * already. */
-struct flight *flight_start_refresh(struct flights *flights, const struct key *key,
+ * already, or has just been. */
+struct flight *flight_start_refresh(struct flights *flights, const struct flight_wanted *wanted,
                                     const struct purge_table *purges,
                                     const struct purge_subject *subject, struct instant now);
 /* Any thread. */

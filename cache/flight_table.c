@@ -3,17 +3,19 @@
  * then flight.
  */
 #include "cache/flight_parts.h"
+#include "cache/key_map.h"
 
 #include "base/must.h"
 
 #include <stdlib.h>
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 1024, LEFT_COUNTERS = 1024 };
 
 struct flights {
     pthread_mutex_t lock;
     struct list buckets[BUCKETS];
     size_t count;
+    _Atomic uint64_t left[LEFT_COUNTERS]; /* by a part of the URL's key; changes under the lock */
 };
 
 struct flights *flights_new(void)
@@ -42,9 +44,17 @@ size_t flights_count(struct flights *flights)
 
 static struct list *bucket_of(struct flights *flights, const struct key *key)
 {
-    uint64_t head;
-    memcpy(&head, key->bytes, sizeof(head));
-    return &flights->buckets[head % BUCKETS];
+    return &flights->buckets[key_word(key, 0) % BUCKETS];
+}
+
+static _Atomic uint64_t *left_of(struct flights *flights, const struct key *url_key)
+{
+    return &flights->left[key_word(url_key, 0) % LEFT_COUNTERS];
+}
+
+uint64_t flights_left(struct flights *flights, const struct key *url_key)
+{
+    return atomic_load(left_of(flights, url_key));
 }
 
 static struct flight *find_locked(struct flights *flights, const struct key *key)
@@ -74,12 +84,20 @@ static void unlink_locked(struct flights *flights, struct flight *flight)
     flights->count--;
 }
 
+/* It will not come back: whatever it made is in memory. */
+static void leave_locked(struct flights *flights, struct flight *flight)
+{
+    if (list_is_linked(&flight->table_node))
+        atomic_fetch_add(left_of(flights, &flight->url_key), 1);
+    unlink_locked(flights, flight);
+}
+
 void flight_hide(struct flight *flight)
 {
     if (!flight->table)
         return;
     pthread_mutex_lock(&flight->table->lock);
-    unlink_locked(flight->table, flight);
+    leave_locked(flight->table, flight);
     pthread_mutex_unlock(&flight->table->lock);
 }
 
@@ -92,7 +110,7 @@ bool flight_hide_if_deserted(struct flight *flight)
     pthread_mutex_unlock(&flight->lock);
     if (flight->table) {
         if (is_deserted)
-            unlink_locked(flight->table, flight);
+            leave_locked(flight->table, flight);
         pthread_mutex_unlock(&flight->table->lock);
     }
     return is_deserted;
@@ -105,7 +123,7 @@ void flight_rekey(struct flight *flight, const struct key *key)
         return;
     pthread_mutex_lock(&flights->lock);
     if (list_is_linked(&flight->table_node)) {
-        unlink_locked(flights, flight);
+        leave_locked(flights, flight);
         /* a flight that is there already stays: whoever finds it is answered as well */
         if (!find_locked(flights, key))
             link_locked(flights, flight, key);
@@ -129,23 +147,40 @@ static bool is_purged(struct flight *flight, const struct purge_table *purges)
     return purge_check(purges, &subject) != PURGE_ALIVE;
 }
 
-struct flight *flight_join(struct flights *flights, const struct key *key, bool is_cold,
-                           const struct purge_table *purges, const struct purge_subject *subject,
-                           struct waiter *waiter, bool start, struct instant now, bool *is_leader)
+/* The one that is there, unless it is older than a purge. */
+static struct flight *find_alive_locked(struct flights *flights, const struct key *key,
+                                        const struct purge_table *purges)
 {
-    *is_leader = false;
-    pthread_mutex_lock(&flights->lock);
     struct flight *flight = find_locked(flights, key);
-    if (flight && is_purged(flight, purges)) {
-        unlink_locked(flights, flight);
-        flight = NULL;
-    }
-    if (!flight && start) {
-        flight = flight_make(flights, subject, now);
-        flight->is_cold = is_cold;
-        link_locked(flights, flight, key);
-        *is_leader = true;
-    }
+    if (!flight || !is_purged(flight, purges))
+        return flight;
+    unlink_locked(flights, flight);
+    return NULL;
+}
+
+/* NULL: one has left since memory was asked. */
+static struct flight *start_locked(struct flights *flights, const struct flight_wanted *wanted,
+                                   const struct purge_subject *subject, struct instant now)
+{
+    if (flights_left(flights, &wanted->url_key) != wanted->left_before)
+        return NULL;
+    struct flight *flight = flight_make(flights, subject, now);
+    flight->url_key = wanted->url_key;
+    flight->is_cold = wanted->is_cold;
+    link_locked(flights, flight, &wanted->key);
+    return flight;
+}
+
+struct flight *flight_join(struct flights *flights, const struct flight_wanted *wanted,
+                           const struct purge_table *purges, const struct purge_subject *subject,
+                           struct waiter *waiter, struct instant now, bool *is_leader)
+{
+    pthread_mutex_lock(&flights->lock);
+    struct flight *flight = find_alive_locked(flights, &wanted->key, purges);
+    bool is_there = flight != NULL;
+    if (!is_there)
+        flight = start_locked(flights, wanted, subject, now);
+    *is_leader = flight && !is_there;
     if (flight) {
         waiter->is_leader = *is_leader;
         waiter_attach(waiter, flight);
@@ -156,21 +191,13 @@ struct flight *flight_join(struct flights *flights, const struct key *key, bool 
     return flight;
 }
 
-struct flight *flight_start_refresh(struct flights *flights, const struct key *key,
+struct flight *flight_start_refresh(struct flights *flights, const struct flight_wanted *wanted,
                                     const struct purge_table *purges,
                                     const struct purge_subject *subject, struct instant now)
 {
-    struct flight *flight = NULL;
     pthread_mutex_lock(&flights->lock);
-    struct flight *present = find_locked(flights, key);
-    if (present && is_purged(present, purges)) {
-        unlink_locked(flights, present);
-        present = NULL;
-    }
-    if (!present) {
-        flight = flight_make(flights, subject, now);
-        link_locked(flights, flight, key);
-    }
+    bool is_there = find_alive_locked(flights, &wanted->key, purges) != NULL;
+    struct flight *flight = is_there ? NULL : start_locked(flights, wanted, subject, now);
     pthread_mutex_unlock(&flights->lock);
     return flight;
 }

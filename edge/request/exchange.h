@@ -47,6 +47,7 @@ struct exchange {
     struct cache_read read;
     struct loop_message read_done;
     bool is_reading, was_read; /* the disk was asked for `key` in this round */
+    uint64_t flights_left;     /* from before memory was asked (cache/flight.h) */
     unsigned rounds;
     struct candidate found;
 

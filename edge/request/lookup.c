@@ -25,6 +25,14 @@ struct purge_subject purge_subject_of(const struct exchange *ex)
                                   .stamp = purge_stamp(ex->server->purges)};
 }
 
+struct flight_wanted wanted_flight(const struct exchange *ex)
+{
+    return (struct flight_wanted){.key = ex->key,
+                                  .url_key = ex->url_key,
+                                  .is_cold = !ex->record->is_known,
+                                  .left_before = ex->flights_left};
+}
+
 static void read_is_done(struct cache_read *read)
 {
     struct exchange *ex = read->owner;
@@ -84,8 +92,11 @@ static void start_with_learned(struct exchange *ex)
 static enum progress find_key(struct exchange *ex)
 {
     struct server *server = ex->server;
-    if (!ex->record && cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
-        return ask_disk(ex, READ_VARY, &ex->url_key);
+    if (!ex->record) {
+        ex->flights_left = flights_left(server->flights, &ex->url_key);
+        if (cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
+            return ask_disk(ex, READ_VARY, &ex->url_key);
+    }
     start_with_learned(ex);
     bool wants_identity = fill_wants_identity(ex->decision.route, ex->record);
     forward_fill(server->policy, ex->request, &ex->decision, &ex->record->names, wants_identity,
@@ -150,8 +161,9 @@ static void refresh_behind(struct exchange *ex)
         atomic_load(&server->refreshes[origin->index]) >= origin->revalidate_max)
         return;
     struct purge_subject subject = purge_subject_of(ex);
-    struct flight *flight = flight_start_refresh(server->flights, &ex->key, server->purges,
-                                                 &subject, loop_now(ex->loop));
+    struct flight_wanted wanted = wanted_flight(ex);
+    struct flight *flight = flight_start_refresh(server->flights, &wanted, server->purges, &subject,
+                                                 loop_now(ex->loop));
     if (flight)
         fetch_start(server, ex->loop, FETCH_REFRESH, ex->request, &ex->decision, ex->record,
                     ex->found.object, flight);

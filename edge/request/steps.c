@@ -117,6 +117,15 @@ static bool is_query_refused(struct exchange *ex)
                             loop_now(ex->loop).mono);
 }
 
+static enum progress look_up_anew(struct exchange *ex)
+{
+    vary_record_unref(&ex->record);
+    object_unref(&ex->found.object);
+    ex->was_read = false;
+    ex->step = STEP_LOOKUP;
+    return NEXT;
+}
+
 static enum progress start_fill(struct exchange *ex)
 {
     struct server *server = ex->server;
@@ -130,9 +139,11 @@ static enum progress start_fill(struct exchange *ex)
         return WAIT;
     }
     struct purge_subject subject = purge_subject_of(ex);
+    struct flight_wanted wanted = wanted_flight(ex);
     bool is_leader;
-    flight_join(server->flights, &ex->key, !ex->record->is_known, server->purges, &subject,
-                &ex->waiter, true, loop_now(ex->loop), &is_leader);
+    if (!flight_join(server->flights, &wanted, server->purges, &subject, &ex->waiter,
+                     loop_now(ex->loop), &is_leader))
+        return look_up_anew(ex);
     if (is_leader)
         fetch_start(server, ex->loop, FETCH_FILL, ex->request, &ex->decision, ex->record,
                     ex->found.object, ex->waiter.flight);
@@ -191,14 +202,12 @@ enum { MAX_ROUNDS = 3 };
 static enum progress look_again(struct exchange *ex)
 {
     waiter_leave(&ex->waiter);
+    ex->forward_status = 0;
+    if (++ex->rounds <= MAX_ROUNDS)
+        return look_up_anew(ex);
     vary_record_unref(&ex->record);
     object_unref(&ex->found.object);
-    ex->was_read = false;
-    ex->forward_status = 0;
-    if (++ex->rounds > MAX_ROUNDS)
-        return pass_instead(ex, REASON_VARY_MISMATCH);
-    ex->step = STEP_LOOKUP;
-    return NEXT;
+    return pass_instead(ex, REASON_VARY_MISMATCH);
 }
 
 static bool can_read_coding(const struct exchange *ex, const struct flight_view *view)

@@ -23,3 +23,5 @@ enum progress pass_instead(struct exchange *ex, enum reason reason);
 bool may_render(const struct exchange *ex);
 /* What this request asks for, as purge records see it, at the present stamp. */
 struct purge_subject purge_subject_of(const struct exchange *ex);
+/* The flight that would answer it. */
+struct flight_wanted wanted_flight(const struct exchange *ex);

@@ -20,14 +20,15 @@ static void count_wake(struct waiter *waiter)
 /* With a reference as the fetch has one. */
 static struct flight *join(struct reader *reader)
 {
-    struct key key = key_of(SLICE("k"));
+    struct flight_wanted wanted = {.key = key_of(SLICE("k")), .url_key = key_of(SLICE("the url"))};
     struct purge_subject about = {
         .host = SLICE("shop.example"), .path = SLICE("/a"), .stamp = purge_stamp(purges)};
     bool is_leader;
     memset(reader, 0, sizeof(*reader));
     reader->waiter.wake = count_wake;
+    wanted.left_before = flights_left(flights, &wanted.url_key);
     return flight_ref(
-        flight_join(flights, &key, false, purges, &about, &reader->waiter, true, now, &is_leader));
+        flight_join(flights, &wanted, purges, &about, &reader->waiter, now, &is_leader));
 }
 
 static void end(struct flight *flight, struct reader *reader)

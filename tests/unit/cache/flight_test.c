@@ -20,6 +20,14 @@ static struct key key_named(const char *name)
     return key_of(slice_of_string(name));
 }
 
+/* By somebody who has just asked memory. */
+static struct flight_wanted wanted_under(const char *name)
+{
+    struct key url_key = key_named("the url");
+    return (struct flight_wanted){
+        .key = key_named(name), .url_key = url_key, .left_before = flights_left(flights, &url_key)};
+}
+
 struct reader {
     struct waiter waiter;
     unsigned wakes;
@@ -32,11 +40,11 @@ static void count_wake(struct waiter *waiter)
 
 static struct flight *join(struct reader *reader, const char *name, bool start, bool *is_leader)
 {
-    struct key key = key_named(name);
+    struct flight_wanted wanted = wanted_under(name);
     struct purge_subject about = subject();
+    wanted.left_before -= !start; /* it asked memory too long ago */
     *reader = (struct reader){.waiter.wake = count_wake};
-    return flight_join(flights, &key, false, purges, &about, &reader->waiter, start, now,
-                       is_leader);
+    return flight_join(flights, &wanted, purges, &about, &reader->waiter, now, is_leader);
 }
 
 static unsigned rooms, desertions;
@@ -184,16 +192,45 @@ static void test_hidden_flights_are_not_joined(void **context)
 static void test_a_refresh_is_started_once_and_may_be_joined(void **context)
 {
     (void)context;
-    struct key key = key_named("k");
+    struct flight_wanted wanted = wanted_under("k");
     struct purge_subject about = subject();
     struct reader reader;
     bool is_leader;
-    struct flight *flight = flight_start_refresh(flights, &key, purges, &about, now);
+    struct flight *flight = flight_start_refresh(flights, &wanted, purges, &about, now);
     assert_non_null(flight);
-    assert_null(flight_start_refresh(flights, &key, purges, &about, now));
+    assert_null(flight_start_refresh(flights, &wanted, purges, &about, now));
     assert_ptr_equal(join(&reader, "k", true, &is_leader), flight);
     assert_false(is_leader);
     waiter_leave(&reader.waiter);
+    flight_end(flight, true);
+    flight_unref(&flight);
+}
+
+static void test_3_1_who_asked_memory_before_a_flight_left_asks_it_again(void **context)
+{
+    (void)context;
+    struct reader first, late;
+    struct flight_wanted wanted = wanted_under("k");
+    struct purge_subject about = subject();
+    bool is_leader;
+    struct flight *flight = flight_ref(join(&first, "k", true, &is_leader));
+    struct key final = key_named("final");
+    flight_rekey(flight, &final); /* its union is known now, and it is found under that */
+    late = (struct reader){.waiter.wake = count_wake};
+    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, now, &is_leader));
+    assert_false(is_leader);
+    wanted = wanted_under("final");
+    waiter_leave(&first.waiter);
+    flight_end(flight, true); /* stored by now */
+    flight_unref(&flight);
+    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, now, &is_leader));
+    assert_null(flight_start_refresh(flights, &wanted, purges, &about, now));
+    assert_null(late.waiter.flight);
+    assert_int_equal(flights_count(flights), 0);
+    flight =
+        flight_ref(join(&late, "final", true, &is_leader)); /* it was not in memory after all */
+    assert_true(is_leader);
+    waiter_leave(&late.waiter);
     flight_end(flight, true);
     flight_unref(&flight);
 }
@@ -740,10 +777,11 @@ static void test_threads_read_what_another_appends_within_the_window(void **cont
 static void *run_joiner(void *arg)
 {
     struct thread_reader *reader = arg;
-    struct key key = key_named("k");
+    struct flight_wanted wanted = wanted_under("k");
     struct purge_subject about = subject();
     bool is_leader;
-    if (flight_join(flights, &key, false, purges, &about, &reader->waiter, false, now, &is_leader))
+    wanted.left_before--; /* only joins */
+    if (flight_join(flights, &wanted, purges, &about, &reader->waiter, now, &is_leader))
         read_all(reader);
     else
         reader->saw_end = true; /* it was over before */
@@ -790,6 +828,7 @@ int main(void)
         TEST(test_3_1_rekeying_to_a_key_that_is_taken_hides_the_flight),
         TEST(test_hidden_flights_are_not_joined),
         TEST(test_a_refresh_is_started_once_and_may_be_joined),
+        TEST(test_3_1_who_asked_memory_before_a_flight_left_asks_it_again),
         TEST(test_3_3_a_flight_older_than_a_matching_purge_is_replaced),
         TEST(test_3_3_a_purge_of_something_else_does_not_matter),
         TEST(test_3_3_waiters_see_that_a_tag_of_the_head_was_purged),
