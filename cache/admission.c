@@ -31,7 +31,7 @@ struct admission {
     pthread_mutex_t lock;
     struct host_place hosts[ADMITTED_HOSTS];
     struct path_count paths[PATHS]; /* hold lock */
-    struct marks *seen;             /* queries over the limit that came once */
+    struct marks *seen;             /* queries that came in the last 10 minutes */
 };
 
 struct admission *admission_new(void)
@@ -113,28 +113,30 @@ enum host_admission admission_host(struct admission *admission, slice host, mono
 
 /* --- queries --- */
 
-static bool is_under_limit(struct admission *admission, const struct key *path,
-                           unsigned max_queries, mono_time now)
+/* hold lock */
+static bool take_place(struct admission *admission, const struct key *path, unsigned max_queries,
+                       mono_time now)
 {
     uint64_t head;
     memcpy(&head, path->bytes, sizeof(head));
-    pthread_mutex_lock(&admission->lock);
     struct path_count *count = &admission->paths[head % PATHS];
     if (count->until.ms <= now.ms)
         *count = (struct path_count){mono_after(now, (duration){QUERY_WINDOW_MS}), 0};
     bool is_under = count->queries < max_queries;
     count->queries += is_under;
-    pthread_mutex_unlock(&admission->lock);
     return is_under;
 }
 
 bool admission_query(struct admission *admission, const struct key *path, const struct key *url,
                      unsigned max_queries, mono_time now)
 {
-    enum reason ignored;
-    if (marks_find(admission->seen, url, now, &ignored) ||
-        is_under_limit(admission, path, max_queries, now))
-        return true;
-    marks_set(admission->seen, url, mono_after(now, (duration){QUERY_WINDOW_MS}), REASON_POLICY);
-    return false;
+    pthread_mutex_lock(&admission->lock); /* over both: a crowd at one URL is one query */
+    bool is_admitted = marks_has(admission->seen, url, now);
+    if (!is_admitted) {
+        marks_set(admission->seen, url, mono_after(now, (duration){QUERY_WINDOW_MS}),
+                  REASON_POLICY);
+        is_admitted = take_place(admission, path, max_queries, now);
+    }
+    pthread_mutex_unlock(&admission->lock);
+    return is_admitted;
 }

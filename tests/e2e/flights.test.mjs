@@ -55,6 +55,23 @@ test('3.1 a cold URL that turns out to vary: one render per variant, and everybo
   assert.equal(origin.requests.length, 3)
 })
 
+test('1.6 max_queries: a crowd at one cold query is one query; over the limit one is stored at its second request', async (t) => {
+  const first = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) await first.promise
+    page(res, req.url, fresh)
+  })
+  const v = await varve(t, anyRoute(origin, ', max_queries: 2'))
+  const crowd = all(20, () => v.get('/p?q=1'))
+  await gathered(v, origin, 20)
+  first.open()
+  for (const res of await crowd) assert.equal(res.body, '/p?q=1')
+  const seen = []
+  for (const target of ['/p?q=1', '/p?q=2', '/p?q=2', '/p?q=3', '/p?q=3', '/p?q=3'])
+    seen.push(/hit|stored|$/.exec((await v.get(target)).headers['cache-status'])[0])
+  assert.deepEqual(seen, ['hit', 'stored', 'hit', '', 'stored', 'hit'])
+})
+
 test('RFC 9111 §5.2.2.7 fields that `private` names are for who began the render, not for who joined it', async (t) => {
   const rest = gate()
   const origin = await renderer(t, async (req, res) => {

@@ -83,6 +83,23 @@ static void test_1_6_over_max_queries_a_query_is_let_in_at_its_second_request(vo
     admission_free(admission);
 }
 
+static void test_1_6_a_query_counts_once_however_often_it_is_asked_for(void **state)
+{
+    (void)state;
+    struct admission *admission = admission_new();
+    struct key path = key_of_number(-1), first = key_of_number(0);
+    for (int i = 0; i < 3; i++)
+        assert_true(admission_query(admission, &path, &first, 3, (mono_time){1000 + i}));
+    for (int i = 1; i < 3; i++) {
+        struct key url = key_of_number(i);
+        assert_true(admission_query(admission, &path, &url, 3, (mono_time){2000}));
+    }
+    struct key fourth = key_of_number(3);
+    assert_false(admission_query(admission, &path, &fourth, 3, (mono_time){3000}));
+    assert_true(admission_query(admission, &path, &first, 3, (mono_time){4000}));
+    admission_free(admission);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +107,7 @@ int main(void)
         cmocka_unit_test(test_1_5_the_host_longest_without_a_request_gives_way),
         cmocka_unit_test(test_1_5_random_hosts_do_not_push_out_one_that_is_asked_for),
         cmocka_unit_test(test_1_6_over_max_queries_a_query_is_let_in_at_its_second_request),
+        cmocka_unit_test(test_1_6_a_query_counts_once_however_often_it_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
