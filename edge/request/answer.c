@@ -89,13 +89,12 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
     bool is_page = ex->decision.is_navigation;
     struct fields fields;
     fields_init(&fields, &ex->arena);
-    ex->delivered_blob = error_page(ex->server->error_pages, status);
+    ex->delivered_blob = is_page ? error_page(ex->server->error_pages, status) : NULL;
     slice body = ex->delivered_blob ? slice_of(ex->delivered_blob->bytes, ex->delivered_blob->len)
                  : is_page          ? error_html(ex, status)
                                     : problem_json(ex, status, detail);
     fields_add_id(&fields, FIELD_CONTENT_TYPE,
-                  is_page || ex->delivered_blob ? SLICE("text/html; charset=utf-8")
-                                                : SLICE("application/problem+json"));
+                  is_page ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json"));
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
     fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
     if (status == 503)

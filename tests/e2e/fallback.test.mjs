@@ -265,6 +265,9 @@ test('10.1 error_page: a page of the site\'s own; the request id goes to the ren
   const res = await v.get('/', navigation)
   assert.equal(res.status, 503)
   assert.equal(res.body, '<h1>back soon</h1>')
+  const data = await v.get('/', { accept: 'application/json' })
+  assert.match(data.headers['content-type'], /^application\/problem\+json/, 'who asks for data can read no page')
+  assert.equal(JSON.parse(data.body).reason, 'all_down')
 })
 
 test('hosts: others get 421 and no render', async (t) => {
