@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const slice PROBE_REQUEST = {"?\r\n\r\n", 5}; /* not HTTP: the app behind is not asked */
-
 static void free_now(struct call *call)
 {
     list_remove(&call->node);
@@ -104,13 +102,12 @@ struct call *call_new(struct origins *origins, struct loop *loop,
     return call;
 }
 
-void call_probe(struct home *home, struct pool *pool, const struct permit *permit)
+void call_probe(struct home *home, struct pool *pool, const struct permit *permit, slice request)
 {
     struct call *call = call_make(home, pool);
     call->is_probe = call->is_over = call->is_released = true;
-    call->request = mem_alloc(PROBE_REQUEST.len);
-    call->request_bytes = PROBE_REQUEST.len;
-    memcpy(call->request, PROBE_REQUEST.ptr, PROBE_REQUEST.len);
+    call->request = strndup(request.ptr, request.len);
+    call->request_bytes = request.len;
     response_parser_init(&call->parser, false, false);
     call->permit = *permit;
     atomic_fetch_add(&permit->worker->counters.probes, 1);

@@ -91,8 +91,10 @@ static void head_arrived(struct call *call)
     call->state = call->parser.is_switching ? STATE_SWITCHED : STATE_BODY;
     if (!call->is_inquiry) /* its owner knows what the answer means */
         pool_worker_answered(call->permit.worker, loop_now(loop).mono);
-    if (call->is_probe)
+    if (call->is_probe) {
+        call_let_go(call); /* it has answered: that was the question */
         return;
+    }
     if (!call->is_inquiry)
         count_answer(call);
     note_build(call);

@@ -109,13 +109,13 @@ static struct worker *choose(struct pool *pool, const struct waiter *waiter, mon
 
 /* --- slots of all workers --- */
 
-bool worker_is_counted(const struct pool *pool, size_t index)
+bool worker_counts(const struct pool *pool, size_t index, worker_test counts)
 {
-    for (size_t i = 0; i < index; i++)
-        if (pool->workers[i]->slots && pool->workers[i]->slots == pool->workers[index]->slots &&
-            pool->workers[i]->state != WORKER_GONE)
-            return true;
-    return false;
+    const struct slot_worker *slots = pool->workers[index]->slots;
+    for (size_t i = 0; i < index && slots; i++)
+        if (pool->workers[i]->slots == slots && counts(pool->workers[i]))
+            return false;
+    return counts(pool->workers[index]);
 }
 
 bool worker_is_live(const struct worker *worker)
@@ -132,7 +132,7 @@ unsigned pool_live_slots(const struct pool *pool)
 {
     unsigned count = 0;
     for (size_t i = 0; i < pool->worker_count; i++)
-        if (worker_is_to_be_had(pool->workers[i]) && !worker_is_counted(pool, i))
+        if (worker_counts(pool, i, worker_is_to_be_had))
             count += pool->config->slots;
     return count;
 }
@@ -144,7 +144,7 @@ static unsigned free_slots(const struct pool *pool)
         const struct worker *worker = pool->workers[i];
         mono_time since;
         unsigned busy;
-        if (worker_is_live(worker) && !worker_is_counted(pool, i) &&
+        if (worker_counts(pool, i, worker_is_live) &&
             slot_peek(worker->slots, pool->config->slots, &since, &busy))
             count += pool->config->slots - busy;
     }

@@ -98,7 +98,7 @@ static bool was_doubted_within(const struct worker *worker, duration time, mono_
 
 static void doubt(struct worker *worker, mono_time now)
 {
-    if (!worker->pool->config->spawn.is_set)
+    if (!worker->pool->config->spawn.is_set || worker->doubted_at.ms > 0)
         return;
     worker->doubted_at = now;
     worker->doubted_after = atomic_load(&worker->counters.connects);
@@ -173,16 +173,30 @@ static duration back_off(duration away)
     return duration_min(part, LAST_BACK_OFF);
 }
 
+/* Failures that began before it went down say nothing new. */
+static void stay_away(struct worker *worker, mono_time now)
+{
+    if (worker->retry_at.ms <= now.ms)
+        worker->retry_at = mono_after(now, back_off(mono_since(now, worker->state_since)));
+}
+
 static void take_failure(struct worker *worker, slice why, mono_time now)
 {
     if (worker_is_up(worker)) {
         worker_move(worker, WORKER_DOWN, why, now);
         worker->retry_at = mono_after(now, FIRST_BACK_OFF);
         doubt(worker, now);
-    } else if (worker->state == WORKER_DOWN && worker->retry_at.ms <= now.ms) {
-        /* failures that began before it went down say nothing new */
-        worker->retry_at = mono_after(now, back_off(mono_since(now, worker->state_since)));
+    } else if (worker->state == WORKER_DOWN) {
+        stay_away(worker, now);
     }
+}
+
+/* Something may accept in its place and answer nothing: that is no sign of life either. */
+void worker_end_try(struct worker *worker, mono_time now)
+{
+    worker->trying = 0;
+    if (worker->state == WORKER_DOWN)
+        stay_away(worker, now);
 }
 
 void pool_worker_failed(struct worker *worker, slice why, mono_time now)
@@ -211,6 +225,8 @@ void pool_worker_answered(struct worker *worker, mono_time now)
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
     retry_budget_note_render(&pool->budget, now);
+    if (!was_doubted_within(worker, DYING_FOR, now))
+        worker->doubted_at.ms = 0; /* it lives */
     if (worker->state != WORKER_LIVE) {
         worker_take_answer(worker, now);
         pool_serve(pool, now);

@@ -277,21 +277,35 @@ static slice own_fields(const struct origin_config *config, struct arena *arena)
     return all;
 }
 
+static slice request_for(const struct worker *worker, slice path, struct arena *arena)
+{
+    return arena_printf(arena,
+                        "GET %" SLICE_FMT " HTTP/1.1\r\nhost: %" SLICE_FMT
+                        "\r\naccept: */*\r\nuser-agent: varve\r\nconnection: close\r\n"
+                        "%" SLICE_FMT "\r\n",
+                        SLICE_ARG(path), SLICE_ARG(worker->host_header),
+                        SLICE_ARG(own_fields(worker->pool->config, arena)));
+}
+
+void origins_probe(struct home *home, struct pool *pool, const struct permit *permit)
+{
+    static const slice NOT_HTTP = {"?\r\n\r\n", 5}; /* the app behind is not asked */
+    slice path = pool->config->probe.path;
+    struct arena arena;
+    arena_init(&arena);
+    call_probe(home, pool, permit,
+               path.len > 0 ? request_for(permit->worker, path, &arena) : NOT_HTTP);
+    arena_fini(&arena);
+}
+
 static void inquire(struct home *home, struct pool *pool, const struct permit *permit,
                     enum inquiry inquiry)
 {
-    const struct origin_config *config = pool->config;
-    const struct question question = question_of(config, inquiry);
+    const struct question question = question_of(pool->config, inquiry);
     struct arena arena;
     arena_init(&arena);
-    slice request = arena_printf(&arena,
-                                 "GET %" SLICE_FMT " HTTP/1.1\r\nhost: %" SLICE_FMT
-                                 "\r\naccept: */*\r\nuser-agent: varve\r\nconnection: close\r\n"
-                                 "%" SLICE_FMT "\r\n",
-                                 SLICE_ARG(question.path), SLICE_ARG(permit->worker->host_header),
-                                 SLICE_ARG(own_fields(config, &arena)));
     const struct call_inquiry call = {.permit = *permit,
-                                      .request = request,
+                                      .request = request_for(permit->worker, question.path, &arena),
                                       .timeout = question.timeout,
                                       .events = question.events};
     call_inquire(home, pool, &call);

@@ -24,7 +24,7 @@ static void fire_probe(struct loop_timer *timer)
         struct pool *pool = home->origins->pools[i];
         pool_tell(pool, loop_now(home->loop).mono);
         while (pool_take_probe(pool, &permit, loop_now(home->loop).mono))
-            call_probe(home, pool, &permit);
+            origins_probe(home, pool, &permit);
     }
     loop_timer_set(home->loop, timer, PROBE_EVERY);
 }

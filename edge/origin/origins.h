@@ -31,8 +31,11 @@ void call_inquire(struct home *home, struct pool *pool, const struct call_inquir
 /* inquiry.c: asks what is due, on this loop. */
 void origins_inquire(struct home *home);
 bool origins_have_inquiries(const struct origins *origins);
-/* A call of our own that asks a worker whether it lives (semantics 7.2). It frees itself. */
-void call_probe(struct home *home, struct pool *pool, const struct permit *permit);
+/* A call of our own that asks a worker whether it lives (semantics 7.2). It frees itself. `request`
+ * is copied. */
+void call_probe(struct home *home, struct pool *pool, const struct permit *permit, slice request);
+/* inquiry.c: the same, with what the origin has configured for it. */
+void origins_probe(struct home *home, struct pool *pool, const struct permit *permit);
 /* A call that is left when everything ends: frees it without events, or as soon as the message that
  * is on its way to it has come. */
 void call_drop(struct call *call);

@@ -69,7 +69,7 @@ struct worker {
     uint32_t readied; /* of its process, when last looked at */
     uint64_t birth;   /* of the pool's, when that was started anew */
     /* `spawn`: it refused a connection or broke one off then, and had been asked for so many */
-    mono_time doubted_at; /* 0: not since it was started */
+    mono_time doubted_at; /* 0: not since it was started, or has answered */
     uint64_t doubted_after;
     bool is_doubtful;          /* it may be dead, and the master about to say so */
     struct render_note *notes; /* one per slot: what it renders for this process */

@@ -21,8 +21,10 @@ bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now);
 bool worker_is_live(const struct worker *worker);
 /* It answers, or varve itself runs it and it is on its way. */
 bool worker_is_to_be_had(const struct worker *worker);
-/* Two addresses of one machine share their slots: has an earlier one counted them? */
-bool worker_is_counted(const struct pool *pool, size_t index);
+typedef bool (*worker_test)(const struct worker *worker);
+/* Two addresses of one machine share their slots, which count once: is it the first of those that
+ * are to be counted? */
+bool worker_counts(const struct pool *pool, size_t index, worker_test counts);
 /* Slots that are worth waiting for. */
 unsigned pool_live_slots(const struct pool *pool);
 
@@ -78,5 +80,7 @@ void worker_settle_build(struct worker *worker, mono_time now);
 duration worker_jitter(const struct worker *worker, mono_time now, int64_t most);
 /* It is none of what it was: another state, with a line for the log. */
 void worker_move(struct worker *worker, enum worker_state state, slice why, mono_time now);
+/* The one request that tried it has ended, whatever came of it. */
+void worker_end_try(struct worker *worker, mono_time now);
 /* It answered something. */
 void worker_take_answer(struct worker *worker, mono_time now);

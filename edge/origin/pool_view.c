@@ -93,6 +93,16 @@ static void count_slots(const struct worker *worker, struct origin_state *state)
     }
 }
 
+static bool is_there(const struct worker *worker)
+{
+    return worker->state != WORKER_GONE;
+}
+
+static bool is_open(const struct worker *worker)
+{
+    return worker_is_live(worker) && slots_entry(worker->slots) == GATE_OPEN;
+}
+
 struct origin_state pool_state(struct pool *pool)
 {
     struct origin_state state = {0};
@@ -102,15 +112,12 @@ struct origin_state pool_state(struct pool *pool)
     state.over_share = pool->over_share;
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
-        if (worker->state == WORKER_GONE)
-            continue;
-        state.workers++;
+        state.workers += is_there(worker);
         state.live_workers += worker_is_live(worker);
-        if (worker_is_counted(pool, i))
+        state.live_slots += worker_counts(pool, i, is_open) ? pool->config->slots : 0;
+        if (!worker_counts(pool, i, is_there))
             continue;
         state.slots += pool->config->slots;
-        bool is_open = worker_is_live(worker) && slots_entry(worker->slots) == GATE_OPEN;
-        state.live_slots += is_open ? pool->config->slots : 0;
         count_slots(worker, &state);
     }
     pthread_mutex_unlock(&pool->lock);

@@ -530,17 +530,43 @@ static bool answer_good_or_400(struct server *server, int fd, slice head)
     return false;
 }
 
-static void test_7_2_a_slot_whose_owner_died_is_free_after_slot_max_and_one_answer(void **state)
+/* Its probe is answered, anything else that is no request of ours is not. */
+static bool answer_good_and_probes(struct server *server, int fd, slice head)
+{
+    if (head.ptr[0] == '?')
+        return false;
+    if (!slice_starts_with(head, SLICE("GET /healthz ")))
+        return answer_good(server, fd, head);
+    probes_seen++;
+    server->requests--;
+    send_all(fd, SLICE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+    return false;
+}
+
+static bool answer_good_or_400_without_end(struct server *server, int fd, slice head)
+{
+    if (head.ptr[0] != '?')
+        return answer_good(server, fd, head);
+    probes_seen++;
+    server->requests--;
+    send_all(fd, SLICE("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    wait_for_release(server, fd);
+    return false;
+}
+
+static void check_revival(bool (*answer)(struct server *server, int fd, slice head),
+                          slice probe_path)
 {
     enum { DEAD_PID = 77 };
     struct rig rig;
     struct server server;
     struct probe_call probe;
     char address[32];
-    (void)state;
     probes_seen = 0;
-    start(&rig, &server, answer_good_or_400, 1);
+    start(&rig, &server, answer, 1);
     rig.config.slot_max = (duration){1500};
+    rig.config.probe = (struct probe_config){
+        .path = probe_path, .expect = 200, .every = {600000}, .down_after = 3, .up_after = 2};
     void *region = shared_region();
     snprintf(address, sizeof(address), "loopback %u", server.port);
     struct slot_worker *worker = slots_attach(region, slice_of_string(address), DEAD_PID);
@@ -560,6 +586,24 @@ static void test_7_2_a_slot_whose_owner_died_is_free_after_slot_max_and_one_answ
     assert_int_equal(server.requests, 1);
     probe_fini(&probe);
     stop(&rig, &server);
+}
+
+static void test_7_2_a_slot_whose_owner_died_is_free_after_slot_max_and_one_answer(void **state)
+{
+    (void)state;
+    check_revival(answer_good_or_400, SLICE_NONE);
+}
+
+static void test_7_2_where_a_probe_is_configured_that_is_what_must_be_answered(void **state)
+{
+    (void)state;
+    check_revival(answer_good_and_probes, SLICE("/healthz"));
+}
+
+static void test_7_2_a_head_is_an_answer_though_its_body_never_ends(void **state)
+{
+    (void)state;
+    check_revival(answer_good_or_400_without_end, SLICE_NONE);
 }
 
 static void test_7_2_what_runs_when_a_process_ends_is_quarantined(void **state)
@@ -606,6 +650,8 @@ int main(void)
         cmocka_unit_test(test_a_post_is_never_sent_twice),
         cmocka_unit_test(test_an_idle_connection_that_was_closed_is_not_used),
         cmocka_unit_test(test_7_2_a_slot_whose_owner_died_is_free_after_slot_max_and_one_answer),
+        cmocka_unit_test(test_7_2_where_a_probe_is_configured_that_is_what_must_be_answered),
+        cmocka_unit_test(test_7_2_a_head_is_an_answer_though_its_body_never_ends),
         cmocka_unit_test(test_7_2_what_runs_when_a_process_ends_is_quarantined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,42 @@ static void test_both_loopback_addresses_share_their_slots(void **state)
     pool_return(&permits[1], at(20));
 }
 
+static void test_7_3_of_two_addresses_of_one_machine_one_that_answers_has_the_slots(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permits[3];
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&f->at[1];
+    set_v4(f, 0, "127.0.0.1");
+    *v6 = (struct sockaddr_in6){
+        .sin6_family = AF_INET6, .sin6_port = htons(3000), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    f->bytes[1] = sizeof(*v6);
+    resolve(f, 2);
+    pool_worker_failed(f->pool->workers[0], SLICE("refused"), at(5)); /* it listens on ::1 alone */
+    assert_int_equal(state_of(f).live_slots, 2);
+    assert_int_equal(ask(f, &permits[0], at(10)), POOL_GRANTED);
+    assert_int_equal(ask(f, &permits[1], at(10)), POOL_GRANTED);
+    assert_int_equal(ask(f, &permits[2], at(10)), POOL_QUEUED);
+    pool_return(&permits[0], at(20));
+    pool_return(&permits[1], at(20));
+}
+
+static void test_7_6_a_try_that_was_accepted_and_not_answered_is_none_again_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct permit first, second;
+    set_v4(f, 0, "192.0.2.1");
+    set_v4(f, 1, "192.0.2.2");
+    resolve(f, 2);
+    struct worker *broken = f->pool->workers[0];
+    pool_worker_failed(broken, SLICE("refused"), at(1000));
+    assert_int_equal(ask(f, &first, at(1100)), POOL_GRANTED);
+    assert_ptr_equal(first.worker, broken);
+    pool_return(&first, at(1101)); /* a proxy before it took the connection, and closed it */
+    assert_int_equal(ask(f, &second, at(1102)), POOL_GRANTED);
+    assert_ptr_equal(second.worker, f->pool->workers[1]);
+    pool_return(&second, at(1103));
+}
+
 static void test_a_refusing_worker_gets_one_try_after_each_quarter_of_its_time_away(void **state)
 {
     struct fixture *f = *state;
@@ -284,6 +320,35 @@ static void test_7_5_who_was_refused_waits_for_the_process_that_is_started_anew(
     assert_int_equal(pool_ask(f->pool, &waiter, true, at(5201)), POOL_QUEUED);
     pool_poll(f->pool, at(6300));
     assert_int_equal(waiter.state, WAITER_ALL_DOWN);
+}
+
+static void test_7_7_one_that_breaks_off_connections_and_lives_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct loop_message told = {.is_posted = true};
+    struct waiter waiter = {.wants_slot = true, .message = &told};
+    f->config.spawn.is_set = true;
+    set_v4(f, 0, "127.0.0.1");
+    resolve(f, 1);
+    struct worker *worker = f->pool->workers[0];
+    assert_int_equal(pool_ask(f->pool, &waiter, false, at(10)), POOL_GRANTED);
+    assert_false(pool_worker_broke(worker, 0, at(1000)));
+    assert_true(pool_worker_broke(worker, 1, at(1010))); /* was it dying? */
+    pool_note_tried(&waiter, worker);
+    pool_return(&waiter.permit, at(1020));
+    assert_int_equal(pool_ask(f->pool, &waiter, true, at(1020)), POOL_QUEUED);
+    for (int64_t now = 1300; now < 2000; now += 300) {
+        assert_false(pool_worker_broke(worker, 2, at(now)));
+        pool_poll(f->pool, at(now));
+        assert_int_equal(waiter.state, WAITER_QUEUED);
+    }
+    assert_false(pool_worker_broke(worker, 3, at(2100)));
+    pool_poll(f->pool, at(2100));
+    assert_int_equal(waiter.state, WAITER_ALL_DOWN);
+    /* an answer shows that it lives: what it breaks off later is a new doubt */
+    pool_worker_answered(worker, at(2200));
+    assert_false(pool_worker_broke(worker, 4, at(2300)));
+    assert_true(pool_worker_broke(worker, 5, at(2310)));
 }
 
 static void
@@ -665,6 +730,9 @@ int main(void)
         TEST(test_9_6_each_address_is_a_worker_and_a_failed_lookup_changes_nothing),
         TEST(test_a_name_that_changes_all_day_does_not_fill_the_memory),
         TEST(test_both_loopback_addresses_share_their_slots),
+        TEST(test_7_3_of_two_addresses_of_one_machine_one_that_answers_has_the_slots),
+        TEST(test_7_6_a_try_that_was_accepted_and_not_answered_is_none_again_at_once),
+        TEST(test_7_7_one_that_breaks_off_connections_and_lives_is_not_waited_for),
         TEST(test_a_refusing_worker_gets_one_try_after_each_quarter_of_its_time_away),
         TEST(test_7_6_the_first_success_after_all_were_down_admits_one_render_until_it_is_answered),
         TEST(test_7_6_a_slow_start_whose_one_render_fails_or_hangs_goes_on),
