@@ -98,7 +98,7 @@ bool ip_range_contains(const struct ip_range *range, const struct ip_address *ad
 {
     unsigned whole = range->prefix_bits / 8, rest = range->prefix_bits % 8;
     const uint8_t *a = range->network.bytes, *b = address->bytes;
-    if (address->is_local || memcmp(a, b, whole) != 0)
+    if (address->is_local || address->is_unknown || memcmp(a, b, whole) != 0)
         return false;
     return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
 }
@@ -106,7 +106,7 @@ bool ip_range_contains(const struct ip_range *range, const struct ip_address *ad
 bool ip_is_loopback(const struct ip_address *address)
 {
     static const uint8_t v6_loopback[16] = {[15] = 1};
-    if (address->is_local)
+    if (address->is_local || address->is_unknown)
         return false;
     return (is_mapped(address->bytes) && address->bytes[12] == 127) ||
            memcmp(address->bytes, v6_loopback, 16) == 0;
@@ -114,7 +114,8 @@ bool ip_is_loopback(const struct ip_address *address)
 
 bool ip_equal(const struct ip_address *a, const struct ip_address *b)
 {
-    return a->is_local == b->is_local && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+    return a->is_local == b->is_local && a->is_unknown == b->is_unknown &&
+           memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
 struct ip_address ip_of_sockaddr(const struct sockaddr *address)
@@ -135,9 +136,10 @@ struct ip_address ip_of_sockaddr(const struct sockaddr *address)
 
 slice ip_format(const struct ip_address *address, char buffer[IP_TEXT_BYTES])
 {
-    if (address->is_local) {
-        memcpy(buffer, "unix", 5);
-        return slice_of(buffer, 4);
+    if (address->is_local || address->is_unknown) {
+        const char *word = address->is_local ? "unix" : "unknown";
+        memcpy(buffer, word, strlen(word) + 1);
+        return slice_of_string(buffer);
     }
     bool is_v4 = is_mapped(address->bytes);
     inet_ntop(is_v4 ? AF_INET : AF_INET6, address->bytes + (is_v4 ? 12 : 0), buffer, IP_TEXT_BYTES);

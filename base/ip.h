@@ -9,6 +9,7 @@
 struct ip_address {
     uint8_t bytes[16]; /* network order */
     bool is_local;     /* a unix socket: no address at all */
+    bool is_unknown;   /* somebody else, of whom nothing readable was said: in no range */
 };
 
 struct ip_range {
@@ -26,5 +27,6 @@ bool ip_range_contains(const struct ip_range *range, const struct ip_address *ad
 bool ip_is_loopback(const struct ip_address *address);
 bool ip_equal(const struct ip_address *a, const struct ip_address *b);
 struct ip_address ip_of_sockaddr(const struct sockaddr *address); /* AF_UNIX gives is_local */
-/* Writes the text form, "unix" for a local peer; returns a view of `buffer`. */
+/* Writes the text form, "unix" for a local peer, "unknown" for who is unknown; returns a view of
+ * `buffer`. */
 slice ip_format(const struct ip_address *address, char buffer[IP_TEXT_BYTES]);

@@ -91,8 +91,8 @@ bool slice_next(slice *rest, char separator, slice *part)
     return true;
 }
 
-/* End of the member that starts at 0: the first comma outside a quoted-string. */
-static size_t member_end(slice s)
+/* End of the member that starts at 0: the first separator outside a quoted-string. */
+static size_t member_end(slice s, char separator)
 {
     bool quoted = false;
     for (size_t i = 0; i < s.len; i++) {
@@ -100,22 +100,32 @@ static size_t member_end(slice s)
             i++;
         else if (s.ptr[i] == '"')
             quoted = !quoted;
-        else if (s.ptr[i] == ',' && !quoted)
+        else if (s.ptr[i] == separator && !quoted)
             return i;
     }
     return s.len;
 }
 
-bool slice_next_member(slice *rest, slice *member)
+static bool next_member(slice *rest, char separator, slice *member)
 {
     while (rest->ptr != NULL) {
-        size_t end = member_end(*rest);
+        size_t end = member_end(*rest, separator);
         *member = slice_trim(slice_until(*rest, end));
         advance(rest, end);
         if (member->len)
             return true;
     }
     return false;
+}
+
+bool slice_next_member(slice *rest, slice *member)
+{
+    return next_member(rest, ',', member);
+}
+
+bool slice_next_parameter(slice *rest, slice *parameter)
+{
+    return next_member(rest, ';', parameter);
 }
 
 bool slice_to_u64(slice s, uint64_t *value)

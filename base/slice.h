@@ -74,6 +74,8 @@ bool slice_next(slice *rest, char separator, slice *part);
  * quoted-strings do not count; empty members are skipped. Use as slice_next.
  */
 bool slice_next_member(slice *rest, slice *member);
+/* The same for parameters, which semicolons separate (RFC 9110 §5.6.6). */
+bool slice_next_parameter(slice *rest, slice *parameter);
 
 /* 1*DIGIT and nothing else; saturates at UINT64_MAX. False for anything else, also for an empty
  * slice. */

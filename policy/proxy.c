@@ -1,7 +1,9 @@
 /*
  * Each proxy appends the address it saw, so the list is believed from its right end, as long as the
  * one who appended is trusted; what an untrusted client wrote stands further left and is never
- * reached.
+ * reached. So it is taken apart from the right, too: a quote that the client left open must not
+ * swallow what a proxy wrote behind it. And a trusted proxy that names its client in a way we
+ * cannot read has said that it was somebody else: the client is unknown then, never the proxy.
  */
 #include "policy/proxy.h"
 
@@ -23,91 +25,88 @@ static slice unquote(slice text)
 }
 
 /* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80"; not "unknown", not "_hidden". */
-static bool parse_hop(slice text, struct ip_address *address)
+static struct ip_address address_of(slice hop)
 {
-    text = unquote(slice_trim(text));
-    size_t colon = slice_find(text, ':', 0);
-    bool is_one_colon = slice_find(text, ':', colon + 1) == text.len;
-    if ((text.len && text.ptr[0] == '[') || is_one_colon)
-        text = host_without_port(text);
-    return ip_parse(text, address);
+    struct ip_address address;
+    size_t colon = slice_find(hop, ':', 0);
+    bool is_one_colon = slice_find(hop, ':', colon + 1) == hop.len;
+    if ((hop.len && hop.ptr[0] == '[') || is_one_colon)
+        hop = host_without_port(hop);
+    return ip_parse(hop, &address) ? address : (struct ip_address){.is_unknown = true};
 }
 
-/* Value of a parameter of one member of Forwarded (RFC 7239 §4). */
-static bool forwarded_parameter(slice member, slice name, slice *value)
+/* Is the quote at `at` one within a quoted-string, behind a backslash that is none itself? */
+static bool is_escaped(slice list, size_t at)
 {
-    slice pair;
-    while (slice_next(&member, ';', &pair)) {
-        pair = slice_trim(pair);
-        size_t equals = slice_find(pair, '=', 0);
-        if (slice_equal_nocase(slice_until(pair, equals), name)) {
-            *value = unquote(slice_from(pair, equals + 1));
+    size_t start = at;
+    while (start > 0 && list.ptr[start - 1] == '\\')
+        start--;
+    return (at - start) % 2 == 1;
+}
+
+/* Where the last member begins. Whoever appended it closed the quotes that he opened, so that they
+ * pair up from the right, whatever stands before. */
+static size_t last_start(slice list, bool has_quotes)
+{
+    bool is_quoted = false;
+    for (size_t i = list.len; i > 0; i--) {
+        char c = list.ptr[i - 1];
+        if (c == ',' && !is_quoted)
+            return i;
+        if (c == '"' && has_quotes && !(is_quoted && is_escaped(list, i - 1)))
+            is_quoted = !is_quoted;
+    }
+    return 0;
+}
+
+/* Takes the last member off the list, trimmed; empty ones are skipped. X-Forwarded-* know no
+ * quotes. False: there is none. */
+static bool take_last(slice *list, bool has_quotes, slice *member)
+{
+    while (list->len) {
+        size_t start = last_start(*list, has_quotes);
+        *member = slice_trim(slice_from(*list, start));
+        *list = slice_until(*list, start ? start - 1 : 0);
+        if (member->len)
             return true;
-        }
     }
     return false;
 }
 
-struct hops {
-    slice *at; /* left to right; empty text: a hop without an address */
-    size_t count;
-};
-
-static size_t count_commas(slice text)
+/* Value of a parameter of one member of Forwarded (RFC 7239 §4); empty: it has none. */
+static slice forwarded_parameter(slice member, slice name)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < text.len; i++)
-        count += text.ptr[i] == ',';
-    return count;
-}
-
-static struct hops hops_of(slice list, bool is_forwarded, struct arena *arena)
-{
-    struct hops hops = {.at = arena_array(arena, slice, count_commas(list) + 1)};
-    slice member;
-    while (slice_next_member(&list, &member)) {
-        slice hop = member;
-        if (is_forwarded && !forwarded_parameter(member, SLICE("for"), &hop))
-            hop = SLICE_NONE;
-        hops.at[hops.count++] = hop;
+    slice pair;
+    while (slice_next_parameter(&member, &pair)) {
+        size_t equals = slice_find(pair, '=', 0);
+        if (slice_equal_nocase(slice_until(pair, equals), name))
+            return unquote(slice_from(pair, equals + 1));
     }
-    return hops;
+    return SLICE_NONE;
 }
 
 static void resolve_client(const struct policy *policy, const struct fields *fields,
                            struct request *io)
 {
-    slice list;
+    slice list, member;
     bool is_forwarded = false;
     if (!fields_join_id(fields, FIELD_X_FORWARDED_FOR, io->arena, &list)) {
         is_forwarded = true;
         if (!fields_join_id(fields, FIELD_FORWARDED, io->arena, &list))
             return;
     }
-    struct hops hops = hops_of(list, is_forwarded, io->arena);
-    struct ip_address hop;
-    for (size_t i = hops.count; i && proxy_is_trusted(policy, &io->client); i--) {
-        if (!parse_hop(hops.at[i - 1], &hop))
-            return;
-        io->client = hop;
-    }
-}
-
-static slice last_member(slice list)
-{
-    slice member, last = SLICE_NONE;
-    while (slice_next_member(&list, &member))
-        last = member;
-    return last;
+    while (proxy_is_trusted(policy, &io->client) && take_last(&list, is_forwarded, &member))
+        io->client = address_of(is_forwarded ? forwarded_parameter(member, SLICE("for")) : member);
 }
 
 static void resolve_scheme(const struct fields *fields, struct request *io)
 {
-    slice list, proto = SLICE_NONE;
+    slice list, proto = SLICE_NONE, member;
     if (fields_join_id(fields, FIELD_X_FORWARDED_PROTO, io->arena, &list))
-        proto = last_member(list);
-    else if (fields_join_id(fields, FIELD_FORWARDED, io->arena, &list))
-        (void)forwarded_parameter(last_member(list), SLICE("proto"), &proto);
+        (void)take_last(&list, false, &proto);
+    else if (fields_join_id(fields, FIELD_FORWARDED, io->arena, &list) &&
+             take_last(&list, true, &member))
+        proto = forwarded_parameter(member, SLICE("proto"));
     if (slice_equal_nocase(proto, SLICE("https")))
         io->scheme = SLICE("https");
     else if (slice_equal_nocase(proto, SLICE("http")))

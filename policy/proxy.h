@@ -13,8 +13,9 @@ bool proxy_is_trusted(const struct policy *policy, const struct ip_address *addr
 
 /*
  * Reads io->peer and io->scheme (the listener's); sets io->peer_is_trusted, io->client (the last
- * address from the right in X-Forwarded-For, else in Forwarded, that is not a trusted proxy's) and,
- * where a trusted peer names it, io->scheme. `fields` are the request's. When PROXY v2 told of TLS,
+ * address from the right in X-Forwarded-For, else in Forwarded, that is not a trusted proxy's;
+ * is_unknown where a trusted proxy names none that can be read) and, where a trusted peer names it,
+ * io->scheme. `fields` are the request's. When PROXY v2 told of TLS,
  * the caller keeps its own scheme: it comes first (semantics 1.7).
  */
 void proxy_resolve(const struct policy *policy, const struct fields *fields, struct request *io);

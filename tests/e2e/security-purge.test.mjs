@@ -30,6 +30,14 @@ test('6.5 forged: a stranger purges nothing, whoever he says he is and whichever
   assert.equal((await from('10.0.0.1').ask('/p', { 'X-Forwarded-For': '192.0.2.1, 198.51.100.1' }, { method: 'PURGE' })).status, 405)
   for (const lie of LIES.slice(1, 5)) assert.equal((await from('192.0.2.1').ask('/p', lie, { method: 'PURGE' })).status, 405, JSON.stringify(lie))
   await isStillThere('lies')
+  // a proxy that may purge itself: what it appends is its client, whatever stands before; what cannot be read is nobody who may
+  const UNREADABLE = ['evil', 'unknown', '"127.0.0.1"', '127.0.0.1, "', 'for=127.0.0.1'].map((hop) => ({ 'X-Forwarded-For': hop }))
+  const OPEN_QUOTES = [{ 'X-Forwarded-For': '", 198.51.100.1' }, [['X-Forwarded-For', '"'], ['X-Forwarded-For', '198.51.100.1']], { Forwarded: 'for=", for=198.51.100.1' }, { Forwarded: 'for=127.0.0.1;by="\\", for=198.51.100.1;by="_a"' },
+    { Forwarded: 'host="a;for=127.0.0.1";for=198.51.100.1' }, { Forwarded: 'for="127.0.0.1' }, { Forwarded: 'for=_hidden' }, { Forwarded: 'for=127.0.0.1, proto=http' }]
+  for (const said of [...UNREADABLE, ...OPEN_QUOTES]) {
+    assert.equal((await from('127.0.0.1').ask('/p', said, { method: 'PURGE' })).status, 405, JSON.stringify(said))
+    await isStillThere(JSON.stringify(said))
+  }
   for (const method of ['BAN', 'REFRESH', 'purge', 'SOFTPURGE', 'X-PURGE']) await stranger.ask('/p', BROWSER, { method })
   await isStillThere('other methods')
   assert.equal(origin.requests.filter((req) => req.method === 'PURGE').length, 0, 'it is never forwarded')

@@ -1,6 +1,7 @@
 /*
  * Who the client is behind proxies: X-Forwarded-For, Forwarded, X-Forwarded-Proto. A peer that is
- * not trusted changes nothing; of plain IPv4 lists a slow reading says the same.
+ * not trusted changes nothing; of lists without ports a slow reading says the same; and what a
+ * trusted proxy appends is found, whatever stood there before.
  *
  *   input = peer and listener (1 byte), lines "name: value"
  */
@@ -32,12 +33,9 @@ static void add_lines(struct fields *fields, slice input)
     }
 }
 
-static bool is_plain_list(slice list)
+static bool has_ports(slice list)
 {
-    for (size_t i = 0; i < list.len; i++)
-        if (!strchr("0123456789., \t", list.ptr[i]) || list.ptr[i] == '\0')
-            return false;
-    return true;
+    return slice_find(list, ':', 0) < list.len || slice_find(list, '[', 0) < list.len;
 }
 
 /* From the right, as long as who says it is trusted. */
@@ -54,9 +52,7 @@ static struct ip_address naive_client(const struct policy *policy, slice list,
         end = start;
         if (text.len == 0)
             continue;
-        if (!ip_parse(text, &hop))
-            break;
-        client = hop;
+        client = ip_parse(text, &hop) ? hop : (struct ip_address){.is_unknown = true};
     }
     return client;
 }
@@ -69,10 +65,39 @@ static void check_client(const struct policy *policy, const struct request *requ
     MUST(request->peer_is_trusted || ip_equal(&request->client, &request->peer));
     if (!is_x && !fields_find(&request->fields, SLICE("forwarded")))
         MUST(ip_equal(&request->client, &request->peer));
-    if (request->peer_is_trusted && is_x && is_plain_list(list)) {
+    if (request->peer_is_trusted && is_x && !has_ports(list)) {
         struct ip_address expected = naive_client(policy, list, request->peer);
         MUST(ip_equal(&request->client, &expected));
     }
+}
+
+/* What the peer, a proxy, would have made of the same request, in a line of its own or behind the
+ * client's. */
+static void check_appended(const struct policy *policy, const struct request *request, slice name,
+                           slice appended, slice client)
+{
+    slice list;
+    struct ip_address expected;
+    struct request io = *request;
+    bool is_of_forwarded = slice_equal(name, SLICE("forwarded"));
+    if (!request->peer_is_trusted ||
+        (is_of_forwarded && (fields_find(&request->fields, SLICE("x-forwarded-for")) ||
+                             fields_find(&request->fields, SLICE("x-forwarded-proto")))))
+        return;
+    if (fields_join(&request->fields, name, io.arena, &list))
+        appended = arena_concat(io.arena, (slice[]){list, SLICE(", "), appended}, 3);
+    struct fields fields;
+    fields_init(&fields, io.arena);
+    fields_add(&fields, name, appended);
+    if (!is_of_forwarded)
+        fields_add(&fields, SLICE("x-forwarded-proto"),
+                   fields_join(&request->fields, SLICE("x-forwarded-proto"), io.arena, &list)
+                       ? arena_concat(io.arena, (slice[]){list, SLICE(",https")}, 2)
+                       : SLICE("https"));
+    MUST(ip_parse(client, &expected));
+    proxy_resolve(policy, &fields, &io);
+    MUST(ip_equal(&io.client, &expected));
+    MUST(slice_equal(io.scheme, SLICE("https")));
 }
 
 static void check_forwarded_for(const struct request *request)
@@ -104,6 +129,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(request.peer_is_trusted || slice_equal(request.scheme, scheme));
     check_client(&policy, &request);
     check_forwarded_for(&request);
+    check_appended(&policy, &request, SLICE("x-forwarded-for"), SLICE("192.0.2.77"),
+                   SLICE("192.0.2.77"));
+    check_appended(&policy, &request, SLICE("forwarded"),
+                   SLICE("host=\"a, \\\";for=1.1.1.1\";For=\"[2001:db9::7]:80\";proto=https"),
+                   SLICE("2001:db9::7"));
     arena_fini(&arena);
     return 0;
 }

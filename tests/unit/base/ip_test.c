@@ -128,6 +128,21 @@ static void test_loopback_is_127_8_and_colon_colon_1(void **unused)
         assert_false(ip_is_loopback(&(struct ip_address[]){parsed(no[i])}[0]));
 }
 
+static void test_who_is_unknown_is_in_no_range(void **unused)
+{
+    (void)unused;
+    char buffer[IP_TEXT_BYTES];
+    const struct ip_address unknown = {.is_unknown = true}, any = parsed("::");
+    struct ip_range all;
+    assert_true(ip_range_parse(SLICE("::/0"), &all));
+    assert_true(ip_range_contains(&all, &any));
+    assert_false(ip_range_contains(&all, &unknown));
+    assert_false(ip_is_loopback(&unknown));
+    assert_false(ip_equal(&unknown, &any));
+    assert_true(ip_equal(&unknown, &unknown));
+    assert_true(slice_equal(ip_format(&unknown, buffer), SLICE("unknown")));
+}
+
 static void test_a_unix_peer_is_local_and_in_no_range(void **unused)
 {
     (void)unused;
@@ -170,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_bad_ranges_are_refused),
         cmocka_unit_test(test_loopback_is_127_8_and_colon_colon_1),
         cmocka_unit_test(test_a_unix_peer_is_local_and_in_no_range),
+        cmocka_unit_test(test_who_is_unknown_is_in_no_range),
         cmocka_unit_test(test_socket_addresses_are_the_same_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,14 +36,43 @@ static void test_2_8_the_last_untrusted_hop_from_the_right_is_the_client(void **
     check_client("10.0.0.1", "X-Forwarded-For:", "10.0.0.1");
 }
 
-static void test_2_8_what_cannot_be_read_ends_the_search(void **state)
+static void test_2_8_what_cannot_be_read_is_somebody_unknown_never_the_proxy(void **state)
 {
     (void)state;
-    check_client("10.0.0.1", "X-Forwarded-For: 1.2.3.4, unknown", "10.0.0.1");
-    check_client("10.0.0.1", "X-Forwarded-For: 1.2.3.4, evil, 10.0.0.2", "10.0.0.2");
-    check_client("10.0.0.1", "X-Forwarded-For: 999.1.1.1", "10.0.0.1");
-    check_client("10.0.0.1", "Forwarded: for=_hidden", "10.0.0.1");
-    check_client("10.0.0.1", "Forwarded: proto=https", "10.0.0.1");
+    check_client("10.0.0.1", "X-Forwarded-For: 1.2.3.4, unknown", "unknown");
+    check_client("10.0.0.1", "X-Forwarded-For: 1.2.3.4, evil, 10.0.0.2", "unknown");
+    check_client("127.0.0.1", "X-Forwarded-For: 999.1.1.1", "unknown");
+    check_client("unix", "X-Forwarded-For: \"127.0.0.1\"", "unknown");
+    check_client("127.0.0.1", "Forwarded: for=_hidden", "unknown");
+    check_client("127.0.0.1", "Forwarded: for=127.0.0.1, proto=https", "unknown");
+    check_client("127.0.0.1", "Forwarded: for=\"127.0.0.1", "unknown");
+    check_client("203.0.113.9", "X-Forwarded-For: evil", "203.0.113.9");
+}
+
+static void test_2_8_a_quote_left_open_swallows_nothing_that_a_proxy_appended(void **state)
+{
+    (void)state;
+    check_client("127.0.0.1", "X-Forwarded-For: \", 203.0.113.5", "203.0.113.5");
+    check_client("127.0.0.1", "X-Forwarded-For: \"a, 127.0.0.1, 203.0.113.5", "203.0.113.5");
+    check_client("127.0.0.1", "X-Forwarded-For: \"\nX-Forwarded-For: 203.0.113.5", "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: for=\", for=203.0.113.5", "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: for=\", for=\"[2001:db9::1]:80\"", "2001:db9::1");
+    check_client("127.0.0.1", "Forwarded: for=127.0.0.1;by=\"\\, for=203.0.113.5;by=\"_a\"",
+                 "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: for=127.0.0.1;by=\"x\\\", for=203.0.113.5",
+                 "203.0.113.5");
+}
+
+static void test_2_8_quoted_commas_semicolons_and_quotes_part_nothing(void **state)
+{
+    (void)state;
+    check_client("127.0.0.1", "Forwarded: for=203.0.113.5;host=\"a, for=127.0.0.1\"",
+                 "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: host=\"a;for=127.0.0.1\";for=203.0.113.5", "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: for=203.0.113.5;host=\"\\\", for=127.0.0.1\"",
+                 "203.0.113.5");
+    check_client("127.0.0.1", "Forwarded: for=1.1.1.1, for=203.0.113.5;host=\"a\\\\\"",
+                 "203.0.113.5");
 }
 
 static void test_2_8_ports_and_forwarded(void **state)
@@ -80,6 +109,9 @@ static void test_1_7_scheme(void **state)
     check_scheme("10.0.0.1", "http", "X-Forwarded-Proto: wss", "http");
     check_scheme("10.0.0.1", "https", "X-Forwarded-Proto:", "https");
     check_scheme("10.0.0.1", "http", "Forwarded: proto=http, for=x; Proto=\"https\"", "https");
+    check_scheme("10.0.0.1", "http", "X-Forwarded-Proto: \", https", "https");
+    check_scheme("10.0.0.1", "http", "Forwarded: for=\", proto=https", "https");
+    check_scheme("10.0.0.1", "https", "Forwarded: host=\";proto=http\";proto=https", "https");
     check_scheme("203.0.113.9", "http", "X-Forwarded-Proto: https", "http");
     check_scheme("203.0.113.9", "http", "Forwarded: proto=https", "http");
     check_scheme("127.0.0.1", "http", "X-Forwarded-Proto: https", "https");
@@ -157,7 +189,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_2_8_the_last_untrusted_hop_from_the_right_is_the_client),
-        cmocka_unit_test(test_2_8_what_cannot_be_read_ends_the_search),
+        cmocka_unit_test(test_2_8_what_cannot_be_read_is_somebody_unknown_never_the_proxy),
+        cmocka_unit_test(test_2_8_a_quote_left_open_swallows_nothing_that_a_proxy_appended),
+        cmocka_unit_test(test_2_8_quoted_commas_semicolons_and_quotes_part_nothing),
         cmocka_unit_test(test_2_8_ports_and_forwarded),
         cmocka_unit_test(test_1_7_scheme),
         cmocka_unit_test(test_1_1_hosts_are_normalised),
