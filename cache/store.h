@@ -92,6 +92,7 @@ int store_body_begin(struct store *store, uint64_t *sequence);
 /* STORE_NOT_FOUND: another process has cleared it away. */
 int store_body_part(struct store *store, uint64_t sequence, enum coding coding, slice body,
                     size_t from, size_t len);
+/* Removes it unless it was put; what is not there any more is no error. */
 int store_body_drop(struct store *store, uint64_t sequence);
 
 /* Evicts until `incoming` more bytes fit under the target. At most `max` objects are looked at. */

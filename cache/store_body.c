@@ -84,16 +84,18 @@ int store_body_part(struct store *store, uint64_t sequence, enum coding coding, 
     return rc ? rc : body_put(store, sequence, coding, body, from, len);
 }
 
+/* What is not pending is somebody's page, or gone: since the caller looked, an index row may have
+ * taken it over. */
 int store_body_drop(struct store *store, uint64_t sequence)
 {
     int rc = store_begin(store);
     if (rc)
         return rc;
-    rc = body_delete(store, sequence);
+    rc = pending_end(store, sequence);
     if (!rc)
-        rc = pending_end(store, sequence);
-    if (!rc || rc == STORE_NOT_FOUND)
+        rc = body_delete(store, sequence);
+    if (!rc)
         return store_commit(store);
     store_abort(store);
-    return rc;
+    return rc == STORE_NOT_FOUND ? 0 : rc;
 }
