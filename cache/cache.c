@@ -151,7 +151,7 @@ enum found cache_find_object(struct cache *cache, const struct key *key, slice k
     if (!found)
         return cache->store ? FOUND_UNKNOWN : FOUND_NO;
     if (cache->store)
-        store_note_hit(cache->store, atomic_load_explicit(&found->sequence, memory_order_relaxed));
+        store_note_hit(cache->store, key);
     *object = found;
     return FOUND_YES;
 }

@@ -94,7 +94,6 @@ static void inherit(struct object *object, const struct object *from)
     for (size_t i = 0; i < CODING_COUNT; i++)
         object->bodies[i] = from->bodies[i] ? blob_ref(from->bodies[i]) : NULL;
     atomic_init(&object->hits, atomic_load_explicit(&from->hits, memory_order_relaxed));
-    atomic_init(&object->sequence, atomic_load_explicit(&from->sequence, memory_order_relaxed));
 }
 
 struct object *object_with_coding(const struct object *object, enum coding coding,

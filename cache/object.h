@@ -69,8 +69,7 @@ struct object {
     atomic_uint refs;
     atomic_uint hits;
     _Atomic uint64_t
-        checked_stamp;         /* purge stamp at which this was last found alive (semantics 6.3) */
-    _Atomic uint64_t sequence; /* of its index row in the store; 0: not there yet */
+        checked_stamp; /* purge stamp at which this was last found alive (semantics 6.3) */
 };
 
 /* Identifies a set of names; never 0. */

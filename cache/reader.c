@@ -89,7 +89,7 @@ static void read_object(struct readers *readers, struct store_reader *reader,
     if (!read->object)
         read->object = from_store(readers, reader, read);
     if (read->object)
-        store_note_hit(readers->config.store, atomic_load(&read->object->sequence));
+        store_note_hit(readers->config.store, &read->key);
 }
 
 static struct cache_read *take(struct readers *readers)

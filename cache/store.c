@@ -87,6 +87,46 @@ void store_leave(struct store *store)
         atomic_fetch_sub(store->in_store, 1);
 }
 
+/* --- hits --- */
+
+/* Not the parts of the key that choose shards, which are offsets 0 and 4. */
+static uint32_t hit_number(const struct key *key)
+{
+    uint32_t word;
+    memcpy(&word, key->bytes + 8, sizeof(word));
+    return word % HIT_BITS;
+}
+
+static void hit_set(struct store *store, uint32_t number)
+{
+    _Atomic uint64_t *word = &store->hits[number / 64];
+    uint64_t bit = (uint64_t)1 << (number % 64);
+    if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
+        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
+}
+
+void store_note_hit(struct store *store, const struct key *key)
+{
+    hit_set(store, hit_number(key));
+}
+
+bool hit_take(struct store *store, const struct key *key)
+{
+    uint32_t number = hit_number(key);
+    uint64_t bit = (uint64_t)1 << (number % 64);
+    bool was_hit =
+        atomic_fetch_and_explicit(&store->hits[number / 64], ~bit, memory_order_relaxed) & bit;
+    if (was_hit && store->hits_taken_count < HITS_TAKEN_MAX)
+        store->hits_taken[store->hits_taken_count++] = number;
+    return was_hit;
+}
+
+static void hits_give_back(struct store *store)
+{
+    for (unsigned i = 0; i < store->hits_taken_count; i++)
+        hit_set(store, store->hits_taken[i]);
+}
+
 /* --- transactions --- */
 
 int store_live_bytes(struct store *store, MDB_txn *txn, uint64_t *bytes)
@@ -177,6 +217,7 @@ int store_begin(struct store *store)
         rc = meta_get(store, store->txn, &store->meta);
         store->meta_at_begin = store->meta;
         store->evicted_in_txn = 0;
+        store->hits_taken_count = 0;
         if (!rc)
             era_begin(store);
         else
@@ -192,6 +233,7 @@ int store_begin(struct store *store)
 void store_abort(struct store *store)
 {
     mdb_txn_abort(store->txn);
+    hits_give_back(store);
     store->txn = NULL;
     store_leave(store);
 }
@@ -220,6 +262,8 @@ int store_commit(struct store *store)
     if (!rc) {
         atomic_fetch_add(&store->evictions, store->evicted_in_txn);
         atomic_store(&store->newest_stamp, store->meta.newest_stamp);
+    } else {
+        hits_give_back(store);
     }
     return store_code(rc);
 }
@@ -265,14 +309,6 @@ int store_oldest_stamp(struct store *store, uint64_t *stamp)
     for (size_t i = 0; !rc && i < meta.era_count && meta.eras[i].sequence <= sequence; i++)
         *stamp = meta.eras[i].stamp;
     return 0;
-}
-
-void store_note_hit(struct store *store, uint64_t sequence)
-{
-    _Atomic uint64_t *word = &store->hits[sequence % HIT_BITS / 64];
-    uint64_t bit = (uint64_t)1 << (sequence % 64);
-    if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
-        atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
 }
 
 struct store_stats store_stats(const struct store *store)

@@ -40,8 +40,9 @@ uint64_t store_newest_stamp(struct store *store);
 /* No object here was last known to be alive before this stamp; UINT64_MAX if empty. */
 int store_oldest_stamp(struct store *store, uint64_t *stamp);
 
-/* Remembers until eviction comes by that the object was asked for. Any thread, no lock. */
-void store_note_hit(struct store *store, uint64_t sequence);
+/* Remembers until eviction comes by that the object was asked for, be it stored by now or not. Any
+ * thread, no lock. */
+void store_note_hit(struct store *store, const struct key *key);
 
 struct store_stats {
     uint64_t bytes, objects, evictions, target_bytes;
@@ -75,7 +76,6 @@ struct store_put {
      */
     uint64_t body_sequences[CODING_COUNT];
     enum store_outcome outcome; /* out */
-    uint64_t sequence;          /* out */
     struct vary_record *disk;   /* out, STORE_OUTGROWN: a reference */
 };
 int store_put(struct store *store, struct store_put *put, wall_time now);

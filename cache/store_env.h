@@ -47,7 +47,11 @@ enum { INDEX_MAGIC = 0x31786976 };
 
 _Static_assert(sizeof(struct index_row) == 48 + 24 * CODING_COUNT, "the format above");
 
-enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64 };
+/*
+ * Hits are noted by a part of the key: an object's sequence changes with each re-insertion, and who
+ * holds it in RAM does not hear of that. Two keys with one bit cost a re-insertion too many.
+ */
+enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64, HITS_TAKEN_MAX = 8192 };
 
 struct store {
     MDB_env *env;
@@ -56,11 +60,15 @@ struct store {
     unsigned max_variants, page_bytes;
     struct purge_table *purges;
     atomic_int *in_store;
-    _Atomic uint64_t hits[HIT_WORDS]; /* one bit per sequence, modulo HIT_BITS */
+    _Atomic uint64_t hits[HIT_WORDS];
     /* writer thread only */
     MDB_txn *txn;
     struct store_meta meta, meta_at_begin;
     uint64_t evicted_in_txn;
+    /* hit bits that the transaction has cleared, set again should it fail; what is over the limit
+     * may be evicted too early then */
+    uint32_t hits_taken[HITS_TAKEN_MAX];
+    unsigned hits_taken_count;
     struct key sweep_at;
     /* shared: atomic */
     _Atomic uint64_t target_bytes, live_bytes, objects, evictions, newest_stamp;
@@ -77,6 +85,8 @@ struct order_key {
 struct body_key body_key_of(uint64_t sequence, enum coding coding, uint32_t chunk);
 struct order_key order_key_of(uint64_t sequence);
 uint64_t order_key_sequence(const void *bytes);
+
+bool hit_take(struct store *store, const struct key *key);
 
 void store_enter(struct store *store);
 void store_leave(struct store *store);

@@ -19,14 +19,6 @@ static const int64_t empty_life_ms = 60 * 1000; /* an empty union without varian
 
 /* --- objects --- */
 
-static bool hit_take(struct store *store, uint64_t sequence)
-{
-    uint64_t bit = (uint64_t)1 << (sequence % 64);
-    return atomic_fetch_and_explicit(&store->hits[sequence % HIT_BITS / 64], ~bit,
-                                     memory_order_relaxed) &
-           bit;
-}
-
 /* Soft-purged ones count as dead here: once a record has been dropped for want of older objects,
  * nothing would mark them stale. */
 static bool is_alive(struct store *store, const struct index_row *row, slice head)
@@ -83,7 +75,7 @@ static int evict(struct store *store, uint64_t sequence, const struct key *key, 
 static int evict_or_keep(struct store *store, uint64_t sequence, const struct key *key,
                          wall_time now)
 {
-    bool was_hit = hit_take(store, sequence);
+    bool was_hit = hit_take(store, key);
     MDB_val name = {sizeof(key->bytes), (void *)(uintptr_t)key->bytes}, value;
     if (!was_hit)
         return evict(store, sequence, key, now);

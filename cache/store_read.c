@@ -158,10 +158,8 @@ static struct object *object_of(const struct key *key, const struct index_row *r
     struct object *object = object_decode_blob(head);
     if (object && !key_equal(&object->key, key))
         object_unref(&object);
-    if (object) {
-        atomic_store(&object->sequence, row->sequence);
+    if (object)
         atomic_store(&object->checked_stamp, row->alive_stamp);
-    }
     return object;
 }
 

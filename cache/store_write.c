@@ -240,10 +240,8 @@ static int row_write(struct store *store, struct store_put *put, struct index_ro
     row->url_key = object->url_key;
     row->alive_stamp = alive_stamp_of(object);
     era_note(store, row->sequence, row->alive_stamp);
-    if (!rc)
-        rc = index_put(store, &object->key, row, slice_of(object->head->bytes, object->head->len));
-    put->sequence = row->sequence;
-    return rc;
+    slice head = slice_of(object->head->bytes, object->head->len);
+    return rc ? rc : index_put(store, &object->key, row, head);
 }
 
 static bool are_parts_there(struct store *store, const struct store_put *put)

@@ -4,24 +4,13 @@
 
 #include "base/log.h"
 
-/* What was asked for before it had a place in the store keeps that. */
-static void note_sequence(struct writer *writer, struct object *object, uint64_t sequence)
-{
-    atomic_store(&object->sequence, sequence);
-    if (atomic_load(&object->hits))
-        store_note_hit(writer->config.store, sequence);
-}
-
 static void finish_job(struct writer *writer, struct job *job)
 {
     struct vary_table *vary = writer->config.vary;
     bool is_stored = job->put.outcome == STORE_WRITTEN;
-    if (job->kind != JOB_REMOVE) {
-        if (is_stored)
-            note_sequence(writer, job->object, job->put.sequence);
+    if (job->kind != JOB_REMOVE)
         batch_drop_parts(writer->config.store,
                          is_stored ? job->put.body_sequences : job->body_sequences);
-    }
     if (job->kind == JOB_PUT) {
         if (job->put.outcome == STORE_OUTGROWN && job->put.disk)
             vary_table_widen(vary, &job->object->url_key, &job->put.disk->names);

@@ -149,6 +149,38 @@ static void test_8_churn_through_the_cache_never_fails(void **state)
     remove_tree(path);
 }
 
+/* Hits that only memory sees count each time the store comes by. */
+static void test_8_a_page_in_ram_is_reinserted_at_each_rotation(void **state)
+{
+    (void)state;
+    enum { ROTATION = 700 }; /* some 600 fit */
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 16 << 20, 8 << 20);
+    struct recipe hot = {.url = 0, .version = 7, .body_bytes = 20000};
+    char text[64];
+    slice key_text = key_text_of(0, 0, text);
+    struct key key = key_of(key_text);
+    unsigned url = 1;
+    assert_int_equal(store_recipe(cache, &hot), STORED);
+    for (unsigned rotation = 0; rotation < 2; rotation++) {
+        for (unsigned i = 0; i < ROTATION; i++, url++) {
+            struct recipe r = {.url = url, .version = url, .body_bytes = 20000};
+            struct object *object = NULL;
+            assert_int_equal(store_recipe(cache, &r), STORED);
+            assert_int_equal(cache_find_object(cache, &key, key_text, &object), FOUND_YES);
+            object_unref(&object);
+            if (i % 100 == 0)
+                cache_flush(cache);
+        }
+    }
+    assert_true(cache_stats(cache).evictions_store > 700);
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 16 << 20, 8 << 20);
+    expect_object(cache, &hot);
+    assert_true(cache_close(cache));
+    remove_tree(path);
+}
+
 static void test_a_removed_object_does_not_come_back(void **state)
 {
     (void)state;
@@ -541,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_an_object_too_large_is_not_stored),
         cmocka_unit_test(test_an_object_larger_than_ram_is_read_from_the_store_each_time),
         cmocka_unit_test(test_8_churn_through_the_cache_never_fails),
+        cmocka_unit_test(test_8_a_page_in_ram_is_reinserted_at_each_rotation),
         cmocka_unit_test(test_a_removed_object_does_not_come_back),
         cmocka_unit_test(test_2_5_growing_and_resetting_reach_memory_and_disk),
         cmocka_unit_test(test_2_5_variants_that_were_asked_for_keep_their_place),

@@ -333,11 +333,8 @@ static void fill(struct store *store, unsigned *next, unsigned count)
 
 static void hit(struct store *store, unsigned url)
 {
-    bool is_damaged;
-    struct object *object = get(store, url, 0, &is_damaged);
-    assert_non_null(object);
-    store_note_hit(store, atomic_load(&object->sequence));
-    object_unref(&object);
+    struct key key = variant_key_of(url, 0);
+    store_note_hit(store, &key);
 }
 
 static void test_8_an_object_that_is_asked_for_is_reinserted_twice(void **state)
@@ -357,6 +354,34 @@ static void test_8_an_object_that_is_asked_for_is_reinserted_twice(void **state)
     }
     assert_int_equal(rounds, 1 + STORE_REINSERT_MAX);
     assert_false(holds(store, &cold));
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
+/* Looks at the oldest one only, however much room there is. */
+static void evict_oldest(struct store *store, bool is_kept)
+{
+    assert_int_equal(store_begin(store), 0);
+    assert_int_equal(store_evict(store, UINT64_MAX / 2, 1, now), 0);
+    if (is_kept)
+        assert_int_equal(store_commit(store), 0);
+    else
+        store_abort(store);
+}
+
+static void test_8_a_transaction_that_is_given_up_forgets_no_hit(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    struct recipe r = {.url = 0, .version = 0, .body_bytes = 20000};
+    assert_int_equal(put(store, &r), STORE_WRITTEN);
+    hit(store, 0);
+    evict_oldest(store, false);
+    evict_oldest(store, true);
+    assert_true(holds(store, &r));
+    evict_oldest(store, true); /* the hit has been used up */
+    assert_false(holds(store, &r));
     assert_int_equal(store_close(store), 0);
     remove_tree(path);
 }
@@ -683,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_4_7_an_update_adds_a_coding_and_keeps_the_body),
         cmocka_unit_test(test_8_churn_keeps_the_newest_within_the_size),
         cmocka_unit_test(test_8_an_object_that_is_asked_for_is_reinserted_twice),
+        cmocka_unit_test(test_8_a_transaction_that_is_given_up_forgets_no_hit),
         cmocka_unit_test(test_a_full_map_makes_room_and_goes_on),
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),
         cmocka_unit_test(test_9_4_a_body_without_its_row_is_removed_at_the_next_start),
