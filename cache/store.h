@@ -29,6 +29,9 @@ struct store_config {
 
 /* Is data.mdb as long as its newest meta page says (semantics 9.3)? True if there is none yet. */
 bool store_file_is_whole(slice path);
+/* Forces data.mdb, by whomever it was written, to the disk. 0, also if there is none yet, or errno.
+ */
+int store_file_sync(slice path);
 /* NULL with a line in `error` (>= 256 bytes). Removes what a crash left half written. */
 struct store *store_open(const struct store_config *config, char *error);
 /* Syncs first. 0 or the sync's error. No transaction may be open. */

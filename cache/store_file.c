@@ -1,5 +1,7 @@
 /*
- * Is LMDB's file as long as it says? LMDB opens a truncated one without complaint, and the first
+ * LMDB's file, as the master sees it, which does not open it with LMDB.
+ *
+ * Is it as long as it says? LMDB opens a truncated one without complaint, and the first
  * read behind its end is a SIGBUS. It has no call for this, so its two meta pages are read here.
  */
 #include "cache/store.h"
@@ -49,16 +51,34 @@ static bool fd_is_whole(int fd)
     return last < UINT64_MAX / page_bytes - 1 && (uint64_t)st.st_size >= (last + 1) * page_bytes;
 }
 
-bool store_file_is_whole(slice path)
+/* -1 with errno. */
+static int open_data_file(slice path)
 {
     char name[PATH_BYTES];
-    if (path.len + sizeof(data_file) > sizeof(name))
-        return false;
+    if (path.len + sizeof(data_file) > sizeof(name)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     snprintf(name, sizeof(name), "%" SLICE_FMT "%s", SLICE_ARG(path), data_file);
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    return open(name, O_RDONLY | O_CLOEXEC);
+}
+
+bool store_file_is_whole(slice path)
+{
+    int fd = open_data_file(path);
     if (fd < 0)
         return errno == ENOENT;
     bool is_whole = fd_is_whole(fd);
     close(fd);
     return is_whole;
+}
+
+int store_file_sync(slice path)
+{
+    int fd = open_data_file(path);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : errno;
+    int error = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return error;
 }

@@ -93,20 +93,18 @@ static _Noreturn void become_worker(struct master *master, struct worker_args *a
 /* --- in the master --- */
 
 static struct worker_args args_for(struct master *master, const struct policy *policy,
-                                   const struct listener_set *listeners, unsigned place, int ready,
+                                   const struct listener_set *listeners, uint64_t store_bytes,
                                    struct arena *arena)
 {
     return (struct worker_args){
         .options = master->options->policy,
         .listeners = *listeners,
         .shared = master->memory,
-        .ready = ready,
         .ask = master->ask,
         .admin = master->admin,
         .lock = master->store.lock,
-        .place = place,
         .fixed = policy_fixed_text(policy, arena),
-        .store_bytes = master->store_bytes,
+        .store_bytes = store_bytes,
     };
 }
 
@@ -151,7 +149,10 @@ bool child_start(struct master *master, struct policy *policy, const struct list
     arena_init(&arena);
     atomic_store(&master->shared->places[child->place].in_store, 0);
     atomic_store(&master->shared->places[child->place].drain_deadline, 0);
-    struct worker_args args = args_for(master, policy, listeners, child->place, ends[1], &arena);
+    uint64_t store_bytes = is_reload ? master->reload.store_bytes : master->store_bytes;
+    struct worker_args args = args_for(master, policy, listeners, store_bytes, &arena);
+    args.place = child->place;
+    args.ready = ends[1];
     pid_t pid = fork_worker(master, &args, policy);
     arena_fini(&arena);
     close(ends[1]);

@@ -35,6 +35,8 @@ struct reload {
     uint64_t ticket; /* answers all that were asked up to here */
     struct policy *policy;
     struct listener_set listeners;
+    uint64_t store_bytes; /* its worker's; the master's when that one is ready */
+    bool was_synced;      /* the store, before */
 };
 
 struct master {

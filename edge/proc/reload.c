@@ -43,6 +43,19 @@ static void log_lines(slice text)
             log_error("reload failed; the old policy stays in force", {"error", line});
 }
 
+/*
+ * Its worker is gone, and nobody else wrote without syncing: with what it left on the disk, the
+ * store is as it was. Not while varve stops, for then the worker may still be there.
+ */
+static void restore_sync(struct master *master)
+{
+    if (!master->reload.was_synced || master->store.is_synced || master->is_stopping)
+        return;
+    int error = state_restore_sync(&master->store);
+    if (error)
+        log_warn("cannot mark the store as synced", {"error", slice_of_string(strerror(error))});
+}
+
 /* Frees what the reload had prepared. */
 static void drop(struct master *master)
 {
@@ -58,6 +71,7 @@ void reload_fail(struct master *master, slice text)
     if (text.len == 0)
         text = SLICE("the new worker died before it was ready");
     log_lines(text);
+    restore_sync(master); /* before the caller is told that nothing has changed */
     answer(master, text);
     drop(master);
     spawns_want(master->spawns, master->policy, true); /* ends what was started for it */
@@ -107,14 +121,16 @@ static void start(struct master *master)
 {
     struct reload *reload = &master->reload;
     log_file_prepare(reload->policy->access_log_path, &master->user);
+    /* before its worker starts, which writes as soon as it opens the store */
     int error = state_set_sync(&master->store, reload->policy->durability_sync);
     if (error) {
         reload_fail(master, slice_of_string(strerror(error)));
         return;
     }
-    master->from_memory = false;                           /* a fresh file: it gets its chance */
-    if (reload->policy->store_bytes > master->store_bytes) /* else a default: the disk is fuller */
-        master->store_bytes = reload->policy->store_bytes;
+    master->from_memory = false; /* a fresh file: it gets its chance */
+    reload->store_bytes = master->store_bytes;
+    if (reload->policy->store_bytes > reload->store_bytes) /* else a default: the disk is fuller */
+        reload->store_bytes = reload->policy->store_bytes;
     reload->is_running = true;
     spawns_want(master->spawns, reload->policy, false);
     if (!child_start(master, reload->policy, &reload->listeners, true))
@@ -129,6 +145,7 @@ void reload_begin(struct master *master)
     arena_init(&arena);
     diag_init(&diag, &arena);
     reload->ticket = atomic_load(&master->shared->reloads_asked);
+    reload->was_synced = master->store.is_synced;
     log_info("reloading", {"path", master->options->policy.path});
     if (prepare(master, &diag))
         start(master);
@@ -145,6 +162,7 @@ void reload_commit(struct master *master)
     listeners_close(&master->listeners, &reload->listeners);
     master->listeners = reload->listeners;
     master->policy = reload->policy;
+    master->store_bytes = reload->store_bytes;
     reload->listeners.count = 0;
     reload->policy = NULL;
     reload->is_running = false;

@@ -155,6 +155,15 @@ int state_set_sync(struct store_state *state, bool sync)
     return write_record(state, false);
 }
 
+int state_restore_sync(struct store_state *state)
+{
+    int error = store_file_sync(state->path);
+    if (error)
+        return error;
+    state->is_synced = true;
+    return write_record(state, false);
+}
+
 /* --- directory and lock --- */
 
 static int make_directory(slice path)

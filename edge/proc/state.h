@@ -39,6 +39,9 @@ enum store_open state_open(struct store_state *state, slice path, bool sync,
 __attribute__((warn_unused_result)) int state_write_clean(const struct store_state *state);
 /* Workers from now on write with this durability. 0 or errno. */
 __attribute__((warn_unused_result)) int state_set_sync(struct store_state *state, bool sync);
+/* Takes back the last state_set_sync(), whose worker has ended: syncs what it wrote. Everybody else
+ * has synced. 0 or errno. */
+__attribute__((warn_unused_result)) int state_restore_sync(struct store_state *state);
 /* Sets the store aside while varve runs and begins a new one; a line in `text`. False: it could not
  * be moved. */
 bool state_set_aside(struct store_state *state, const char *why, wall_time now, char *text);

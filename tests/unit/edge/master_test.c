@@ -751,6 +751,69 @@ static void test_9_5_a_default_size_that_became_smaller_keeps_the_running_one(vo
     stop(f);
 }
 
+static void reload_in_vain(struct fixture *f, const char *store)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "store: {path: %s/store, %s}\n", f->root, store);
+    write_policy(f, web(f), text);
+    behave(f, "fail");
+    kill(f->master, SIGHUP);
+    expect(f, "start");
+    expect_error(f, "no luck today");
+}
+
+static void test_9_2_the_size_of_a_reload_that_failed_is_forgotten(void **context)
+{
+    struct fixture *f = *context;
+    struct event first;
+    start_serving(f, &first);
+    reload_in_vain(f, "size: 128MiB");
+    write_policy(f, web(f), usual(f)); /* 64 MiB again */
+    behave(f, "size");
+    kill(f->master, SIGHUP);
+    expect(f, "start");
+    assert_int_equal(expect(f, "size").detail, 64);
+    struct event serving = expect(f, "ready");
+    expect(f, "term");
+    reload_in_vain(f, "size: 128MiB");
+    write_policy(f, web(f), usual(f));
+    behave(f, "size");
+    kill(serving.pid, SIGKILL); /* who comes after it is told the size in force */
+    expect(f, "start");
+    assert_int_equal(expect(f, "size").detail, 64);
+    expect(f, "ready");
+    stop(f);
+}
+
+static void test_9_2_a_reload_to_unsynced_that_failed_leaves_the_store_synced(void **context)
+{
+    struct fixture *f = *context;
+    struct event first;
+    char text[512];
+    snprintf(text, sizeof(text), "store: {path: %s/store, size: 64MiB, durability: sync}\n",
+             f->root);
+    write_policy(f, web(f), text);
+    start_serving(f, &first);
+    assert_state(f, "synced=1");
+    reload_in_vain(f, "size: 64MiB");
+    kill(f->master, SIGUSR1); /* handled when the reload is over */
+    expect(f, "reopen");
+    assert_state(f, "synced=1");
+    behave(f, "serve");
+    kill(f->master, SIGHUP);
+    expect(f, "start");
+    assert_state(f, "synced=0"); /* before it can write */
+    expect(f, "ready");
+    expect(f, "term");
+    write_policy(f, web(f), "routes: nonsense\n");
+    kill(f->master, SIGHUP);
+    expect_error(f, "routes");
+    kill(f->master, SIGUSR1);
+    expect(f, "reopen");
+    assert_state(f, "synced=0"); /* what is in force is unsynced */
+    stop(f);
+}
+
 static void test_listeners_come_and_go_with_a_reload(void **context)
 {
     struct fixture *f = *context;
@@ -905,6 +968,8 @@ int main(int argc, char **argv)
         CASE(test_9_2_a_bad_file_starts_nothing),
         CASE(test_9_2_what_no_reload_changes_is_refused_by_name),
         CASE(test_9_5_a_default_size_that_became_smaller_keeps_the_running_one),
+        CASE(test_9_2_the_size_of_a_reload_that_failed_is_forgotten),
+        CASE(test_9_2_a_reload_to_unsynced_that_failed_leaves_the_store_synced),
         CASE(test_listeners_come_and_go_with_a_reload),
         CASE(test_a_failed_reload_closes_what_it_opened),
         CASE(test_9_1_at_most_one_worker_drains_and_reloads_coalesce),
