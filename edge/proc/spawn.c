@@ -103,9 +103,7 @@ static void change_plan(struct spawned *spawned, struct spawn_plan *plan)
         spawned->why = RESTART_CHANGED;
         return;
     }
-    plan_free(spawned->plan);
-    spawned->plan = plan;
-    spawned->output.name = plan->name;
+    spawned_take_plan(spawned, plan);
 }
 
 static void want(struct spawns *spawns, const struct origin_config *origin, size_t index,

@@ -55,6 +55,13 @@ bool spawned_is_between(const struct spawned *spawned)
 
 /* --- starting --- */
 
+void spawned_take_plan(struct spawned *spawned, struct spawn_plan *plan)
+{
+    plan_free(spawned->plan);
+    spawned->plan = plan;
+    spawned->output.name = plan->name;
+}
+
 /* While it is away. Who waits for one that fails again and again is told: it may take long. */
 static enum gate gate_while_away(const struct spawned *spawned)
 {
@@ -112,8 +119,7 @@ static bool make_process(struct spawned *spawned, mono_time now)
 void spawned_start(struct spawned *spawned, mono_time now)
 {
     if (spawned->next) {
-        plan_free(spawned->plan);
-        spawned->plan = spawned->next;
+        spawned_take_plan(spawned, spawned->next);
         spawned->next = NULL;
     }
     spawned->is_rolled |= spawned->wants_restart;

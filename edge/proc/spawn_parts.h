@@ -95,6 +95,8 @@ uint64_t process_memory_bytes(pid_t pid);
 /* --- spawn_life.c --- */
 
 void spawned_move(struct spawned *spawned, enum spawned_state state, duration limit, mono_time now);
+/* In place of the one that it has; its output is logged under the plan's name. */
+void spawned_take_plan(struct spawned *spawned, struct spawn_plan *plan);
 void spawned_start(struct spawned *spawned, mono_time now);
 /* Takes it out of service for a restart: from now on nobody new, then SIGTERM. */
 void spawned_restart(struct spawned *spawned, mono_time now);

@@ -2,6 +2,7 @@
 // Rows A21, V5 and V7 of what sites that render on servers learned.
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { isAlive, until, varve } from './lib.mjs'
@@ -118,6 +119,23 @@ test('9.1 a reload keeps the renderers; a changed block replaces them one by one
   assert.ok(isAlive(kept))
   assert.equal((await v.cli('reload')).code, 0)
   assert.equal((await v.cli('restart')).stdout, 'restarted 3 renderers\n', 'right behind a reload')
+})
+
+test('9.1 a changed block whose renderer cannot be started: what the one before it said too much is still told under its name', async (t) => {
+  const v = await varve(t, policy({ spawn: 'workers: 1, env: {FLOODS: "1"}' }))
+  await ready(v, 1)
+  const address = (await ask(v)).port
+  const other = net.createServer((socket) => socket.destroy())
+  rmSync(address)
+  await new Promise((resolve) => other.listen(address, resolve))
+  t.after(() => other.close())
+  v.write(policy({ spawn: 'workers: 1' }))
+  assert.equal((await v.cli('reload')).code, 0)
+  const refused = () => said(v, 'renderer not started: another process listens at its address')
+  await until(() => refused().length >= 2, 'it to be tried twice, a second between')
+  await new Promise((resolve) => other.close(resolve))
+  await ready(v, 2)
+  assert.ok([...refused(), ...said(v, 'renderer says more than the log takes')].every(({ worker }) => worker === 'renderer/0'))
 })
 
 test('V7 one that makes errors is replaced, one that does not stays', async (t) => {

@@ -53,5 +53,6 @@ const server = http.createServer(async (req, res) => {
   res.writeHead(pathname === '/error' ? 500 : 200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
   res.end(JSON.stringify({ pid: process.pid, n: ++n, port: process.env.PORT, colour: process.env.COLOUR, uid: process.getuid() }))
 })
+if (process.env.FLOODS) setInterval(() => console.log('flood\n'.repeat(200)), 10)
 if (!process.env.SILENT) server.listen(process.env.PORT)
 else setInterval(() => {}, 1000)
