@@ -16,6 +16,7 @@ enum {
     LOOK_EVERY_MS = 500, /* one that serves is looked at so often */
     SETTLE_MS = 50,      /* a worker process that saw the gate open has taken its slot by then */
     LATE_MS = 1000,      /* what slot_max ends is over by then */
+    LEAVE_MS = 1000,     /* what was killed has left by then */
     RUN_PATH_BYTES = 128
 };
 
@@ -114,6 +115,14 @@ static bool make_process(struct spawned *spawned, mono_time now)
     output_open(&spawned->output, plan->name, out, err, now);
     guard_watch(&spawned->spawns->guard, spawned->pid);
     return true;
+}
+
+/* What the last process had started was killed with it, but holds the address until it is gone.
+ * Without this it would be taken for another's. */
+static bool is_predecessor_there(const struct spawned *spawned, mono_time now)
+{
+    return spawned->last_group && mono_since(now, spawned->ended).ms < LEAVE_MS &&
+           kill(-spawned->last_group, 0) == 0 && process_is_listening(spawned);
 }
 
 void spawned_start(struct spawned *spawned, mono_time now)
@@ -261,6 +270,8 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now)
         spawned->start_at = now;
     else
         on_death(spawned, was_ready, wait_status, now);
+    spawned->last_group = spawned->pid;
+    spawned->ended = now;
     spawned->pid = 0;
     spawned_move(spawned, SPAWNED_OFF, DURATION_MAX, now);
 }
@@ -344,7 +355,11 @@ void spawned_tick(struct spawned *spawned, mono_time now)
 {
     switch (spawned->state) {
     case SPAWNED_OFF:
-        if (spawned->is_wanted && spawned->start_at.ms <= now.ms)
+        if (!spawned->is_wanted || spawned->start_at.ms > now.ms)
+            break;
+        if (is_predecessor_there(spawned, now))
+            spawned->start_at = mono_after(now, (duration){READY_EVERY_MS});
+        else
             spawned_start(spawned, now);
         break;
     case SPAWNED_STARTING:

@@ -57,6 +57,8 @@ struct spawned {
     mono_time looked;          /* last look at a process that starts or serves */
     pid_t pid;
     mono_time started, start_at; /* last start; next one (OFF) */
+    pid_t last_group;            /* of the process before it, which ended then; 0: none */
+    mono_time ended;
     uint64_t renders_before;     /* when it became ready */
     struct error_window errors;  /* since then */
     unsigned failures;           /* fruitless starts in a row */

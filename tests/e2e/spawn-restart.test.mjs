@@ -6,7 +6,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { isAlive, until, varve } from './lib.mjs'
-import { SERVER, ask, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
+import { NODE, SERVER, ask, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
 
 test('A21 V5 a rolling restart under load: no request fails, never more than the N processes, both are new', async (t) => {
   const v = await varve(t, policy({ spawn: 'workers: 2', routes: 'match: "/assets/**", assets: true, cache: never}, {match: "/**"', origin: 'slots_cover: pages,' }))
@@ -53,6 +53,17 @@ test('V5 a restart whose first renderer does not come back leaves the others as 
   await ready(v, 3)
   assert.equal((await v.cli('restart')).code, 0)
   assert.ok(!isAlive(second))
+})
+
+test('A21 9.1 the command is a shell around the server: what the shell leaves behind is not taken for another process', async (t) => {
+  const shell = `command: ["/bin/sh", "-c", "${NODE} ${SERVER} & wait"]`
+  const v = await varve(t, policy({ spawn: 'workers: 2' }).replace(/command: \[.*?\]/, shell))
+  await ready(v, 2)
+  for (let i = 0; i < 2; i++) assert.deepEqual(await v.cli('restart'), { code: 0, stdout: 'restarted 2 renderers\n', stderr: '' })
+  const group = started(v)[4]
+  process.kill(group, 'SIGKILL')
+  await ready(v, 7)
+  assert.ok(!v.log.includes('another process listens at its address'))
 })
 
 test('`varve restart` refuses what it cannot do', async (t) => {
