@@ -111,6 +111,14 @@ static bool make_answers(struct server *server, char *error)
     return server->error_pages != NULL;
 }
 
+static void origin_changed(void *arg, const struct origin_config *origin, bool is_down,
+                           mono_time when)
+{
+    struct server *server = arg;
+    metrics_origin_changed(server->metrics, origin->name, is_down);
+    outdated_origin_changed(server->outdated, origin, is_down, when);
+}
+
 static bool make_loops(struct service *service, char *error)
 {
     struct server *server = &service->server;
@@ -122,7 +130,7 @@ static bool make_loops(struct service *service, char *error)
                                   shared_slots(service->setup->shared), error);
     if (!server->origins)
         return false;
-    origins_on_outage(server->origins, metrics_origin_changed, server->metrics);
+    origins_on_outage(server->origins, origin_changed, server);
     return true;
 }
 

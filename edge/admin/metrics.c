@@ -241,10 +241,10 @@ void metrics_mode(struct metrics *metrics, enum mode to)
     count_change(metrics, "varve_mode_changes_total", SLICE_NONE, mode_name(to).ptr);
 }
 
-void metrics_origin_changed(void *arg, slice origin, bool is_down)
+void metrics_origin_changed(struct metrics *metrics, slice origin, bool is_down)
 {
     char label[SERIES_LABEL_BYTES];
-    count_change(arg, "varve_origin_changes_total",
+    count_change(metrics, "varve_origin_changes_total",
                  series_label(label, sizeof(label), "origin", origin), is_down ? "down" : "up");
 }
 

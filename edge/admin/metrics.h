@@ -37,7 +37,7 @@ void metrics_upstream_error(struct metrics *metrics, const struct request *reque
 /* The operator has changed it: varve_mode_changes_total{to}. */
 void metrics_mode(struct metrics *metrics, enum mode to);
 /* All workers of an origin are down, or no longer: varve_origin_changes_total{origin,to}. */
-void metrics_origin_changed(void *metrics, slice origin, bool is_down);
+void metrics_origin_changed(struct metrics *metrics, slice origin, bool is_down);
 void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count);
 
 /* All of it as Prometheus text (GET /metrics) or JSON (GET /v1/stats). malloc'ed; the caller frees.

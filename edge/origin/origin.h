@@ -117,8 +117,9 @@ void slots_owner_died(void *region, int pid);
 void origins_drain(struct origins *origins);
 
 /* Calls back when no worker of an origin is to be had any more, and when one is again: on any
- * thread, not to block. Before the loops run. */
-typedef void (*outage_visitor)(void *arg, slice origin, bool is_down);
+ * thread, under the origin's lock, not to block. Before the loops run. */
+typedef void (*outage_visitor)(void *arg, const struct origin_config *origin, bool is_down,
+                               mono_time when);
 void origins_on_outage(struct origins *origins, outage_visitor changed, void *arg);
 
 /* Starts when this returns; never calls back inside. `owner` comes back in events. */

@@ -66,7 +66,7 @@ void outage_look(struct pool *pool, mono_time now)
     outage->since = now;
     outage->untold++;
     if (outage->changed)
-        outage->changed(outage->arg, pool->config->name, is_down);
+        outage->changed(outage->arg, pool->config, is_down, now);
     if (is_shown_long_enough(outage, now))
         tell(pool, now);
 }
@@ -86,7 +86,7 @@ void origins_on_outage(struct origins *origins, outage_visitor changed, void *ar
         pool->outage.changed = changed;
         pool->outage.arg = arg;
         if (pool->outage.is_down) /* from the start: none of its names has an address here */
-            changed(arg, pool->config->name, true);
+            changed(arg, pool->config, true, pool->outage.since);
         pthread_mutex_unlock(&pool->lock);
     }
 }

@@ -355,7 +355,7 @@ void fetch_on_head(struct call *call, void *owner, const struct response *respon
     (void)call;
     fetch->times.sent = call_timing(fetch->call).sent;
     fetch->times.received = loop_now(fetch->loop);
-    outdated_note_answer(fetch->server, fetch->decision.origin, fetch->times.received.wall);
+    outdated_note_answer(fetch->server, fetch->decision.origin, fetch->times.received);
     if (fetch->kind == FETCH_PASS) {
         on_pass_head(fetch, response, length);
     } else if (response->status == 304) {

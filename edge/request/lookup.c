@@ -144,7 +144,7 @@ static void judge_candidate(struct exchange *ex)
                     : purged == PURGE_SOFT    ? REASON_PURGED
                     : has_old_policy          ? REASON_POLICY
                                               : REASON_EXPIRED;
-    enum reason outdated = outdated_why(ex->server, &ex->decision, object, loop_now(ex->loop).wall);
+    enum reason outdated = outdated_why(ex->server, &ex->decision, object, loop_now(ex->loop));
     if (found->freshness == FRESH && outdated != REASON_NONE) {
         found->freshness = STALE_WHILE_REVALIDATE;
         found->reason = outdated;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { all, freePort, gate, page, renderer, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, outcome, page, renderer, tempDir, until, varve } from './lib.mjs'
 
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
 const SHELL = '<!doctype html><div id=app></div>'
@@ -163,4 +163,22 @@ test('K13 all down, then one comes up that dies of more than its slots: it gets 
   await waiting(v, 39)
   assert.ok((await finishAll(held, answers)).every((res) => res.status === 200))
   assert.ok(origin.most <= 20, `${origin.most} at a time`)
+})
+
+test('5.4 the probe alone saw the outage, visitors got hits: what is of before is refreshed behind them once a worker is back', async (t) => {
+  const port = await freePort()
+  const serve = (text) => renderer(t, (req, res) => page(res, req.url === '/healthz' ? 'well' : text, { 'cache-control': 'max-age=600' }), { port })
+  const first = await serve('of before')
+  const { dir, policy } = site([first], { more: ', probe: {path: /healthz, every: 100ms, timeout: 10s, down_after: 1, up_after: 1}' })
+  const v = await varve(t, policy, { dir })
+  await v.get('/a')
+  await first.stop()
+  await until(() => v.log.includes('origin is down'), 'the outage')
+  assert.equal(outcome(await v.get('/a')), 'hit')
+  const second = await serve('of now')
+  await until(() => v.log.includes('origin is up again'), 'its end')
+  assert.equal((await v.get('/a')).body, 'of before', 'nobody waits for the new one')
+  await until(async () => (await v.get('/a')).body === 'of now', 'it to be refreshed')
+  assert.equal(outcome(await v.get('/a')), 'hit')
+  assert.equal(second.requests.filter((r) => r.url === '/a').length, 1)
 })

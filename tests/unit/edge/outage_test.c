@@ -27,10 +27,11 @@ static mono_time at(int64_t ms)
     return (mono_time){ms};
 }
 
-static void count(void *arg, slice origin, bool is_down)
+static void count(void *arg, const struct origin_config *origin, bool is_down, mono_time when)
 {
     struct edge *edge = arg;
-    assert_true(slice_equal(origin, SLICE("renderer")));
+    (void)when;
+    assert_ptr_equal(origin, &edge->config);
     edge->downs += is_down;
     edge->ups += !is_down;
 }

@@ -162,7 +162,7 @@ static void stop_server(void)
     purge_detach(server->purges);
     learned_free(server->learned);
     metrics_free(server->metrics);
-    free(server->outdated);
+    outdated_free(server->outdated);
     free(server->refreshes);
     error_pages_free(server->error_pages);
 }
