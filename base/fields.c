@@ -157,25 +157,46 @@ slice fields_value(const struct fields *fields, enum field_id id)
     return field ? field->value : SLICE_NONE;
 }
 
-size_t fields_count_id(const struct fields *fields, enum field_id id)
+static size_t count_named(const struct fields *fields, enum field_id id, slice lower_name)
 {
     size_t count = 0;
     for (size_t i = 0; i < fields->count; i++)
-        count += fields->at[i].id == id;
+        count += is_named(&fields->at[i], id, lower_name);
     return count;
+}
+
+size_t fields_count_id(const struct fields *fields, enum field_id id)
+{
+    MUST(id != FIELD_OTHER);
+    return count_named(fields, id, SLICE_NONE);
+}
+
+/* The lines of the name of `first` among those from it to `end`, put together at once: line by line
+ * it would cost the square of what a stranger sends. */
+static slice join_lines(const struct field *first, const struct field *end, size_t lines,
+                        struct arena *arena)
+{
+    slice *parts = arena_array(arena, slice, 2 * lines);
+    size_t count = 0;
+    for (const struct field *f = first; f < end; f++) {
+        if (!is_named(f, first->id, first->name))
+            continue;
+        if (count)
+            parts[count++] = SLICE(", ");
+        parts[count++] = slice_trim(f->value);
+    }
+    return arena_concat(arena, parts, count);
 }
 
 static bool join_named(const struct fields *fields, enum field_id id, slice lower_name,
                        struct arena *arena, slice *value)
 {
-    const struct field *first = find_named(fields, id, lower_name);
-    if (!first)
+    size_t lines = count_named(fields, id, lower_name);
+    if (lines == 0)
         return false;
-    slice joined = slice_trim(first->value);
-    for (const struct field *f = first + 1; f < fields->at + fields->count; f++)
-        if (is_named(f, id, lower_name))
-            joined = arena_concat(arena, (slice[]){joined, SLICE(", "), slice_trim(f->value)}, 3);
-    *value = joined;
+    const struct field *first = find_named(fields, id, lower_name);
+    *value = lines == 1 ? slice_trim(first->value)
+                        : join_lines(first, fields->at + fields->count, lines, arena);
     return true;
 }
 
@@ -189,6 +210,11 @@ bool fields_join_id(const struct fields *fields, enum field_id id, struct arena 
 {
     MUST(id != FIELD_OTHER);
     return join_named(fields, id, SLICE_NONE, arena, value);
+}
+
+bool fields_is_first(const struct fields *fields, const struct field *field)
+{
+    return find_named(fields, field->id, field->name) == field;
 }
 
 bool fields_has_member(const struct fields *fields, enum field_id id, slice member)

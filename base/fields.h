@@ -60,5 +60,8 @@ size_t fields_count_id(const struct fields *fields, enum field_id id);
 bool fields_join(const struct fields *fields, slice lower_name, struct arena *arena, slice *value);
 bool fields_join_id(const struct fields *fields, enum field_id id, struct arena *arena,
                     slice *value);
+/* Is this line of `fields` the first of its name? Who reads a field as a whole reads it there,
+ * once. */
+bool fields_is_first(const struct fields *fields, const struct field *field);
 /* Is `member` one of the comma-separated members of any line of this field? Case-insensitive. */
 bool fields_has_member(const struct fields *fields, enum field_id id, slice member);

@@ -75,7 +75,7 @@ static bool is_too_long(const struct head *head, slice name, slice value)
     return value.len > (is_representation ? (size_t)REPRESENTATION_VALUE_MAX : VARY_VALUE_MAX);
 }
 
-static bool key_fields(const struct head *head, struct key_text *key)
+static bool key_fields(const struct head *head, struct text *key)
 {
     size_t count;
     slice *names = keyed_names(head, &count);
@@ -93,7 +93,7 @@ static bool key_fields(const struct head *head, struct key_text *key)
 }
 
 /* None is sent where the client's Connection names Cookie, which makes it a field of that hop. */
-static bool key_cookies(const struct head *head, struct key_text *key)
+static bool key_cookies(const struct head *head, struct text *key)
 {
     if (!fields_find_id(&head->fields, FIELD_COOKIE))
         return true;
@@ -106,7 +106,7 @@ static bool key_cookies(const struct head *head, struct key_text *key)
     return true;
 }
 
-static void key_placeholders(const struct decision *decision, struct key_text *key)
+static void key_placeholders(const struct decision *decision, struct text *key)
 {
     const struct origin_config *origin = decision->origin;
     bool uses_class = false, uses_build = false;
@@ -123,8 +123,8 @@ static void key_placeholders(const struct decision *decision, struct key_text *k
 /* False: something in it is longer than a key may hold. */
 static bool write_key(const struct head *head, slice *text)
 {
-    struct key_text key = {.arena = head->request->arena};
-    key_text_add_raw(&key, head->decision->url_text);
+    struct text key = {.arena = head->request->arena};
+    text_add(&key, head->decision->url_text);
     if (head->is_open) /* what anybody's fields may have made is nobody's page once a seal is set */
         key_text_add(&key, KEY_OPEN, SLICE_NONE);
     if (!key_cookies(head, &key))
@@ -132,7 +132,7 @@ static bool write_key(const struct head *head, slice *text)
     key_placeholders(head->decision, &key);
     if (!key_fields(head, &key))
         return false;
-    *text = slice_of(key.bytes, key.len);
+    *text = text_view(&key);
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* Passes: everything the client said, but for what concerns this hop or is ours to say (semantics
  * 2.8). */
+#include "base/text.h"
 #include "policy/head.h"
 #include "policy/normalise.h"
 #include "policy/seal.h"
@@ -22,15 +23,16 @@ static bool is_passed(const struct policy *policy, const struct request *request
 /* HTTP/2 splits Cookie into several lines; HTTP/1 has one (RFC 9113 §8.2.3). */
 static slice join_cookies(const struct request *request)
 {
-    slice joined = SLICE_NONE;
+    struct text joined = {.arena = request->arena};
     for (size_t i = 0; i < request->fields.count; i++) {
         const struct field *field = &request->fields.at[i];
-        if (field->id == FIELD_COOKIE)
-            joined = joined.len ? arena_concat(request->arena,
-                                               (slice[]){joined, SLICE("; "), field->value}, 3)
-                                : field->value;
+        if (field->id != FIELD_COOKIE)
+            continue;
+        if (joined.len)
+            text_add(&joined, SLICE("; "));
+        text_add(&joined, field->value);
     }
-    return joined;
+    return text_view(&joined);
 }
 
 /* The class of a client counts for pages of its own, too. */

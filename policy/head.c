@@ -6,6 +6,7 @@
  */
 #include "policy/head.h"
 
+#include "base/text.h"
 #include "policy/normalise.h"
 #include "policy/representation.h"
 #include "policy/seal.h"
@@ -100,15 +101,16 @@ struct slices head_held_cookies(const struct head *head)
 
 static slice open_cookies(const struct head *head)
 {
-    slice text = SLICE_NONE;
+    struct text text = {.arena = head->request->arena};
     for (size_t i = 0; i < head->cookies.count; i++) {
         const struct cookie *cookie = &head->cookies.at[i];
-        if (is_carried(head, cookie))
-            text =
-                arena_concat(head->request->arena,
-                             (slice[]){text, text.len ? SLICE("; ") : SLICE_NONE, cookie->text}, 3);
+        if (!is_carried(head, cookie))
+            continue;
+        if (text.len)
+            text_add(&text, SLICE("; "));
+        text_add(&text, cookie->text);
     }
-    return text;
+    return text_view(&text);
 }
 
 static bool cookie_value(const struct head *head, slice *value)
@@ -208,7 +210,8 @@ static void build_sealed(struct head *head)
     size_t count;
     slice *names = sealed_names(head, &count);
     for (size_t i = 0; i < count; i++)
-        carry_name(head, names[i]);
+        if (i == 0 || !slice_equal(names[i], names[i - 1]))
+            carry_name(head, names[i]);
     if (!fields_find_id(&head->fields, FIELD_USER_AGENT))
         fields_add_id(&head->fields, FIELD_USER_AGENT, SLICE("varve"));
     qsort(head->fields.at, head->fields.count, sizeof(*head->fields.at), compare_fields);
@@ -218,7 +221,8 @@ static void build_unsealed(struct head *head)
 {
     const struct fields *fields = &head->request->fields;
     for (size_t i = 0; i < fields->count; i++)
-        carry(head, &fields->at[i]);
+        if (fields_is_first(fields, &fields->at[i]))
+            carry(head, &fields->at[i]);
     for (size_t i = 0; i < head->policy->vary_count; i++)
         if (head->policy->vary[i].kind != VARY_COOKIES)
             carry_name(head, head->policy->vary[i].field);

@@ -1,4 +1,5 @@
 /* What varve itself says in every request to an origin. */
+#include "base/text.h"
 #include "policy/head.h"
 #include "policy/template.h"
 #include "policy/weighted.h"
@@ -18,57 +19,84 @@ void head_add_ours(struct fields *fields, const struct request *request,
         fields_set_id(fields, FIELD_X_REQUEST_ID, request->id);
 }
 
+enum { KNOWN_CODINGS = 3 };
+
 static slice known_coding(slice token)
 {
-    static const char *const known[] = {"br", "gzip", "identity"};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+    static const char *const known[KNOWN_CODINGS] = {"br", "gzip", "identity"};
+    for (size_t i = 0; i < KNOWN_CODINGS; i++)
         if (slice_equal_nocase(token, slice_of_string(known[i])))
             return slice_of_string(known[i]);
     return slice_equal_nocase(token, SLICE("x-gzip")) ? SLICE("gzip") : SLICE_NONE;
 }
 
-static slice append_coding(struct arena *arena, slice list, slice coding, unsigned weight)
+/* What the client says of each coding, in the order in which it names them. */
+struct wishes {
+    struct wish {
+        slice coding;
+        unsigned weight;
+    } at[KNOWN_CODINGS];
+    size_t count;
+};
+
+static struct wish *find_wish(struct wishes *wishes, slice coding)
 {
-    slice comma = list.len ? SLICE(", ") : SLICE_NONE;
-    slice q = weight == WEIGHT_FULL
-                  ? SLICE_NONE
-                  : arena_printf(arena, ";q=%u.%03u", weight / WEIGHT_FULL, weight % WEIGHT_FULL);
-    return arena_concat(arena, (slice[]){list, comma, coding, q}, 4);
+    for (size_t i = 0; i < wishes->count; i++)
+        if (slice_equal(wishes->at[i].coding, coding))
+            return &wishes->at[i];
+    return NULL;
+}
+
+/* Of a coding that is named again the lowest weight counts: a refusal stands. */
+static void add_wish(struct wishes *wishes, slice coding, unsigned weight)
+{
+    struct wish *before = find_wish(wishes, coding);
+    if (!before)
+        wishes->at[wishes->count++] = (struct wish){coding, weight};
+    else if (weight < before->weight)
+        before->weight = weight;
 }
 
 /* "*" stands for br and gzip where they are not named. */
-static slice expand_any(struct arena *arena, slice list, slice original, unsigned weight)
+static void expand_any(struct wishes *wishes, unsigned weight)
 {
     const slice codings[] = {SLICE("br"), SLICE("gzip")};
-    for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
-        slice rest = original, token;
-        unsigned ignored;
-        bool is_named = false;
-        while (weighted_next(&rest, &token, &ignored))
-            is_named |= slice_equal(known_coding(token), codings[i]);
-        if (!is_named)
-            list = append_coding(arena, list, codings[i], weight);
+    for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++)
+        if (!find_wish(wishes, codings[i]))
+            add_wish(wishes, codings[i], weight);
+}
+
+static slice wishes_text(const struct wishes *wishes, struct arena *arena)
+{
+    struct text text = {.arena = arena};
+    for (size_t i = 0; i < wishes->count; i++) {
+        unsigned weight = wishes->at[i].weight;
+        text_add(&text, i ? SLICE(", ") : SLICE_NONE);
+        text_add(&text, wishes->at[i].coding);
+        if (weight != WEIGHT_FULL)
+            text_add(&text,
+                     arena_printf(arena, ";q=%u.%03u", weight / WEIGHT_FULL, weight % WEIGHT_FULL));
     }
-    return list;
+    return text_view(&text);
 }
 
 slice head_reduce_codings(const struct request *request)
 {
-    slice original, token, reduced = SLICE_NONE;
+    slice rest, token;
+    struct wishes wishes = {.count = 0};
     unsigned weight, any = 0;
-    if (!fields_join_id(&request->fields, FIELD_ACCEPT_ENCODING, request->arena, &original))
+    if (!fields_join_id(&request->fields, FIELD_ACCEPT_ENCODING, request->arena, &rest))
         return SLICE_NONE;
-    slice rest = original;
     while (weighted_next(&rest, &token, &weight)) {
         slice coding = known_coding(token);
         if (slice_equal(token, SLICE("*")))
             any = weight;
         else if (coding.len)
-            reduced = append_coding(request->arena, reduced, coding, weight);
+            add_wish(&wishes, coding, weight);
     }
     if (any > 0)
-        reduced = expand_any(request->arena, reduced, original, any);
-    return reduced.len ? reduced : SLICE("identity");
+        expand_any(&wishes, any);
+    return wishes.count ? wishes_text(&wishes, request->arena) : SLICE("identity");
 }
 
 slice head_forwarded_for(const struct request *request)

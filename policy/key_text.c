@@ -14,18 +14,6 @@
 
 enum { KEY_ITEM_HEAD = 24 }; /* tag, decimal size_t, ':' */
 
-static void reserve(struct key_text *key, size_t more)
-{
-    if (key->len + more <= key->capacity)
-        return;
-    size_t capacity = key->capacity * 2 + more + 256;
-    char *bytes = arena_alloc(key->arena, capacity);
-    if (key->len)
-        memcpy(bytes, key->bytes, key->len);
-    key->bytes = bytes;
-    key->capacity = capacity;
-}
-
 /* Decimal digits of `n` at `out`; how many. */
 static size_t write_decimal(char *out, size_t n)
 {
@@ -40,23 +28,13 @@ static size_t write_decimal(char *out, size_t n)
     return len;
 }
 
-void key_text_add(struct key_text *key, enum key_tag tag, slice bytes)
+void key_text_add(struct text *key, enum key_tag tag, slice bytes)
 {
-    reserve(key, KEY_ITEM_HEAD + bytes.len);
-    key->bytes[key->len++] = (char)tag;
-    key->len += write_decimal(key->bytes + key->len, bytes.len);
-    key->bytes[key->len++] = ':';
-    if (bytes.len)
-        memcpy(key->bytes + key->len, bytes.ptr, bytes.len);
-    key->len += bytes.len;
-}
-
-void key_text_add_raw(struct key_text *key, slice items)
-{
-    reserve(key, items.len);
-    if (items.len)
-        memcpy(key->bytes + key->len, items.ptr, items.len);
-    key->len += items.len;
+    char head[KEY_ITEM_HEAD] = {(char)tag};
+    size_t len = 1 + write_decimal(head + 1, bytes.len);
+    head[len++] = ':';
+    text_add(key, slice_of(head, len));
+    text_add(key, bytes);
 }
 
 bool key_text_next(slice *rest, enum key_tag *tag, slice *bytes)

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/arena.h"
+#include "base/text.h"
 
 enum key_tag {
     KEY_SCHEME = 's',
@@ -22,17 +22,8 @@ enum key_tag {
     KEY_ABSENT = 'a', /* name of a field of the union that is not sent: not the same as empty */
 };
 
-/* Grows in its arena. */
-struct key_text {
-    struct arena *arena;
-    char *bytes;
-    size_t len, capacity;
-};
-
-void key_text_add(struct key_text *key, enum key_tag tag, slice bytes);
-
-/* Appends items that are encoded already. */
-void key_text_add_raw(struct key_text *key, slice items);
+/* Items that are encoded already are appended with text_add(). */
+void key_text_add(struct text *key, enum key_tag tag, slice bytes);
 
 /* Takes the next item out of *rest; false at the end, and at anything malformed. */
 bool key_text_next(slice *rest, enum key_tag *tag, slice *bytes);

@@ -52,14 +52,14 @@ static void find_route(struct receiving *r, const struct routing_path *path)
 
 static void make_url_text(const struct request *request, struct decision *decision)
 {
-    struct key_text key = {.arena = request->arena};
+    struct text key = {.arena = request->arena};
     key_text_add(&key, KEY_SCHEME, request->scheme);
     key_text_add(&key, KEY_HOST, request->host);
     key_text_add(&key, KEY_PATH, request->path);
     if (decision->has_query)
         key_text_add(&key, KEY_QUERY, decision->query);
     key_text_add(&key, KEY_METHOD, SLICE("G"));
-    decision->url_text = slice_of(key.bytes, key.len);
+    decision->url_text = text_view(&key);
 }
 
 /* --- class --- */

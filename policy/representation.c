@@ -107,10 +107,10 @@ bool representation_is_asked(const struct request *request)
 {
     slice value;
     for (size_t i = 0; i < request->fields.count; i++) {
-        slice name = request->fields.at[i].name;
-        enum rule rule = rule_of(name);
-        if (rule != RULE_NONE && rule != RULE_ACCEPT &&
-            representation_value(&request->fields, name, request->arena, &value))
+        const struct field *field = &request->fields.at[i];
+        enum rule rule = rule_of(field->name);
+        if (rule != RULE_NONE && rule != RULE_ACCEPT && fields_is_first(&request->fields, field) &&
+            representation_value(&request->fields, field->name, request->arena, &value))
             return true;
     }
     return false;

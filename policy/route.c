@@ -5,6 +5,7 @@
 #include "policy/route.h"
 
 #include "base/glob.h"
+#include "base/text.h"
 
 static bool is_name_byte(char c)
 {
@@ -133,18 +134,18 @@ static const slice *capture_find(const struct captures *captures, slice name)
 
 static slice fill_tag(struct arena *arena, slice tag, const struct captures *captures)
 {
-    slice filled = SLICE("");
+    struct text filled = {.arena = arena};
     while (tag.len) {
         size_t colon = slice_find(tag, ':', 0);
         slice rest = slice_from(tag, colon + 1);
         slice name = slice_until(rest, route_name_length(rest));
         const slice *value = colon < tag.len ? capture_find(captures, name) : NULL;
         size_t literal = value ? colon : colon + 1 + name.len;
-        filled = arena_concat(
-            arena, (slice[]){filled, slice_until(tag, literal), value ? *value : SLICE_NONE}, 3);
+        text_add(&filled, slice_until(tag, literal));
+        text_add(&filled, value ? *value : SLICE_NONE);
         tag = slice_from(tag, colon + 1 + name.len);
     }
-    return filled;
+    return text_view(&filled);
 }
 
 struct slices route_tags(struct arena *arena, const struct route *route,

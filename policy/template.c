@@ -2,6 +2,7 @@
  * again. */
 #include "policy/template.h"
 
+#include "base/text.h"
 #include "policy/url.h"
 
 struct placeholder {
@@ -20,16 +21,15 @@ static const struct placeholder *find_at(slice text, const struct placeholder *a
 /* A brace that opens no known placeholder stays. */
 static slice fill(struct arena *arena, slice text, const struct placeholder *all, size_t count)
 {
-    slice filled = SLICE("");
+    struct text filled = {.arena = arena};
     while (text.len) {
         size_t brace = slice_find(text, '{', 0);
         const struct placeholder *found = find_at(slice_from(text, brace), all, count);
-        slice literal = slice_until(text, found ? brace : brace + 1);
-        slice value = found ? found->value : SLICE_NONE;
-        filled = arena_concat(arena, (slice[]){filled, literal, value}, 3);
+        text_add(&filled, slice_until(text, found ? brace : brace + 1));
+        text_add(&filled, found ? found->value : SLICE_NONE);
         text = slice_from(text, found ? brace + found->name.len : brace + 1);
     }
-    return filled;
+    return text_view(&filled);
 }
 
 slice template_header(const struct set_header *header, const struct request *request,

@@ -1,4 +1,5 @@
 /* A key as people read it: what stands behind the URL. */
+#include "base/text.h"
 #include "policy/key_text.h"
 #include "policy/rules.h"
 
@@ -12,49 +13,44 @@ static uint32_t hash_value(slice value)
 }
 
 /* Printable ASCII, the rest as \xNN: the text goes to terminals and into JSON. */
-static slice printable(struct arena *arena, slice text)
+static void add_printable(struct text *out, slice bytes)
 {
     static const char digits[] = "0123456789abcdef";
-    char *out = arena_alloc(arena, text.len * 4 + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte >= 0x20 && byte < 0x7f) {
-            out[len++] = text.ptr[i];
-        } else {
-            out[len++] = '\\';
-            out[len++] = 'x';
-            out[len++] = digits[byte >> 4];
-            out[len++] = digits[byte & 15];
-        }
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char byte = (unsigned char)bytes.ptr[i];
+        if (byte >= 0x20 && byte < 0x7f)
+            text_add(out, slice_of(bytes.ptr + i, 1));
+        else
+            text_add(out, slice_of((char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4));
     }
-    return slice_of(out, len);
 }
 
-static slice append(struct arena *arena, slice text, slice prefix, slice name, slice value)
+static void add_name(struct text *out, slice prefix, slice name)
 {
-    slice separator = text.len ? SLICE("; ") : SLICE_NONE;
-    return arena_concat(arena, (slice[]){text, separator, prefix, printable(arena, name), value},
-                        5);
+    text_add(out, out->len ? SLICE("; ") : SLICE_NONE);
+    text_add(out, prefix);
+    add_printable(out, name);
 }
 
-static slice assigned(struct arena *arena, slice value, bool is_secret)
+static void add_value(struct text *out, slice value, bool is_secret)
 {
-    if (is_secret)
-        return arena_printf(arena, "=#%08x", (unsigned)hash_value(value));
-    return arena_concat(arena, (slice[]){SLICE("="), printable(arena, value)}, 2);
+    if (is_secret) {
+        text_add(out, arena_printf(out->arena, "=#%08x", (unsigned)hash_value(value)));
+        return;
+    }
+    text_add(out, SLICE("="));
+    add_printable(out, value);
 }
 
-static slice append_cookies(struct arena *arena, slice text, slice cookies)
+static void add_cookies(struct text *out, slice cookies)
 {
     slice one;
     while (slice_next(&cookies, ';', &one)) {
         one = slice_trim(one);
         size_t equals = slice_find(one, '=', 0);
-        text = append(arena, text, SLICE("cookie."), slice_until(one, equals),
-                      assigned(arena, slice_from(one, equals + 1), true));
+        add_name(out, SLICE("cookie."), slice_until(one, equals));
+        add_value(out, slice_from(one, equals + 1), true);
     }
-    return text;
 }
 
 static bool is_secret_field(slice name)
@@ -65,22 +61,25 @@ static bool is_secret_field(slice name)
 
 slice forward_variant_text(slice key_text, struct arena *arena)
 {
-    slice text = SLICE(""), cookies = SLICE_NONE, name = SLICE_NONE, bytes;
+    struct text out = {.arena = arena};
+    slice cookies = SLICE_NONE, name = SLICE_NONE, bytes;
     enum key_tag tag;
     while (key_text_next(&key_text, &tag, &bytes)) {
-        if (tag == KEY_FIELD)
+        if (tag == KEY_FIELD) {
             name = bytes;
-        else if (tag == KEY_VALUE)
-            text = append(arena, text, SLICE_NONE, name,
-                          assigned(arena, bytes, is_secret_field(name)));
-        else if (tag == KEY_ABSENT)
-            text = append(arena, text, SLICE("no "), bytes, SLICE_NONE);
-        else if (tag == KEY_CLASS)
-            text = append(arena, text, SLICE("{class}="), bytes, SLICE_NONE);
-        else if (tag == KEY_BUILD)
-            text = append(arena, text, SLICE("{build}="), bytes, SLICE_NONE);
-        else if (tag == KEY_COOKIES)
+        } else if (tag == KEY_VALUE) {
+            add_name(&out, SLICE_NONE, name);
+            add_value(&out, bytes, is_secret_field(name));
+        } else if (tag == KEY_ABSENT) {
+            add_name(&out, SLICE("no "), bytes);
+        } else if (tag == KEY_CLASS) {
+            add_name(&out, SLICE("{class}="), bytes);
+        } else if (tag == KEY_BUILD) {
+            add_name(&out, SLICE("{build}="), bytes);
+        } else if (tag == KEY_COOKIES) {
             cookies = bytes;
+        }
     }
-    return append_cookies(arena, text, cookies);
+    add_cookies(&out, cookies);
+    return text_view(&out);
 }

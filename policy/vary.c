@@ -4,6 +4,7 @@
  */
 #include "policy/vary.h"
 
+#include "base/text.h"
 #include "base/token.h"
 #include "policy/media_type.h"
 #include "policy/normalise.h"
@@ -56,11 +57,6 @@ void vary_of_response(const struct policy *policy, const struct fields *fields, 
 
 enum { CLIENT_NAMES_MAX = 64 }; /* of the origin's; nobody could key on more: `*` */
 
-struct text_list {
-    struct arena *arena;
-    slice text;
-};
-
 static bool text_list_contains(slice list, slice name)
 {
     slice one;
@@ -70,12 +66,13 @@ static bool text_list_contains(slice list, slice name)
     return false;
 }
 
-static void text_list_add(struct text_list *list, slice name)
+static void text_list_add(struct text *list, slice name)
 {
-    if (list->text.len == 0)
-        list->text = name;
-    else if (!text_list_contains(list->text, name))
-        list->text = arena_concat(list->arena, (slice[]){list->text, SLICE(", "), name}, 3);
+    if (text_list_contains(text_view(list), name))
+        return;
+    if (list->len)
+        text_add(list, SLICE(", "));
+    text_add(list, name);
 }
 
 /* Clients see the name of the raw field, not of the one that its class travels in. */
@@ -116,7 +113,7 @@ static bool is_always_keyed(const struct vary_config *v, bool is_sealed)
 slice client_vary(const struct policy *policy, const struct facts *facts,
                   const struct fields *fields, struct arena *arena)
 {
-    struct text_list list = {arena, SLICE_NONE};
+    struct text list = {.arena = arena};
     slice rest = SLICE_NONE, name;
     fields_join_id(fields, FIELD_VARY, arena, &rest);
     for (size_t count = 0; slice_next_member(&rest, &name); count++) {
@@ -131,5 +128,5 @@ slice client_vary(const struct policy *policy, const struct facts *facts,
         if (is_always_keyed(v, facts->flags & FACT_SEALED))
             text_list_add(&list, v->kind == VARY_COOKIES ? SLICE("Cookie") : v->field);
     }
-    return list.text;
+    return text_view(&list);
 }

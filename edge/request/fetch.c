@@ -226,10 +226,10 @@ static struct key render_key(struct fetch *fetch)
                            fields_value(&fetch->forward.fields, FIELD_COOKIE),
                            fields_value(&fetch->forward.fields, FIELD_AUTHORIZATION),
                            slice_until(request->body, KEYED_BODY_BYTES)};
-    struct key_text text = {.arena = &fetch->arena};
+    struct text text = {.arena = &fetch->arena};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         key_text_add(&text, KEY_HOST, parts[i]);
-    return key_of(slice_of(text.bytes, text.len));
+    return key_of(text_view(&text));
 }
 
 void fetch_send(struct fetch *fetch)

@@ -99,6 +99,34 @@ static void test_rfc9110_5_3_lines_of_a_name_are_joined_in_order(void **state)
     assert_slice(value, "1, , 2");
 }
 
+static void test_joining_costs_no_more_than_a_few_times_what_is_joined(void **state)
+{
+    enum { LINES = 100, BYTES = 300 };
+    struct fixture *f = *state;
+    char bytes[BYTES];
+    slice value;
+    memset(bytes, 'a', sizeof(bytes));
+    for (int i = 0; i < LINES; i++)
+        fields_add(&f->fields, SLICE("x-a"), slice_of(bytes, sizeof(bytes)));
+    size_t before = f->arena.used_bytes;
+    assert_true(fields_join(&f->fields, SLICE("x-a"), &f->arena, &value));
+    assert_int_equal(value.len, LINES * BYTES + (LINES - 1) * 2);
+    assert_true(f->arena.used_bytes - before < 100 * 1024);
+}
+
+static void test_the_first_line_of_a_name_is_told_from_further_ones(void **state)
+{
+    struct fixture *f = *state;
+    fields_add(&f->fields, SLICE("x-a"), SLICE("1"));
+    fields_add_id(&f->fields, FIELD_VARY, SLICE("1"));
+    fields_add(&f->fields, SLICE("x-a"), SLICE("1"));
+    fields_add_id(&f->fields, FIELD_VARY, SLICE("1"));
+    assert_true(fields_is_first(&f->fields, &f->fields.at[0]));
+    assert_true(fields_is_first(&f->fields, &f->fields.at[1]));
+    assert_false(fields_is_first(&f->fields, &f->fields.at[2]));
+    assert_false(fields_is_first(&f->fields, &f->fields.at[3]));
+}
+
 static void test_members_are_found_in_any_line_and_case_but_only_whole(void **state)
 {
     struct fixture *f = *state;
@@ -138,6 +166,8 @@ int main(void)
         TEST(test_lines_keep_their_order_however_many),
         TEST(test_set_replaces_all_lines_and_remove_takes_all),
         TEST(test_rfc9110_5_3_lines_of_a_name_are_joined_in_order),
+        TEST(test_joining_costs_no_more_than_a_few_times_what_is_joined),
+        TEST(test_the_first_line_of_a_name_is_told_from_further_ones),
         TEST(test_members_are_found_in_any_line_and_case_but_only_whole),
         TEST(test_a_copy_lives_without_its_source),
     };

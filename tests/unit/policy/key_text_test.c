@@ -10,7 +10,7 @@ static void test_1_1_items_come_back_as_they_went_in(void **state)
     (void)state;
     arena_init(&arena);
     for (int round = 0; round < 300; round++) {
-        struct key_text key = {.arena = &arena};
+        struct text key = {.arena = &arena};
         slice items[12];
         enum key_tag tags[12];
         size_t count = (size_t)rand_r(&seed) % 12;

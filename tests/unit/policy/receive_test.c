@@ -1,4 +1,5 @@
 /* policy/receive.c, policy/purge_url.c: the first decision about a request. */
+#include "base/text.h"
 #include "tests/unit/policy/request_support.h"
 
 #define BASE "renderer: http://127.0.0.1:3000\n"
@@ -402,10 +403,73 @@ static void test_9110_7_6_3_a_request_that_goes_in_circles_is_refused(void **sta
     setup_fini(&s);
 }
 
+/* A request of 32 KB that holds `line` as often as fits, looked up, filled and passed. What that
+ * takes besides the request itself. */
+static size_t cost_of(const char *yaml, const char *prefix, slice line)
+{
+    enum { REQUEST_BYTES = 32 * 1024 };
+    struct setup s;
+    setup_init(&s, yaml);
+    struct text request = {.arena = &s.arena};
+    text_add(&request, SLICE("GET http://h/a\n"));
+    text_add(&request, slice_of_string(prefix));
+    while (request.len + line.len < REQUEST_BYTES)
+        text_add(&request, line);
+    text_add(&request, SLICE("\0"));
+    s.request = request_of(&s.arena, text_view(&request).ptr);
+    size_t before = s.arena.used_bytes;
+    rules_receive(s.policy, &s.request, SLICE("b42"), &s.decision);
+    forward_fill(s.policy, &s.request, &s.decision, &s.names, false, &s.forward);
+    forward_variant_text(s.forward.key_text, &s.arena);
+    forward_pass(s.policy, &s.request, &s.decision, &s.forward);
+    size_t cost = s.arena.used_bytes - before;
+    setup_fini(&s);
+    return cost;
+}
+
+static void test_what_a_request_costs_grows_with_its_length_not_with_its_square(void **state)
+{
+    static const char *const policies[] = {
+        BASE "routes: [{match: \"/**\"}]\n",
+        BASE "routes: [{match: \"/**\", ttl: 1m}]\nvary: {cookie: {keep: [\"a*\"]}}\n",
+        BASE "seal: off\nroutes: [{match: \"/**\"}]\nvary: {cookie: {keep: [\"a*\"]}, "
+             "x-requested-with: {map: {a: {match: \"^b\", send: c}}}}\n",
+    };
+    struct arena arena;
+    (void)state;
+    arena_init(&arena);
+    char value[301] = {0};
+    memset(value, 'a', sizeof(value) - 1);
+    const struct {
+        const char *prefix;
+        slice line;
+    } rows[] = {
+        {"", arena_printf(&arena, "X-Requested-With: %s\n", value)},
+        {"", arena_printf(&arena, "Accept: %s\n", value)},
+        {"", arena_printf(&arena, "X-Other: %s\n", value)},
+        {"", arena_printf(&arena, "Cookie: a=%s\n", value)},
+        {"Cookie: a=1", SLICE("; a=1")},
+        {"Cookie: a=1", arena_printf(&arena, "; a%.100s=1", value)},
+        {"Accept-Encoding: br", SLICE(",gzip;q=.1")},
+        {"Accept-Encoding: br", SLICE(",br")},
+        {"Via: 1.1 a", SLICE(",b")},
+        {"Accept-Language: en", SLICE(",de;q=.1")},
+        {"X-Forwarded-For: ::1", SLICE(",::1")},
+    };
+    for (size_t p = 0; p < sizeof(policies) / sizeof(policies[0]); p++)
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            size_t cost = cost_of(policies[p], rows[i].prefix, rows[i].line);
+            if (cost >= 1024 * 1024)
+                fail_msg("policy %zu, %s%s: %zu bytes", p, rows[i].prefix, rows[i].line.ptr, cost);
+        }
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_9110_7_6_3_a_request_that_goes_in_circles_is_refused),
+        cmocka_unit_test(test_what_a_request_costs_grows_with_its_length_not_with_its_square),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_2_1_what_makes_fills_sealed),
