@@ -75,8 +75,6 @@ struct object {
 /* Identifies a set of names; never 0. */
 uint64_t union_hash_of(const struct field_names *names);
 
-enum { OBJECT_FIELDS_MAX = 1024 };
-
 struct object *object_new(const struct object_parts *parts);
 struct object *object_ref(struct object *object);
 void object_unref(struct object **object);        /* NULL inside is fine; so for blobs */

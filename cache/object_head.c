@@ -15,7 +15,7 @@
  *   112  u64  policy hash
  *   120  u64  union hash, 0: unknown
  *   128  u16  number of tags, at most TAGS_MAX
- *   130  u16  number of fields, at most OBJECT_FIELDS_MAX
+ *   130  u16  number of fields, at most STORED_FIELDS_MAX
  *   132  u8   coding of the body that the origin sent
  *   133  u8   1: there is a query, perhaps an empty one
  *   134  u16  0
@@ -128,7 +128,7 @@ static void put_all(struct writer *w, const struct object_parts *parts, uint64_t
 
 struct blob *object_head_encode(const struct object_parts *parts, uint64_t union_hash)
 {
-    MUST(parts->tag_count <= TAGS_MAX && parts->fields->count <= OBJECT_FIELDS_MAX);
+    MUST(parts->tag_count <= TAGS_MAX && parts->fields->count <= STORED_FIELDS_MAX);
     MUST(parts->coding < CODING_COUNT);
     struct writer measure = {0};
     put_all(&measure, parts, union_hash);
@@ -144,7 +144,7 @@ static bool head_is_valid(const struct head *head, size_t len)
 {
     if (head->magic != HEAD_MAGIC || head->len != len || head->zero)
         return false;
-    if (head->tag_count > TAGS_MAX || head->field_count > OBJECT_FIELDS_MAX)
+    if (head->tag_count > TAGS_MAX || head->field_count > STORED_FIELDS_MAX)
         return false;
     if (head->coding >= CODING_COUNT || head->has_query > 1)
         return false;

@@ -93,5 +93,5 @@ bool fields_merge_304(const struct policy *policy, const struct route *route,
             fields_add(merged, update.at[i].name, update.at[i].value);
     add_missing_vary(&update, merged);
     fields_remove_limited(merged, route);
-    return true;
+    return merged->count <= STORED_FIELDS_MAX;
 }

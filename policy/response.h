@@ -59,7 +59,7 @@ struct facts {
     uint32_t reserved;
 };
 
-enum { TAGS_MAX = 64 };
+enum { TAGS_MAX = 64, STORED_FIELDS_MAX = 1024 /* lines of a stored head, with what 304s added */ };
 
 /* What rules_response() says about a response to a fill. */
 struct verdict {
@@ -174,8 +174,9 @@ bool fields_add_validators(const struct fields *stored, wall_time now, struct fi
 /*
  * Merges a 304's fields into the stored ones (semantics 4.6, RFC 9111 §3.2). False: the 304 must be
  * discarded and the fill repeated without conditions (Set-Cookie, no-store, private, `Vary: *`, a
- * Vary outside `names`). `merged` is initialised and empty; its names and values are views of the
- * other two. Remove held-back Set-Cookie lines from the 304 first.
+ * Vary outside `names`, more lines in all than STORED_FIELDS_MAX). `merged` is initialised and
+ * empty; its names and values are views of the other two. Remove held-back Set-Cookie lines from
+ * the 304 first.
  */
 bool fields_merge_304(const struct policy *policy, const struct route *route,
                       const struct fields *stored, const struct response *not_modified,

@@ -56,7 +56,7 @@ static void check_index_row(slice row)
     struct object *object = object_decode(head);
     if (!object)
         return;
-    MUST(object->tag_count <= TAGS_MAX && object->field_count <= OBJECT_FIELDS_MAX);
+    MUST(object->tag_count <= TAGS_MAX && object->field_count <= STORED_FIELDS_MAX);
     MUST(object->coding < CODING_COUNT);
     MUST(slice_equal(slice_of(object->head->bytes, object->head->len), head));
     object_unref(&object);

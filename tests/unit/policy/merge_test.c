@@ -212,6 +212,29 @@ static void test_qualified_directives_take_out_the_fields_that_they_name(void **
     fixture_free(f);
 }
 
+/* An origin whose 304s name something new each time must not make a head that cannot be stored. */
+static void test_4_6_a_304_that_makes_the_head_too_long_is_discarded(void **state)
+{
+    enum { PER_304 = 200, ROUNDS = 6 };
+    struct fixture *f = fixture_new();
+    struct field_names names = {0};
+    struct fields stored = fields_of(&f->arena, "a: 1"), merged;
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        struct response update = {.status = 304};
+        fields_init(&update.fields, &f->arena);
+        for (int i = 0; i < PER_304; i++)
+            fields_add(&update.fields, arena_printf(&f->arena, "x-%d-%d", round, i), SLICE("1"));
+        fields_init(&merged, &f->arena);
+        bool fits = 1 + PER_304 * (round + 1) <= STORED_FIELDS_MAX;
+        assert_int_equal(fields_merge_304(&f->policy, &f->route, &stored, &update, &names, &merged),
+                         fits);
+        stored = fits ? merged : stored;
+    }
+    assert_int_equal(stored.count, 1 + PER_304 * (ROUNDS - 1));
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_4_6_what_describes_the_body_stays),
         cmocka_unit_test(test_4_6_a_304_is_judged_as_a_response_first),
         cmocka_unit_test(test_4_6_a_304_never_changes_the_union_nor_narrows_vary),
+        cmocka_unit_test(test_4_6_a_304_that_makes_the_head_too_long_is_discarded),
         cmocka_unit_test(test_7_times_and_freshness_start_anew),
         cmocka_unit_test(test_3_hop_by_hop_fields_and_those_that_connection_names_go),
         cmocka_unit_test(test_qualified_directives_take_out_the_fields_that_they_name),
