@@ -192,19 +192,19 @@ static void era_begin(struct store *store)
     meta->eras[meta->era_count++] = (struct era){meta->next_sequence, stamp};
 }
 
-void era_note(struct store *store, uint64_t sequence, uint64_t stamp)
+void alive_note(struct store *store, uint64_t sequence, uint64_t stamp)
 {
     struct store_meta *meta = &store->meta;
+    if (meta->newest_stamp < stamp)
+        meta->newest_stamp = stamp;
     for (size_t i = 0; i < meta->era_count && meta->eras[i].sequence <= sequence; i++) {
         if (meta->eras[i].stamp > stamp)
             meta->eras[i].stamp = stamp;
     }
 }
 
-uint64_t sequence_take(struct store *store, uint64_t stamp)
+uint64_t sequence_take(struct store *store)
 {
-    if (stamp > store->meta.newest_stamp)
-        store->meta.newest_stamp = stamp;
     return store->meta.next_sequence++;
 }
 

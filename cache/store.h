@@ -38,7 +38,7 @@ struct store *store_open(const struct store_config *config, char *error);
 int store_close(struct store *store);
 const char *store_error(int code);
 
-/* The highest purge stamp that any object here ever had. */
+/* The highest purge stamp at which any object here ever was known to be alive. */
 uint64_t store_newest_stamp(struct store *store);
 /* No object here was last known to be alive before this stamp; UINT64_MAX if empty. */
 int store_oldest_stamp(struct store *store, uint64_t *stamp);

@@ -54,7 +54,7 @@ int body_delete(struct store *store, uint64_t sequence)
 
 int store_body_begin(struct store *store, uint64_t *sequence)
 {
-    uint64_t taken = sequence_take(store, 0);
+    uint64_t taken = sequence_take(store);
     struct order_key name = order_key_of(taken);
     MDB_val key = val_of(name.bytes, sizeof(name.bytes)), value = val_of("", 0);
     int rc = mdb_put(store->txn, store->pending, &key, &value, 0);

@@ -115,7 +115,7 @@ int object_delete(struct store *store, const struct key *key, struct index_row *
 int vary_forget(struct store *store, const struct key *url_key, const struct key *key,
                 wall_time now);
 int vary_put(struct store *store, const struct vary_record *record, wall_time now);
-uint64_t sequence_take(struct store *store, uint64_t stamp);
-/* An object with this sequence was last known to be alive at `stamp`. */
-void era_note(struct store *store, uint64_t sequence, uint64_t stamp);
+uint64_t sequence_take(struct store *store);
+/* The row with this sequence says that its object was last known to be alive at `stamp`. */
+void alive_note(struct store *store, uint64_t sequence, uint64_t stamp);
 int index_put(struct store *store, const struct key *key, struct index_row *row, slice head);

@@ -42,10 +42,10 @@ static int reinsert(struct store *store, const struct key *key, struct index_row
     int rc = mdb_del(store->txn, store->order, &at, NULL);
     if (rc)
         return store_code(rc);
-    row->sequence = sequence_take(store, 0);
+    row->sequence = sequence_take(store);
     row->alive_stamp = stamp > row->alive_stamp ? stamp : row->alive_stamp;
     row->reinserted++;
-    era_note(store, row->sequence, row->alive_stamp);
+    alive_note(store, row->sequence, row->alive_stamp);
     struct order_key name = order_key_of(row->sequence);
     at = (MDB_val){sizeof(name.bytes), name.bytes};
     MDB_val value = {sizeof(key->bytes), (void *)(uintptr_t)key->bytes};

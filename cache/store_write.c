@@ -213,7 +213,7 @@ static int bodies_put(struct store *store, struct store_put *put, struct index_r
             rc = pending_end(store, sequence);
             put->body_sequences[i] = 0;
         } else {
-            sequence = sequence_take(store, 0);
+            sequence = sequence_take(store);
             rc = body_put(store, sequence, i, body, 0, body.len);
         }
         row->bodies[i] = (struct stored_body){sequence, body.len, hash_of(body)};
@@ -234,12 +234,12 @@ static int row_write(struct store *store, struct store_put *put, struct index_ro
     if (rc)
         return rc;
     if (!row->sequence) { /* behind its bodies' */
-        row->sequence = sequence_take(store, object->stamp);
+        row->sequence = sequence_take(store);
         rc = order_put(store, row->sequence, &object->key);
     }
     row->url_key = object->url_key;
     row->alive_stamp = alive_stamp_of(object);
-    era_note(store, row->sequence, row->alive_stamp);
+    alive_note(store, row->sequence, row->alive_stamp);
     slice head = slice_of(object->head->bytes, object->head->len);
     return rc ? rc : index_put(store, &object->key, row, head);
 }

@@ -439,6 +439,34 @@ static void test_6_3_the_oldest_stamp_rises_with_eviction(void **state)
     remove_tree(path);
 }
 
+static enum store_outcome update(struct store *store, struct object *object)
+{
+    struct store_put put = {.object = object};
+    assert_int_equal(store_begin(store), 0);
+    assert_int_equal(store_update(store, &put), 0);
+    assert_int_equal(store_commit(store), 0);
+    return put.outcome;
+}
+
+static void test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    struct recipe r = {.url = 1, .version = 1, .body_bytes = 100, .stamp = 5};
+    assert_int_equal(put(store, &r), STORE_WRITTEN);
+    r.stamp = 9;
+    struct object *refreshed = object_make(&r);
+    assert_int_equal(update(store, refreshed), STORE_WRITTEN);
+    assert_int_equal(store_newest_stamp(store), 9);
+    atomic_store(&refreshed->checked_stamp, 12);
+    assert_int_equal(update(store, refreshed), STORE_WRITTEN);
+    assert_int_equal(store_newest_stamp(store), 12);
+    object_unref(&refreshed);
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
 /* --- large bodies --- */
 
 static void test_9_4_a_body_without_its_row_is_removed_at_the_next_start(void **state)
@@ -711,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_8_a_transaction_that_is_given_up_forgets_no_hit),
         cmocka_unit_test(test_a_full_map_makes_room_and_goes_on),
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),
+        cmocka_unit_test(test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked),
         cmocka_unit_test(test_9_4_a_body_without_its_row_is_removed_at_the_next_start),
         cmocka_unit_test(test_9_4_a_body_in_parts_is_read_back_whoever_wrote_or_dropped_meanwhile),
         cmocka_unit_test(test_9_3_a_file_cut_short_is_seen_before_it_is_opened),
