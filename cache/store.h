@@ -83,7 +83,7 @@ struct store_put {
 };
 int store_put(struct store *store, struct store_put *put, wall_time now);
 /* Rewrites the row of an object that was refreshed or has a coding more, if the row is that
- * object's. */
+ * object's. A newer head stays as it is. */
 int store_update(struct store *store, struct store_put *put);
 int store_remove(struct store *store, const struct key *key, wall_time now);
 

@@ -227,9 +227,10 @@ static uint64_t alive_stamp_of(const struct object *object)
     return checked > object->stamp ? checked : object->stamp;
 }
 
-static int row_write(struct store *store, struct store_put *put, struct index_row *row)
+/* `object` is where the head comes from; the bodies are the put's. */
+static int row_write(struct store *store, struct store_put *put, struct index_row *row,
+                     const struct object *object)
 {
-    const struct object *object = put->object;
     int rc = bodies_put(store, put, row);
     if (rc)
         return rc;
@@ -314,7 +315,7 @@ int store_put(struct store *store, struct store_put *put, wall_time now)
     if (rc || !record)
         return rc;
     rc = list_variant(store, put, record, now);
-    return rc ? rc : row_write(store, put, &row);
+    return rc ? rc : row_write(store, put, &row, put->object);
 }
 
 /* Was the row written for the object that this one was made from? Then the origin's body is the
@@ -326,6 +327,18 @@ static bool is_same_body(const struct index_row *row, const struct object *objec
     if (!key_equal(&row->url_key, &object->url_key) || stored->len != body.len)
         return false;
     return body.len == 0 || stored->checksum == hash_of(body);
+}
+
+/* What the row holds, if that is newer: another process has refreshed it. A reference or NULL. */
+static struct object *newer_than(const struct object *object, const struct index_row *row,
+                                 slice head)
+{
+    struct object *stored = object_decode(head);
+    if (stored && stored->facts.response_time.ms <= object->facts.response_time.ms)
+        object_unref(&stored);
+    if (stored)
+        atomic_store(&stored->checked_stamp, row->alive_stamp);
+    return stored;
 }
 
 int store_update(struct store *store, struct store_put *put)
@@ -342,7 +355,10 @@ int store_update(struct store *store, struct store_put *put)
         !is_same_body(&row, put->object) || !are_parts_there(store, put))
         return 0;
     put->outcome = STORE_WRITTEN;
-    return row_write(store, put, &row);
+    struct object *newer = newer_than(put->object, &row, head);
+    rc = row_write(store, put, &row, newer ? newer : put->object);
+    object_unref(&newer);
+    return rc;
 }
 
 int store_remove(struct store *store, const struct key *key, wall_time now)

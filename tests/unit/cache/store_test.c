@@ -467,6 +467,39 @@ static void test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked(vo
     remove_tree(path);
 }
 
+/* During a reload each worker may have a 304 for the page: the newer one holds, whoever writes
+ * last. */
+static void test_9_1_an_older_update_does_not_undo_a_newer_one(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    struct recipe r = {.url = 1, .body_bytes = 3000, .response_ms = 1000, .stamp = 5};
+    struct recipe newer = r, older = r;
+    newer.response_ms = 3000;
+    newer.stamp = 30;
+    older.response_ms = 2000;
+    older.stamp = 20;
+    assert_int_equal(put(store, &r), STORE_WRITTEN);
+    struct object *objects[] = {object_make(&newer), object_make(&older), NULL};
+    struct blob *gzip = blob_new(100);
+    memset(gzip->bytes, 'g', gzip->len);
+    objects[2] = object_with_coding(objects[1], CODING_GZIP, gzip);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(update(store, objects[i]), STORE_WRITTEN);
+        object_unref(&objects[i]);
+        bool is_damaged;
+        struct object *read = get(store, 1, 0, &is_damaged);
+        assert_non_null(read);
+        assert_int_equal(read->facts.response_time.ms, 3000);
+        assert_int_equal(atomic_load(&read->checked_stamp), 30);
+        assert_int_equal(read->bodies[CODING_GZIP] != NULL, i == 2); /* a coding is one more */
+        object_unref(&read);
+    }
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
 /* --- large bodies --- */
 
 static void test_9_4_a_body_without_its_row_is_removed_at_the_next_start(void **state)
@@ -740,6 +773,7 @@ int main(void)
         cmocka_unit_test(test_a_full_map_makes_room_and_goes_on),
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),
         cmocka_unit_test(test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked),
+        cmocka_unit_test(test_9_1_an_older_update_does_not_undo_a_newer_one),
         cmocka_unit_test(test_9_4_a_body_without_its_row_is_removed_at_the_next_start),
         cmocka_unit_test(test_9_4_a_body_in_parts_is_read_back_whoever_wrote_or_dropped_meanwhile),
         cmocka_unit_test(test_9_3_a_file_cut_short_is_seen_before_it_is_opened),
