@@ -123,7 +123,6 @@ static uint32_t print_of(const struct key *key)
 
 static struct entry *entry_add(struct ram *ram, struct shard *shard, struct object *object)
 {
-
     struct entry *entry = mem_alloc(sizeof(*entry));
     entry->object = object_ref(object);
     entry->bytes = object_bytes(object);
