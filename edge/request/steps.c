@@ -257,12 +257,23 @@ static bool is_too_old(const struct exchange *ex, const struct flight_view *view
                STALE_WHILE_REVALIDATE;
 }
 
+static void fail_over(struct exchange *ex, unsigned failure)
+{
+    enum reason reason = fallback_reason(failure);
+    if (!fallback_after_failure(ex, reason))
+        fallback_error(ex, reason);
+}
+
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
         return stream(ex, view);
     if (!is_for(ex, view))
         return look_again(ex);
+    if (view->phase == FLIGHT_FAILED) {
+        fail_over(ex, view->failure);
+        return DONE;
+    }
     if (is_too_old(ex, view)) {
         waiter_leave(&ex->waiter);
         start_private(ex, FETCH_FILL);
@@ -314,13 +325,6 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         break;
     }
     return leader_or_look_again(ex, view);
-}
-
-static void fail_over(struct exchange *ex, unsigned failure)
-{
-    enum reason reason = fallback_reason(failure);
-    if (!fallback_after_failure(ex, reason))
-        fallback_error(ex, reason);
 }
 
 /* That the leader may not wait, or not ask for what it wants, says nothing about those who joined

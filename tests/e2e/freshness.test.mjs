@@ -327,6 +327,28 @@ test('4.7 waiters that cannot read the coding of the flight wait for its end and
   assert.equal(origin.requests.length, 1)
 })
 
+test('4.7, 3.2 waiters that cannot read the coding are told when the flight breaks off', async (t) => {
+  const cut = gate()
+  const origin = await renderer(t, async (req, res) => {
+    res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip', ...fresh })
+    res.write(zlib.gzipSync('coded by the renderer').subarray(0, 20))
+    await cut.promise
+    res.socket.destroy()
+  })
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin)}`)
+  const begun = gate()
+  const leader = v.get('/', { 'accept-encoding': 'gzip' }, { onData: begun.open })
+  await begun.promise
+  const { get, settled } = await http2Client(t, v, tls.port)
+  const plain = get('/')
+  await settled()
+  cut.open()
+  assert.equal((await plain).status, 503)
+  assert.equal((await leader).aborted, true)
+  assert.equal(origin.requests.length, 1, 'they do not retry one by one')
+})
+
 test('4.8 Vary to clients: the renderer\'s, always-fields, Cookie where kept cookies are keyed, Accept-Encoding', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, 'x', { ...fresh, ...(req.url === '/v' && { vary: 'X-One, x-two' }) }))
   const v = await varve(t, `renderer: ${origin.url}\nvary: {accept-language: {choose: [en], default: en, always: true}, cookie: {keep: [ab]}}\n` +
