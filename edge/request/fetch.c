@@ -86,27 +86,30 @@ static bool is_sent(const struct fetch *fetch)
     return call_timing(fetch->call).sent.mono.ms != 0;
 }
 
-/* A storable render that has started is worth finishing; a queued one, and what is not stored, is
- * not (semantics 3.4). */
+/* A storable render that has started is worth finishing, and a refresh, which nobody waits for from
+ * the start; a queued one, and what is not stored, is not (semantics 3.4). */
 static bool is_worth_finishing(const struct fetch *fetch)
 {
-    if (fetch->kind == FETCH_REFRESH || fetch->is_storing)
-        return true;
-    return fetch->kind == FETCH_FILL && !fetch->has_head && is_sent(fetch);
+    if (fetch->has_head)
+        return fetch->is_storing;
+    return fetch->kind == FETCH_REFRESH || (fetch->kind == FETCH_FILL && is_sent(fetch));
+}
+
+bool fetch_end_if_deserted(struct fetch *fetch)
+{
+    if (is_worth_finishing(fetch) || !flight_hide_if_deserted(fetch->flight))
+        return false;
+    fetch_fail(fetch, CALL_CLOSED);
+    return true;
 }
 
 static void on_deserted(struct loop_message *message)
 {
     struct fetch *fetch = container_of(message, struct fetch, deserted);
-    if (!fetch->call) {
+    if (fetch->call)
+        fetch_end_if_deserted(fetch);
+    else
         free_if_over(fetch);
-        return;
-    }
-    if (is_worth_finishing(fetch) || !flight_hide_if_deserted(fetch->flight))
-        return;
-    fetch_leave_call(fetch);
-    flight_fail(fetch->flight, CALL_CLOSED);
-    fetch_finish(fetch);
 }
 
 /* Somebody better waits now, or no longer does: the render moves in the queue (semantics 7.4). */

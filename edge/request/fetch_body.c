@@ -6,15 +6,28 @@
 
 enum { UNREAD_WINDOW_BYTES = 4 << 20, SHORT_WINDOW_BYTES = 64 << 10 }; /* semantics 7.8 */
 
+static bool is_too_large(const struct fetch *fetch, size_t more)
+{
+    uint64_t received = fetch->flight->received_bytes; /* only this thread writes it */
+    return received + more > fetch->server->policy->max_object_bytes;
+}
+
+/* It was read for the store alone if all clients have left. */
+static void forgo_storing(struct fetch *fetch)
+{
+    fetch->is_storing = false;
+    fetch_mark_uncacheable(fetch, REASON_TOO_LARGE);
+    metrics_not_stored(fetch->server->metrics, REASON_TOO_LARGE);
+    flight_forgo_storing(fetch->flight);
+}
+
 void fetch_on_body(struct call *call, void *owner, slice bytes)
 {
     struct fetch *fetch = owner;
-    uint64_t received = fetch->flight->received_bytes; /* only this thread writes it */
-    if (fetch->is_storing && received + bytes.len > fetch->server->policy->max_object_bytes) {
-        fetch->is_storing = false;
-        fetch_mark_uncacheable(fetch, REASON_TOO_LARGE);
-        metrics_not_stored(fetch->server->metrics, REASON_TOO_LARGE);
-        flight_forgo_storing(fetch->flight);
+    if (fetch->is_storing && is_too_large(fetch, bytes.len)) {
+        forgo_storing(fetch);
+        if (fetch_end_if_deserted(fetch))
+            return;
     }
     /* taken at the renderer's speed, as long as all answers together are within the limit */
     bool is_tight = flights_buffered_bytes() > fetch->server->policy->limits.response_buffers_bytes;

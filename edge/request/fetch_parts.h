@@ -47,6 +47,9 @@ void fetch_send(struct fetch *fetch);
 void fetch_finish(struct fetch *fetch);
 /* Nobody wants the answer (any more): the call lives on without us until its slot is free. */
 void fetch_leave_call(struct fetch *fetch);
+/* Nobody waits any more, and it is not worth finishing (semantics 3.4): it fails. True: it was so,
+ * and the fetch may be freed. */
+bool fetch_end_if_deserted(struct fetch *fetch);
 /* Views of the stored object's fields; none without one. */
 struct fields fetch_stored_fields(struct fetch *fetch);
 

@@ -46,11 +46,7 @@ void fetch_publish_and_go_on(struct fetch *fetch, enum flight_sharing sharing,
                              enum reason not_stored, size_t length)
 {
     publish(fetch, sharing, not_stored, length, NULL);
-    if (fetch->is_storing || !flight_hide_if_deserted(fetch->flight))
-        return;
-    fetch_leave_call(fetch);
-    flight_fail(fetch->flight, CALL_CLOSED);
-    fetch_finish(fetch);
+    fetch_end_if_deserted(fetch);
 }
 
 void fetch_publish_and_drop(struct fetch *fetch, enum flight_sharing sharing, enum reason reason,

@@ -289,6 +289,26 @@ test('3.4 the client leaves a body that is not stored: the renderer is not kept 
   await closed.promise
 })
 
+test('3.4 the client leaves a body that turns out too large to store: it is not read to its end for nobody', async (t) => {
+  const [closed, hasLeft] = [gate(), gate()]
+  const origin = await renderer(t, async (req, res) => {
+    res.on('close', closed.open)
+    res.writeHead(200, { 'content-type': 'text/html', ...fresh }).write('the first of it')
+    await hasLeft.promise
+    const more = () => {
+      while (!res.closed && res.write(Buffer.alloc(65536)));
+    }
+    res.on('drain', more)
+    more()
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 0}}\nstore: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 1MiB}\nroutes: [{match: "/**"}]\n`)
+  const leaving = new AbortController()
+  await v.get('/endless', {}, { signal: leaving.signal, onData: () => leaving.abort() }).catch(() => {})
+  await until(() => v.accessLog().length === 1, 'varve to see that the client has left')
+  hasLeft.open()
+  await closed.promise
+})
+
 test('3.3 a purge during a slow fill: later arrivals render anew, the old answer is not stored', async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {
