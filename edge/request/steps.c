@@ -367,19 +367,9 @@ static enum progress break_off(struct exchange *ex, unsigned failure)
     return DONE;
 }
 
-static enum progress step_stream(struct exchange *ex)
+/* Takes what is there; with the first of it goes the head. */
+static enum progress hand_on(struct exchange *ex, const slice *views, size_t count, bool is_end)
 {
-    sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
-    if (ex->is_sending)
-        return WAIT;
-    slice views[READ_SLICES];
-    bool is_end;
-    size_t count = waiter_peek(&ex->waiter, views, &is_end);
-    if (count == 0 && !is_end) {
-        struct flight_view view;
-        waiter_look(&ex->waiter, ex->server->purges, &view);
-        return view.phase == FLIGHT_FAILED ? break_off(ex, view.failure) : WAIT;
-    }
     ex->is_sending = true;
     ex->sent_bytes = 0;
     for (size_t i = 0; i < count; i++)
@@ -392,6 +382,32 @@ static enum progress step_stream(struct exchange *ex)
     }
     sink_send(ex->sink, views, count, is_end);
     return is_end ? DONE : WAIT;
+}
+
+/* A flight that has failed gives no more than it must: nothing to who has not seen a byte of it. */
+static bool breaks_off(struct exchange *ex, bool is_empty, unsigned *failure)
+{
+    struct flight_view view;
+    if (sink_is_started(ex->sink) && !is_empty)
+        return false;
+    waiter_look(&ex->waiter, ex->server->purges, &view);
+    *failure = view.failure;
+    return view.phase == FLIGHT_FAILED;
+}
+
+static enum progress step_stream(struct exchange *ex)
+{
+    sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
+    if (ex->is_sending)
+        return WAIT;
+    slice views[READ_SLICES];
+    bool is_end;
+    unsigned failure;
+    size_t count = waiter_peek(&ex->waiter, views, &is_end);
+    bool is_empty = count == 0 && !is_end;
+    if (breaks_off(ex, is_empty, &failure))
+        return break_off(ex, failure);
+    return is_empty ? WAIT : hand_on(ex, views, count, is_end);
 }
 
 /* --- SHELL --- */

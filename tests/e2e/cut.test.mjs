@@ -26,6 +26,18 @@ test('3.2 a cut between head and body: stale for who has it, an error for who ha
   assert.ok([502, 503].includes(posted.status), `${posted.status}`)
 })
 
+test('3.2 a body that is broken by the time it is looked at: stale for who has not seen a byte of it', async (t) => {
+  const origin = await rawOrigin(t, (socket, head, n) => {
+    if (n === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: max-age=0, stale-if-error=60\r\nContent-Length: 8\r\n\r\nrender 1')
+    else socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\nno size\r\n`)
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  assert.equal((await v.get('/page')).body, 'render 1')
+  const broken = await v.get('/page')
+  assert.deepEqual([broken.status, broken.body, broken.aborted], [200, 'render 1', false])
+  assert.equal(origin.requests, 2)
+})
+
 for (const [framing, head, tail] of [
   ['Content-Length', `${HEAD}Content-Length: 100\r\n\r\n`, ''],
   ['chunks', `${HEAD}Transfer-Encoding: chunked\r\n\r\n`, '\r\n'],
