@@ -189,7 +189,8 @@ static enum progress start_fetch(struct exchange *ex)
     ex->waiter.arrival_stamp = ex->arrival_stamp;
     ex->waiter.rank = call_rank(ex->server->policy, ex->decision.class_config);
     ex->client_wait.fire = client_waited;
-    loop_timer_set(ex->loop, &ex->client_wait, ex->decision.origin->client_wait);
+    mono_time end = mono_after(ex->started.mono, ex->decision.origin->client_wait);
+    loop_timer_set(ex->loop, &ex->client_wait, mono_since(end, loop_now(ex->loop).mono));
     if (ex->decision.action == ACTION_LOOKUP)
         return start_fill(ex);
     start_private(ex, FETCH_PASS);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { gate, outcome, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { gate, http2Client, outcome, page, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
 const old = { age: '100', 'cache-control': 'max-age=60' }
@@ -170,6 +170,31 @@ test('7.5, A16 client_wait: stale or the shell after it, while the render goes o
   for (const target of ['/known', '/new'])
     await until(async () => outcome(await v.get(target, navigation)) === 'hit', `${target} to be stored`)
   assert.equal(origin.requests.length, 4)
+})
+
+test('7.5 client_wait runs from the request, also for who waits for a second render', async (t) => {
+  const [first, others] = [gate(), gate()]
+  const origin = await renderer(t, async (req, res, n) => {
+    await (n === 1 ? first : others).promise
+    page(res, 'not for others', { 'cache-control': 'no-store' })
+  })
+  const [{ dir, yaml }, tls] = [withShell(t), await tlsListener(tempDir(t))]
+  const v = await varve(t, `threads: 1\n${tls.yaml}origins: {renderer: {workers: ["${origin.url}"], client_wait: 2s}}\n${yaml}${stalesThenShell()}`, { dir })
+  const { get, settled } = await http2Client(t, v, tls.port)
+  const answered = []
+  const leader = v.get('/first', navigation)
+  await until(() => origin.requests.length === 1)
+  const earlier = get('/first', navigation).then((res) => answered.push(['earlier', isShell(res)]))
+  await settled()
+  const begun = Date.now()
+  await until(() => Date.now() > begun + 20, 'the next request to be a later one')
+  const later = get('/second', navigation).then((res) => answered.push(['later', isShell(res)]))
+  await until(() => origin.requests.length === 2)
+  first.open()
+  assert.equal((await leader).body, 'not for others')
+  await Promise.all([earlier, later])
+  assert.deepEqual(answered, [['earlier', true], ['later', true]])
+  others.open()
 })
 
 test('8.2, 7.3 why the shell was given is counted apart, and who was turned away by class', async (t) => {
