@@ -63,22 +63,34 @@ void marks_set(struct marks *marks, const struct key *key, mono_time until, enum
     pthread_mutex_unlock(&marks->locks[set % LOCKS]);
 }
 
+/* Its mark as it is now; one that is over ends at 0. */
+static struct mark find(struct marks *marks, const struct key *key, mono_time now)
+{
+    size_t set = set_of(key);
+    pthread_mutex_lock(&marks->locks[set % LOCKS]);
+    struct mark mark = *mark_for(marks->sets[set], key);
+    pthread_mutex_unlock(&marks->locks[set % LOCKS]);
+    bool holds = mark.until.ms > now.ms && key_equal(&mark.key, key);
+    return holds ? mark : (struct mark){0};
+}
+
 bool marks_has(struct marks *marks, const struct key *key, mono_time now)
 {
-    enum reason ignored;
-    return marks_find(marks, key, now, &ignored);
+    return find(marks, key, now).until.ms != 0;
+}
+
+mono_time marks_end(struct marks *marks, const struct key *key, mono_time now)
+{
+    struct mark mark = find(marks, key, now);
+    return mark.until.ms != 0 ? mark.until : now;
 }
 
 bool marks_find(struct marks *marks, const struct key *key, mono_time now, enum reason *why)
 {
-    size_t set = set_of(key);
-    pthread_mutex_lock(&marks->locks[set % LOCKS]);
-    const struct mark *mark = mark_for(marks->sets[set], key);
-    bool has = mark->until.ms > now.ms && key_equal(&mark->key, key);
-    if (has)
-        *why = mark->why;
-    pthread_mutex_unlock(&marks->locks[set % LOCKS]);
-    return has;
+    struct mark mark = find(marks, key, now);
+    if (mark.until.ms != 0)
+        *why = mark.why;
+    return mark.until.ms != 0;
 }
 
 void marks_remove(struct marks *marks, const struct key *key)

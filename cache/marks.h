@@ -18,6 +18,8 @@ void marks_free(struct marks *marks);
  */
 void marks_set(struct marks *marks, const struct key *key, mono_time until, enum reason why);
 bool marks_has(struct marks *marks, const struct key *key, mono_time now);
+/* Until when the key is marked; `now` where it is not. */
+mono_time marks_end(struct marks *marks, const struct key *key, mono_time now);
 /* True, and *why is set, while the key is marked. */
 bool marks_find(struct marks *marks, const struct key *key, mono_time now, enum reason *why);
 void marks_remove(struct marks *marks, const struct key *key);

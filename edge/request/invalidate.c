@@ -55,7 +55,8 @@ void invalidate_now(struct loop *loop)
     loop_timers_fire_early(loop, purge_late);
 }
 
-static void purge_later(struct server *server, struct loop *loop, const struct purge_order *order)
+static void purge_later(struct server *server, struct loop *loop, const struct purge_order *order,
+                        duration delay)
 {
     struct late_invalidation *late = mem_alloc(sizeof(*late));
     late->server = server;
@@ -68,7 +69,7 @@ static void purge_later(struct server *server, struct loop *loop, const struct p
     late->order.tag = arena_copy(&late->arena, order->tag);
     late->timer.fire = purge_late;
     atomic_fetch_add(&server->late_invalidations, 1);
-    loop_timer_set(loop, &late->timer, (duration){TOGETHER_MS});
+    loop_timer_set(loop, &late->timer, delay);
 }
 
 /* The key under which a marking is remembered; `stage` keeps "done" and "one more is due" apart.
@@ -79,8 +80,9 @@ static struct key stage_key(const struct purge_order *order, char stage)
     arena_init(&arena);
     slice text = arena_concat(&arena,
                               (slice[]){slice_of(&stage, 1), order->host, SLICE("\n"), order->path,
-                                        SLICE("?"), order->query, order->tag},
-                              7);
+                                        order->has_query ? SLICE("?") : SLICE_NONE, order->query,
+                                        SLICE("\n"), order->tag},
+                              8);
     struct key key = key_of(text);
     arena_fini(&arena);
     return key;
@@ -92,20 +94,22 @@ static bool may_wait(struct server *server)
            atomic_load(&server->late_invalidations) < LATE_MAX;
 }
 
-/* Drops at once; marks stale by the rule of the 10 s. */
+/* Drops at once; marks stale by the rule of the 10 s, which the first of them begins. */
 static void invalidate(struct marking *m, const struct purge_order *order)
 {
     struct server *server = m->server;
-    mono_time now = loop_now(m->loop).mono, end = mono_after(now, (duration){TOGETHER_MS});
+    mono_time now = loop_now(m->loop).mono;
     struct key done = stage_key(order, 'd'), due = stage_key(order, 'l');
+    duration left = mono_since(marks_end(server->invalidations, &done, now), now);
     if (!order->is_soft || !may_wait(server)) {
         purge(m, order);
-    } else if (!marks_has(server->invalidations, &done, now)) {
+    } else if (left.ms == 0) {
+        mono_time end = mono_after(now, (duration){TOGETHER_MS});
         marks_set(server->invalidations, &done, end, REASON_METHOD);
         purge(m, order);
     } else if (!marks_has(server->invalidations, &due, now)) {
-        marks_set(server->invalidations, &due, end, REASON_METHOD);
-        purge_later(server, m->loop, order);
+        marks_set(server->invalidations, &due, mono_after(now, left), REASON_METHOD);
+        purge_later(server, m->loop, order, left);
     }
 }
 

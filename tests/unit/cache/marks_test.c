@@ -32,6 +32,9 @@ static void test_3_1_a_mark_holds_until_its_time_and_says_why(void **context)
     marks_set(marks, &key, at(1000), REASON_SET_COOKIE);
     assert_true(marks_find(marks, &key, at(999), &why));
     assert_int_equal(why, REASON_SET_COOKIE);
+    assert_int_equal(marks_end(marks, &key, at(999)).ms, 1000);
+    assert_int_equal(marks_end(marks, &key, at(1000)).ms, 1000);
+    assert_int_equal(marks_end(marks, &other, at(500)).ms, 500);
     assert_false(marks_has(marks, &key, at(1000)));
     assert_false(marks_has(marks, &other, at(500)));
     marks_free(marks);

@@ -87,6 +87,14 @@ static uint64_t stored_now(void)
     return purge_stamp(server.purges);
 }
 
+/* loop_now() reads the clock anew only when libh2o has. */
+static void let_pass(int64_t ms)
+{
+    loop_now(&loop);
+    loop.now.mono.ms += ms;
+    loop.now.wall.ms += ms;
+}
+
 static void submit(void)
 {
     invalidate_after(&server, &loop, &request, &decision, &response);
@@ -117,6 +125,44 @@ static void test_6_1_soft_further_ones_mark_together_at_the_end_of_ten_seconds(v
     struct loop_timer *timer = loop.heap[1];
     loop_timer_stop(&loop, timer);
     timer->fire(timer);
+    assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_SOFT);
+}
+
+static void test_6_1_the_first_begins_the_ten_seconds_and_not_the_second(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_SOFT;
+    submit();
+    let_pass(9000);
+    uint64_t stamp = stored_now();
+    submit();
+    assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_ALIVE);
+    assert_int_equal(loop.timer_count, 1);
+    assert_int_equal(mono_since(loop.heap[1]->due, loop_now(&loop).mono).ms, 1000);
+    let_pass(1000);
+    submit(); /* the next ten begin */
+    assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_SOFT);
+}
+
+static void test_6_1_no_query_and_an_empty_one_are_two_urls(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_SOFT;
+    submit();
+    uint64_t stamp = stored_now();
+    struct purge_subject empty = {
+        .host = request.host, .path = request.path, .has_query = true, .stamp = stamp};
+    decision.has_query = true;
+    submit();
+    assert_int_equal(purge_check(server.purges, &empty), PURGE_SOFT);
+    assert_int_equal(loop.timer_count, 0);
+    empty.stamp = stamp = stored_now();
+    submit();
+    decision.has_query = false;
+    submit();
+    assert_int_equal(loop.timer_count, 2);
+    invalidate_now(&loop);
+    assert_int_equal(purge_check(server.purges, &empty), PURGE_SOFT);
     assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_SOFT);
 }
 
@@ -276,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_6_1_soft_the_first_marks_at_once),
         TEST(test_6_1_soft_further_ones_mark_together_at_the_end_of_ten_seconds),
+        TEST(test_6_1_the_first_begins_the_ten_seconds_and_not_the_second),
+        TEST(test_6_1_no_query_and_an_empty_one_are_two_urls),
         TEST(test_6_1_each_url_has_its_own_ten_seconds),
         TEST(test_9_1_a_drain_loses_no_marking),
         TEST(test_6_1_rfc_drops_the_url_and_what_the_answer_names),
