@@ -139,6 +139,7 @@ struct flight_wanted {
     struct key url_key;
     bool is_cold;
     uint64_t left_before; /* flights_left(), from before memory was asked */
+    bool has_looked_back; /* memory was asked again because of it: that is enough */
 };
 /*
  * Joins the flight under the key, or starts one: *is_leader tells which. A flight that a newer

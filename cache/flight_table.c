@@ -84,7 +84,8 @@ static void unlink_locked(struct flights *flights, struct flight *flight)
     flights->count--;
 }
 
-/* It will not come back: whatever it made is in memory. */
+/* It is not found under this key any more: what it made is in memory, or else the union that gives
+ * it another key. */
 static void leave_locked(struct flights *flights, struct flight *flight)
 {
     if (list_is_linked(&flight->table_node))
@@ -158,11 +159,16 @@ static struct flight *find_alive_locked(struct flights *flights, const struct ke
     return NULL;
 }
 
+static bool has_left_since(struct flights *flights, const struct flight_wanted *wanted)
+{
+    return wanted->left_before != flights_left(flights, &wanted->url_key);
+}
+
 /* NULL: one has left since memory was asked. */
 static struct flight *start_locked(struct flights *flights, const struct flight_wanted *wanted,
                                    const struct purge_subject *subject, struct instant now)
 {
-    if (flights_left(flights, &wanted->url_key) != wanted->left_before)
+    if (!wanted->has_looked_back && has_left_since(flights, wanted))
         return NULL;
     struct flight *flight = flight_make(flights, subject, now);
     flight->url_key = wanted->url_key;

@@ -48,6 +48,7 @@ struct exchange {
     struct loop_message read_done;
     bool is_reading, was_read; /* the disk was asked for `key` in this round */
     uint64_t flights_left;     /* from before memory was asked (cache/flight.h) */
+    bool has_looked_back;      /* in this round, because a flight had left since then */
     unsigned rounds;
     struct candidate found;
 

@@ -30,7 +30,8 @@ struct flight_wanted wanted_flight(const struct exchange *ex)
     return (struct flight_wanted){.key = ex->key,
                                   .url_key = ex->url_key,
                                   .is_cold = !ex->record->is_known,
-                                  .left_before = ex->flights_left};
+                                  .left_before = ex->flights_left,
+                                  .has_looked_back = ex->has_looked_back};
 }
 
 static void read_is_done(struct cache_read *read)

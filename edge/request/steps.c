@@ -126,6 +126,14 @@ static enum progress look_up_anew(struct exchange *ex)
     return NEXT;
 }
 
+/* A flight of this URL left the table while memory and disk were asked. Once in a round: others may
+ * leave each time. */
+static enum progress look_back(struct exchange *ex)
+{
+    ex->has_looked_back = true;
+    return look_up_anew(ex);
+}
+
 static enum progress start_fill(struct exchange *ex)
 {
     struct server *server = ex->server;
@@ -143,7 +151,7 @@ static enum progress start_fill(struct exchange *ex)
     bool is_leader;
     if (!flight_join(server->flights, &wanted, server->purges, &subject, &ex->waiter,
                      loop_now(ex->loop), &is_leader))
-        return look_up_anew(ex);
+        return look_back(ex);
     if (is_leader)
         fetch_start(server, ex->loop, FETCH_FILL, ex->request, &ex->decision, ex->record,
                     ex->found.object, ex->waiter.flight);
@@ -204,6 +212,7 @@ static enum progress look_again(struct exchange *ex)
 {
     waiter_leave(&ex->waiter);
     ex->forward_status = 0;
+    ex->has_looked_back = false;
     if (++ex->rounds <= MAX_ROUNDS)
         return look_up_anew(ex);
     vary_record_unref(&ex->record);

@@ -235,6 +235,25 @@ static void test_3_1_who_asked_memory_before_a_flight_left_asks_it_again(void **
     flight_unref(&flight);
 }
 
+static void
+test_3_1_who_has_asked_memory_again_starts_one_although_others_go_on_leaving(void **context)
+{
+    (void)context;
+    struct reader reader = {.waiter.wake = count_wake};
+    struct flight_wanted wanted = wanted_under("k");
+    struct purge_subject about = subject();
+    bool is_leader;
+    wanted.left_before--;
+    assert_null(flight_join(flights, &wanted, purges, &about, &reader.waiter, now, &is_leader));
+    wanted.has_looked_back = true;
+    struct flight *flight =
+        flight_ref(flight_join(flights, &wanted, purges, &about, &reader.waiter, now, &is_leader));
+    assert_true(is_leader);
+    waiter_leave(&reader.waiter);
+    flight_end(flight, true);
+    flight_unref(&flight);
+}
+
 /* --- purges --- */
 
 static void purge(enum purge_kind kind, bool is_soft)
@@ -829,6 +848,7 @@ int main(void)
         TEST(test_hidden_flights_are_not_joined),
         TEST(test_a_refresh_is_started_once_and_may_be_joined),
         TEST(test_3_1_who_asked_memory_before_a_flight_left_asks_it_again),
+        TEST(test_3_1_who_has_asked_memory_again_starts_one_although_others_go_on_leaving),
         TEST(test_3_3_a_flight_older_than_a_matching_purge_is_replaced),
         TEST(test_3_3_a_purge_of_something_else_does_not_matter),
         TEST(test_3_3_waiters_see_that_a_tag_of_the_head_was_purged),
