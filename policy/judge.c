@@ -191,9 +191,7 @@ static enum reason check_coding(const struct judging *j)
 /* It has no end: nobody who asks later could be given it, and nobody who asks now its middle. */
 static enum reason check_stream(const struct judging *j)
 {
-    return slice_equal_nocase(media_type_of(j->content_type), SLICE("text/event-stream"))
-               ? REASON_POLICY
-               : REASON_NONE;
+    return media_type_is_event_stream(j->content_type) ? REASON_POLICY : REASON_NONE;
 }
 
 static enum reason check_freshness(const struct judging *j)

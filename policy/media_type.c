@@ -6,6 +6,11 @@ slice media_type_of(slice content_type)
     return slice_trim(slice_until(content_type, slice_find(content_type, ';', 0)));
 }
 
+bool media_type_is_event_stream(slice content_type)
+{
+    return slice_equal_nocase(media_type_of(content_type), SLICE("text/event-stream"));
+}
+
 static bool type_matches(slice type, slice pattern)
 {
     if (slice_equal(pattern, SLICE("*/*")))

@@ -7,6 +7,7 @@
  * (semantics 3.4).
  */
 #include "edge/origin/call.h"
+#include "policy/media_type.h"
 
 #include <stdlib.h>
 
@@ -65,17 +66,11 @@ static void count_answer(const struct call *call)
         atomic_fetch_add(&renderer->errors, 1);
 }
 
-static bool is_event_stream(const struct response *response)
-{
-    slice type = fields_value(&response->fields, FIELD_CONTENT_TYPE);
-    type = slice_trim(slice_until(type, slice_find(type, ';', 0)));
-    return slice_equal_nocase(type, SLICE("text/event-stream"));
-}
-
 /* An answer without end keeps no slot. False: the worker has too many of them. */
 static bool detach_if_endless(struct call *call)
 {
-    call->is_stream = is_event_stream(&call->parser.response) && !call->answers_head;
+    slice content_type = fields_value(&call->parser.response.fields, FIELD_CONTENT_TYPE);
+    call->is_stream = media_type_is_event_stream(content_type) && !call->answers_head;
     if (!call->is_stream && !call->parser.is_switching)
         return true;
     loop_timer_stop(call->home->loop, &call->total);

@@ -16,6 +16,7 @@
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 #include "edge/request/purge_method.h"
+#include "policy/media_type.h"
 
 /* --- DECIDE --- */
 
@@ -405,6 +406,14 @@ static bool breaks_off(struct exchange *ex, bool is_empty, unsigned *failure)
     return view.phase == FLIGHT_FAILED;
 }
 
+/* The head of an event stream goes out at once, since its first event may be long in coming; that
+ * of anything else with its first bytes: until then there is a fallback. */
+static bool is_to_be_opened(const struct exchange *ex)
+{
+    return !sink_is_started(ex->sink) &&
+           media_type_is_event_stream(fields_value(ex->head.fields, FIELD_CONTENT_TYPE));
+}
+
 static enum progress step_stream(struct exchange *ex)
 {
     sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
@@ -417,7 +426,7 @@ static enum progress step_stream(struct exchange *ex)
     bool is_empty = count == 0 && !is_end;
     if (breaks_off(ex, is_empty, &failure))
         return break_off(ex, failure);
-    return is_empty ? WAIT : hand_on(ex, views, count, is_end);
+    return is_empty && !is_to_be_opened(ex) ? WAIT : hand_on(ex, views, count, is_end);
 }
 
 /* --- SHELL --- */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { all, anyRoute, gate, http2Client, outcome, page, rawOrigin, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { h2 } from './wire.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
@@ -270,6 +271,25 @@ test('3.4 the client leaves: an event stream is closed at once', async (t) => {
   const events = v.get('/events', { accept: 'text/event-stream' }, { signal: leaving.signal, onData: () => leaving.abort() })
   await events.catch(() => {})
   await closed.promise
+})
+
+test('7.1 the head of an event stream does not wait for its first event, which may be long in coming', async (t) => {
+  const event = gate()
+  const origin = await renderer(t, async (req, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).flushHeaders()
+    await event.promise
+    res.end('data: 1\n\n')
+  })
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin)}`)
+  const { get } = await h2(t, tls.port)
+  const asked = { headers: { accept: 'text/event-stream' } }
+  const ways = [(onHead) => v.get('/one', asked.headers, { onHead }), (onHead) => get('/two', { ...asked, onHead })]
+  const opened = ways.map(() => gate())
+  const answers = ways.map((ask, i) => ask(opened[i].open))
+  await Promise.all(opened.map((head) => head.promise))
+  event.open()
+  for (const res of await Promise.all(answers)) assert.deepEqual([res.status, res.body], [200, 'data: 1\n\n'])
 })
 
 test('3.4 the client leaves a body that is not stored: the renderer is not kept busy with it', async (t) => {
