@@ -8,6 +8,7 @@
 #include "cache/purge.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "cache/key.h"
 #include "cache/purge_file.h"
 
@@ -47,6 +48,8 @@ static int replay(struct purge_table *table, wall_time now)
     struct purge_replay replay;
     int error = purge_file_replay(&table->file, replay_one, region, &replay);
     if (!error && replay.is_damaged) {
+        log_error("the purge file is damaged: everything stored before counts as purged",
+                  {"path", slice_of_string(table->file.path), 0});
         uint64_t floor = purge_region_next_stamp(region, now);
         atomic_fetch_add(&region->overflows, 1);
         purge_region_raise_stamp(region, floor);
@@ -195,6 +198,8 @@ int purge_add(struct purge_table *table, const struct purge_order *order, wall_t
     purge_region_raise_stamp(region, *stamp);
     int error = write_down(table, &record, is_floor_raised);
     purge_region_unlock(region);
+    if (is_floor_raised)
+        log_warn("too many purges to remember: the oldest now hold for every page of their time");
     return error;
 }
 
@@ -208,6 +213,7 @@ struct purge_stats purge_stats(const struct purge_table *table)
         .records = purge_region_count(region),
         .prefixes = purge_region_prefix_count(region),
         .floor_stamp = atomic_load(&region->floor),
+        .soft_floor_stamp = atomic_load(&region->soft_floor),
         .overflows = atomic_load(&region->overflows),
     };
     purge_region_unlock(region);

@@ -66,7 +66,9 @@ __attribute__((warn_unused_result)) int purge_add(struct purge_table *table,
 uint64_t purge_tag_hash(slice tag);
 
 struct purge_stats {
-    uint64_t records, prefixes, floor_stamp, overflows;
+    uint64_t records, prefixes;
+    uint64_t floor_stamp, soft_floor_stamp; /* what is older is dead, or stale (semantics 6.3) */
+    uint64_t overflows;                     /* how often a floor stood in for records */
 };
 struct purge_stats purge_stats(const struct purge_table *table);
 /*

@@ -103,7 +103,7 @@ enum purge_state purge_region_check(const struct purge_region *region,
         state =
             worse(state, judge(load(&region->all_hard), load(&region->all_soft), subject->stamp));
     /* After the tables: whoever misses a dropped record sees the floor that stands for it. */
-    return load(&region->floor) > subject->stamp ? PURGE_DEAD : state;
+    return worse(state, judge(load(&region->floor), load(&region->soft_floor), subject->stamp));
 }
 
 struct walk {
@@ -158,8 +158,8 @@ int purge_region_each(const struct purge_region *region,
 {
     struct walk walk = {visit, arg};
     const struct purge_buffer *buffer = &region->buffers[load(&region->generation) % 2];
-    int error =
-        visit_both(&walk, (struct purge_record){.kind = RECORD_FLOOR}, load(&region->floor), 0);
+    int error = visit_both(&walk, (struct purge_record){.kind = RECORD_FLOOR}, load(&region->floor),
+                           load(&region->soft_floor));
     if (!error)
         error = visit_both(&walk, (struct purge_record){.kind = RECORD_ALL},
                            load(&region->all_hard), load(&region->all_soft));

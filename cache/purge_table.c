@@ -210,54 +210,85 @@ static void buffer_clear(struct purge_buffer *buffer, uint64_t capacity)
         store(&buffer->slots[i].key, 0);
 }
 
-static void copy_newer(struct purge_buffer *into, struct purge_buffer *from, uint64_t floor)
+/* The stamps of an entry that no floor stands for; 0: it stands for this one. */
+struct stamps {
+    uint64_t hard, soft;
+};
+
+static struct stamps above_floors(const struct purge_region *region, const _Atomic uint64_t *hard,
+                                  const _Atomic uint64_t *soft)
+{
+    struct stamps left = {load(hard), load(soft)};
+    uint64_t floor = load(&region->floor);
+    if (left.hard <= floor)
+        left.hard = 0;
+    if (left.soft <= newer(floor, load(&region->soft_floor)))
+        left.soft = 0;
+    return left;
+}
+
+static void copy_slots(const struct purge_region *region, struct purge_buffer *into,
+                       struct purge_buffer *from)
 {
     for (uint64_t i = 0; i < load(&from->capacity); i++) {
         struct purge_slot *slot = &from->slots[i];
-        uint64_t hard = load(&slot->hard), soft = load(&slot->soft);
-        if (is_live(slot) && newer(hard, soft) > floor)
-            slot_fill(into, slot_find(into, load(&slot->key)), load(&slot->key), hard, soft);
-    }
-    for (uint64_t i = 0; i < load(&from->prefix_count); i++) {
-        struct purge_prefix *prefix = &from->prefixes[i];
-        uint64_t hard = load(&prefix->hard), soft = load(&prefix->soft);
-        uint64_t identity[3] = {load(&prefix->host), load(&prefix->path),
-                                load(&prefix->path_bytes)};
-        if (newer(hard, soft) > floor)
-            prefix_fill(into, identity, hard, soft);
+        struct stamps left = above_floors(region, &slot->hard, &slot->soft);
+        uint64_t key = load(&slot->key);
+        if (is_live(slot) && (left.hard || left.soft))
+            slot_fill(into, slot_find(into, key), key, left.hard, left.soft);
     }
 }
 
-static uint64_t count_newer(struct purge_buffer *buffer, uint64_t floor)
+static void copy_prefixes(const struct purge_region *region, struct purge_buffer *into,
+                          struct purge_buffer *from)
+{
+    for (uint64_t i = 0; i < load(&from->prefix_count); i++) {
+        struct purge_prefix *prefix = &from->prefixes[i];
+        struct stamps left = above_floors(region, &prefix->hard, &prefix->soft);
+        uint64_t identity[3] = {load(&prefix->host), load(&prefix->path),
+                                load(&prefix->path_bytes)};
+        if (left.hard || left.soft)
+            prefix_fill(into, identity, left.hard, left.soft);
+    }
+}
+
+static uint64_t count_left(const struct purge_region *region, struct purge_buffer *buffer)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < load(&buffer->capacity); i++) {
         struct purge_slot *slot = &buffer->slots[i];
-        count += is_live(slot) && newer(load(&slot->hard), load(&slot->soft)) > floor;
+        struct stamps left = above_floors(region, &slot->hard, &slot->soft);
+        count += is_live(slot) && (left.hard || left.soft);
     }
     return count;
 }
 
-/* Builds the other buffer from what is newer than the floor, with room to double. */
+/* Builds the other buffer from what is newer than the floors, with room to double. */
 static void rebuild(struct purge_region *region)
 {
-    uint64_t generation = load(&region->generation), floor = load(&region->floor);
+    uint64_t generation = load(&region->generation);
     struct purge_buffer *from = &region->buffers[generation % 2];
     struct purge_buffer *into = &region->buffers[(generation + 1) % 2];
-    uint64_t capacity = SLOTS_MIN, live = count_newer(from, floor);
+    uint64_t capacity = SLOTS_MIN, live = count_left(region, from);
     while (capacity < PURGE_SLOTS_MAX && capacity < live * 4)
         capacity *= 2;
     buffer_clear(into, capacity);
-    copy_newer(into, from, floor);
+    copy_slots(region, into, from);
+    copy_prefixes(region, into, from);
     store(&region->generation, generation + 1);
+}
+
+static void raise_one(struct purge_region *region, _Atomic uint64_t *which, uint64_t floor)
+{
+    if (floor <= load(which))
+        return;
+    store(which, floor);
+    rebuild(region);
 }
 
 void purge_region_raise_floor(struct purge_region *region, uint64_t floor)
 {
-    if (floor <= load(&region->floor))
-        return;
-    store(&region->floor, floor);
-    rebuild(region);
+    raise_one(region, &region->floor, floor);
 }
 
 static int compare_stamps(const void *a, const void *b)
@@ -266,31 +297,73 @@ static int compare_stamps(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static uint64_t median_stamp(struct purge_buffer *buffer)
+/* Stamps of a kind of entries: of those that are soft alone the soft one, else the hard one. */
+struct stamp_list {
+    bool is_of_soft;
+    size_t count;
+    uint64_t *at;
+};
+
+static void list_stamp(struct stamp_list *list, const _Atomic uint64_t *hard,
+                       const _Atomic uint64_t *soft)
 {
-    uint64_t *stamps = mem_alloc(sizeof(*stamps) * (PURGE_RECORDS_MAX + PURGE_PREFIXES_MAX));
-    size_t count = 0;
-    for (uint64_t i = 0; i < load(&buffer->capacity); i++)
-        if (is_live(&buffer->slots[i]))
-            stamps[count++] = newer(load(&buffer->slots[i].hard), load(&buffer->slots[i].soft));
-    for (uint64_t i = 0; i < load(&buffer->prefix_count); i++)
-        stamps[count++] = newer(load(&buffer->prefixes[i].hard), load(&buffer->prefixes[i].soft));
-    qsort(stamps, count, sizeof(*stamps), compare_stamps);
-    uint64_t median = count ? stamps[(count - 1) / 2] : 0;
-    free(stamps);
-    return median;
+    bool is_soft = load(hard) == 0;
+    if (is_soft == list->is_of_soft)
+        list->at[list->count++] = load(is_soft ? soft : hard);
 }
 
-/* Room for one more. True: the older half became the floor (semantics 6.3). */
-static bool make_room(struct purge_region *region)
+static struct stamp_list stamps_of(struct purge_buffer *buffer, bool is_of_soft)
+{
+    size_t most = PURGE_RECORDS_MAX + PURGE_PREFIXES_MAX + 1;
+    struct stamp_list list = {is_of_soft, 0, mem_alloc(sizeof(*list.at) * most)};
+    for (uint64_t i = 0; i < load(&buffer->capacity); i++)
+        if (is_live(&buffer->slots[i]))
+            list_stamp(&list, &buffer->slots[i].hard, &buffer->slots[i].soft);
+    for (uint64_t i = 0; i < load(&buffer->prefix_count); i++)
+        list_stamp(&list, &buffer->prefixes[i].hard, &buffer->prefixes[i].soft);
+    return list;
+}
+
+static uint64_t median(struct stamp_list *list)
+{
+    MUST(list->count > 0);
+    qsort(list->at, list->count, sizeof(*list->at), compare_stamps);
+    return list->at[(list->count - 1) / 2];
+}
+
+static uint64_t count_all(struct purge_buffer *buffer)
+{
+    return load(&buffer->count) + load(&buffer->prefix_count);
+}
+
+/*
+ * The older half of the soft records gives way, where they are as many as the hard ones, and else
+ * the older half of those. Soft ones are what strangers can have written (semantics 6.1), and what
+ * stands for them must not do more than they did.
+ */
+static void halve(struct purge_region *region)
 {
     struct purge_buffer *buffer = active(region);
-    if (load(&buffer->count) + load(&buffer->prefix_count) >= PURGE_RECORDS_MAX) {
+    struct stamp_list list = stamps_of(buffer, true);
+    bool is_mostly_soft = list.count * 2 >= count_all(buffer);
+    if (!is_mostly_soft) {
+        free(list.at);
+        list = stamps_of(buffer, false);
+    }
+    raise_one(region, is_mostly_soft ? &region->soft_floor : &region->floor, median(&list));
+    free(list.at);
+}
+
+/* Room for one more. True: older records became a floor (semantics 6.3). */
+static bool make_room(struct purge_region *region)
+{
+    if (count_all(active(region)) >= PURGE_RECORDS_MAX) {
         atomic_fetch_add(&region->overflows, 1);
-        purge_region_raise_floor(region, median_stamp(buffer));
+        while (count_all(active(region)) >= PURGE_RECORDS_MAX)
+            halve(region); /* again where hard records were soft ones too */
         return true;
     }
-    if ((load(&buffer->count) + 1) * 2 > load(&buffer->capacity))
+    if ((load(&active(region)->count) + 1) * 2 > load(&active(region)->capacity))
         rebuild(region);
     return false;
 }
@@ -329,11 +402,12 @@ static bool add_prefix(struct purge_region *region, const struct purge_record *r
 bool purge_region_apply(struct purge_region *region, struct purge_record *record)
 {
     bool is_floor_raised = false;
-    if (record->stamp <= load(&region->floor))
+    uint64_t floor = load(&region->floor);
+    if (record->stamp <= (record->is_soft ? newer(floor, load(&region->soft_floor)) : floor))
         return false;
     switch (record->kind) {
     case RECORD_FLOOR:
-        purge_region_raise_floor(region, record->stamp);
+        raise_one(region, record->is_soft ? &region->soft_floor : &region->floor, record->stamp);
         return true;
     case RECORD_ALL:
         raise_to(record->is_soft ? &region->all_soft : &region->all_hard, record->stamp);

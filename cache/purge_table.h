@@ -66,7 +66,7 @@ struct purge_region {
     bool file_is_behind; /* memory holds what could not be written: rewrite the file */
     /* read by everybody */
     _Alignas(64) _Atomic uint64_t stamp;
-    _Atomic uint64_t generation, floor, all_hard, all_soft, overflows;
+    _Atomic uint64_t generation, floor, soft_floor, all_hard, all_soft, overflows;
     struct purge_buffer buffers[2];
 };
 
@@ -91,7 +91,8 @@ void purge_region_raise_stamp(struct purge_region *region, uint64_t stamp);
  * changed. True: the floor rose, so the file is to be rewritten.
  */
 bool purge_region_apply(struct purge_region *region, struct purge_record *record);
-/* What is older than `floor` is dead; drops the records up to it. */
+/* What is older than `floor` is dead; drops the records up to it. (What is older than `soft_floor`
+ * is stale: that stands for soft records that were dropped.) */
 void purge_region_raise_floor(struct purge_region *region, uint64_t floor);
 /* All that is in force, the floor first. Stops at the first error and returns it. */
 int purge_region_each(const struct purge_region *region,

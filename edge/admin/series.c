@@ -188,7 +188,9 @@ static void add_server(struct samples *samples, struct server *server)
     }
     gauge(samples, "varve_loop_lag_seconds", (double)lag.ms / 1000);
     gauge(samples, "varve_flights", (double)flights_count(server->flights));
-    gauge(samples, "varve_purge_records", (double)purge_stats(server->purges).records);
+    struct purge_stats purges = purge_stats(server->purges);
+    gauge(samples, "varve_purge_records", (double)purges.records);
+    add(samples, SLICE("varve_purge_overflows_total"), (double)purges.overflows, true);
     uint64_t retries = 0;
     origins_each_counters(server->origins, add_retries, &retries);
     add(samples, SLICE("varve_retries_total"), (double)retries, true);

@@ -410,6 +410,77 @@ static void test_6_3_when_full_the_older_half_becomes_the_floor(void **unused)
     fixture_close(&f);
 }
 
+static void fill_up(struct purge_table *table, unsigned hard, unsigned soft)
+{
+    char path[32];
+    for (unsigned i = 0; i < hard + soft; i++) {
+        snprintf(path, sizeof(path), "/%u", i);
+        struct purge_order order = order_url("h", path);
+        order.is_soft = i >= hard;
+        add(table, order);
+    }
+}
+
+static struct purge_order soft_url(const char *path)
+{
+    struct purge_order order = order_url("h", path);
+    order.is_soft = true;
+    return order;
+}
+
+/* Strangers can have as many soft records written as they like (6.1). */
+static void
+test_6_3_when_full_of_soft_records_nothing_dies_and_what_is_older_is_stale(void **unused)
+{
+    enum { FULL = 262144, HARD = 1000 };
+    (void)unused;
+    struct fixture f = fixture_open("");
+    uint64_t before = purge_stamp(f.table);
+    fill_up(f.table, HARD, FULL - HARD);
+    struct purge_table *with_file = attach(f.region, file_path);
+    uint64_t full = purge_stamp(f.table);
+    assert_int_equal(purge_stats(f.table).records, FULL);
+    assert_int_equal(check_url(f.table, "h", "/never purged", before), PURGE_ALIVE);
+    add(with_file, soft_url("/one more"));
+    struct fixture again = fixture_open(file_path); /* the file says so too */
+    struct purge_table *tables[] = {f.table, again.table};
+    assert_int_equal(purge_stats(f.table).overflows, 1);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(purge_stats(tables[i]).records <= FULL / 2 + HARD + 2);
+        assert_int_equal(purge_stats(tables[i]).floor_stamp, 0);
+        assert_int_equal(check_url(tables[i], "h", "/never purged", before), PURGE_SOFT);
+        assert_int_equal(check_url(tables[i], "h", "/never purged", full), PURGE_ALIVE);
+        assert_int_equal(check_url(tables[i], "h", "/0", before), PURGE_DEAD);
+        assert_int_equal(check_url(tables[i], "h", "/999", before), PURGE_DEAD);
+        assert_int_equal(check_url(tables[i], "h", "/1000", before), PURGE_SOFT);
+        assert_int_equal(check_url(tables[i], "h", "/262143", full - 1), PURGE_SOFT);
+        assert_int_equal(check_url(tables[i], "h", "/one more", full), PURGE_SOFT);
+    }
+    fixture_close(&again);
+    purge_detach(with_file);
+    fixture_close(&f);
+}
+
+static void test_6_3_records_that_are_hard_and_soft_give_way_too(void **unused)
+{
+    enum { FULL = 262144 };
+    (void)unused;
+    struct fixture f = fixture_open("");
+    uint64_t before = purge_stamp(f.table);
+    fill_up(f.table, FULL, 0);
+    uint64_t hard = purge_stamp(f.table);
+    fill_up(f.table, 0, FULL); /* the same URLs */
+    assert_int_equal(purge_stats(f.table).overflows, 0);
+    add(f.table, soft_url("/one more"));
+    assert_int_equal(purge_stats(f.table).overflows, 1);
+    assert_true(purge_stats(f.table).records < FULL);
+    assert_int_equal(check_url(f.table, "h", "/0", before), PURGE_DEAD);
+    assert_int_equal(check_url(f.table, "h", "/0", hard), PURGE_SOFT);
+    assert_int_equal(check_url(f.table, "h", "/262143", hard - 1), PURGE_DEAD);
+    assert_int_equal(check_url(f.table, "h", "/one more", hard), PURGE_SOFT);
+    fixture_close(&f);
+}
+
 static void test_6_3_forgotten_records_are_gone_and_newer_ones_stay(void **unused)
 {
     (void)unused;
@@ -957,6 +1028,8 @@ int main(void)
         TEST(test_6_3_the_stamp_is_raised_to_what_the_store_has_seen),
         TEST(test_6_3_a_prefix_beyond_the_thousandth_purges_its_host),
         TEST(test_6_3_when_full_the_older_half_becomes_the_floor),
+        TEST(test_6_3_when_full_of_soft_records_nothing_dies_and_what_is_older_is_stale),
+        TEST(test_6_3_records_that_are_hard_and_soft_give_way_too),
         TEST(test_6_3_forgotten_records_are_gone_and_newer_ones_stay),
         TEST(test_6_2_random_purges_and_checks_agree_with_a_naive_model),
         TEST(test_6_3_a_restart_replays_the_file),
