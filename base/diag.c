@@ -4,6 +4,8 @@
  */
 #include "base/diag.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -15,17 +17,19 @@ void diag_init(struct diag *diag, struct arena *arena)
     diag->count = diag->dropped = 0;
 }
 
-/* Control bytes as \xNN; also ends an over-long text. */
-static slice printable(struct arena *arena, const char *text)
+/* Control bytes, and what is no UTF-8, as \xNN. */
+static slice printable(struct arena *arena, slice text)
 {
-    char *safe = arena_alloc(arena, 4 * (size_t)TEXT_MAX + 1);
+    char *safe = arena_alloc(arena, 4 * text.len + 1);
     size_t length = 0;
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c >= 0x20 && c != 0x7f)
-            safe[length++] = (char)c;
+    while (text.len) {
+        size_t letter = utf8_length(text), bytes = letter ? letter : 1;
+        if (letter && !utf8_is_control(text))
+            memcpy(safe + length, text.ptr, letter), length += letter;
         else
-            length += (size_t)snprintf(safe + length, 5, "\\x%02x", c);
+            for (size_t i = 0; i < bytes; i++)
+                length += (size_t)snprintf(safe + length, 5, "\\x%02x", (unsigned char)text.ptr[i]);
+        text = slice_from(text, bytes);
     }
     return slice_of(safe, length);
 }
@@ -37,15 +41,16 @@ void diag_add(struct diag *diag, slice file, unsigned line, unsigned column, con
         diag->dropped++;
         return;
     }
-    char text[TEXT_MAX];
+    char text[TEXT_MAX + 4]; /* so that a letter that is cut is seen to be one */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    slice shown = utf8_until(slice_of_string(text), TEXT_MAX);
     diag->errors[diag->count++] = (struct diag_error){.file = arena_copy(diag->arena, file),
                                                       .line = line,
                                                       .column = column,
-                                                      .text = printable(diag->arena, text)};
+                                                      .text = printable(diag->arena, shown)};
 }
 
 static size_t first_of_file(const struct diag *diag, slice file)

@@ -1,30 +1,10 @@
 /* The types of setting that many rows share: texts and lists of them. */
+#include "base/utf8.h"
 #include "policy/loader.h"
 
 enum { ITEMS_MAX = 10000 };
 
 /* --- text --- */
-
-static bool is_continuation(unsigned char c)
-{
-    return (c & 0xc0) == 0x80;
-}
-
-/* Bytes of the UTF-8 character at the start of `s`; 0: none. Overlong forms and surrogates too. */
-static size_t utf8_length(slice s)
-{
-    const unsigned char *b = (const unsigned char *)s.ptr;
-    if (b[0] < 0x80)
-        return 1;
-    if (b[0] >= 0xc2 && b[0] < 0xe0)
-        return s.len >= 2 && is_continuation(b[1]) ? 2 : 0;
-    if (b[0] >= 0xe0 && b[0] < 0xf0 && s.len >= 3 && is_continuation(b[1]) && is_continuation(b[2]))
-        return (b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] >= 0xa0) ? 0 : 3;
-    if (b[0] >= 0xf0 && b[0] < 0xf5 && s.len >= 4 && is_continuation(b[1]) &&
-        is_continuation(b[2]) && is_continuation(b[3]))
-        return (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] >= 0x90) ? 0 : 4;
-    return 0;
-}
 
 static bool is_clean_text(slice s)
 {

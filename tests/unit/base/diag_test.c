@@ -31,6 +31,23 @@ static void test_a_text_longer_than_the_limit_is_cut(void **state)
     assert_in_range(f->diag.errors[0].text.len, 500, 700);
 }
 
+static void test_a_text_is_cut_between_letters(void **state)
+{
+    struct fixture *f = *state;
+    diag_add(&f->diag, SLICE("f"), 1, 1, "%0599d\xc3\xbc", 0);
+    diag_add(&f->diag, SLICE("f"), 1, 1, "%0598d\xc3\xbc", 0);
+    assert_int_equal(f->diag.errors[0].text.len, 599);
+    assert_int_equal(f->diag.errors[1].text.len, 600);
+    assert_true(slice_ends_with(f->diag.errors[1].text, SLICE("\xc3\xbc")));
+}
+
+static void test_what_is_no_utf8_is_shown_escaped(void **state)
+{
+    struct fixture *f = *state;
+    diag_add(&f->diag, SLICE("f"), 1, 1, "\xc3\xbc %.1s \xff \xc2\x9b", "\xc3\xbc");
+    check_text(&f->diag, "f:1:1: \xc3\xbc \\xc3 \\xff \\xc2\\x9b\n");
+}
+
 static void test_errors_beyond_the_limit_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -87,6 +104,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_error_is_one_line_with_its_position, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_control_bytes_are_shown_escaped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_text_is_cut_between_letters, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_no_utf8_is_shown_escaped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_text_longer_than_the_limit_is_cut, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_errors_beyond_the_limit_are_counted, set_up,

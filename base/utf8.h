@@ -1,0 +1,12 @@
+/* Letters of UTF-8 (RFC 3629) in bytes of which nobody knows whether they are. Any thread. */
+#pragma once
+
+#include "base/slice.h"
+
+/* Bytes of the letter at the start of `s`; 0: it is empty, or no letter begins there. Overlong
+ * forms and surrogates are none. */
+size_t utf8_length(slice s);
+/* The first `end` bytes of `s`, or fewer: a letter is not cut apart. */
+slice utf8_until(slice s, size_t end);
+/* Is the letter at the start of `s` one that a terminal obeys (C0, DEL, C1: U+0080 to U+009F)? */
+bool utf8_is_control(slice s);
