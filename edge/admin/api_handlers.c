@@ -18,18 +18,26 @@ void api_answer_json(struct api_job *job, unsigned status, json_t *json)
     }
 }
 
+json_t *api_text(slice text)
+{
+    json_t *json = json_stringn(text.ptr ? text.ptr : "", text.len);
+    if (json)
+        return json;
+    char *copy = mem_alloc(text.len);
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] = (unsigned char)text.ptr[i] < 0x80 ? text.ptr[i] : '?';
+    json = json_stringn(copy, text.len);
+    free(copy);
+    return json;
+}
+
 void api_error(struct api_job *job, unsigned status, const char *detail)
 {
-    char *copy = arena_alloc(&job->arena, strlen(detail) + 1);
-    memcpy(copy, detail, strlen(detail) + 1);
-    json_t *text = json_string(copy);
-    for (char *c = copy; !text && *c; c++) /* cut in the middle of a letter, or not UTF-8 at all */
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
     job->type = SLICE("application/problem+json");
     api_answer_json(job, status,
                     json_pack("{s:s, s:i, s:o}", "title",
                               status == 507 ? "not written" : "the request was refused", "status",
-                              (int)status, "detail", text ? text : json_string(copy)));
+                              (int)status, "detail", api_text(slice_of_string(detail))));
 }
 
 static bool give_text(struct api_job *job, char *text, slice type)
@@ -101,7 +109,9 @@ static bool api_reload(struct api_job *job)
     if (is_ok)
         api_answer_json(job, 200, json_pack("{s:s}", "result", "ok"));
     else
-        api_answer_json(job, 409, json_pack("{s:s, s:s}", "result", "failed", "errors", text));
+        api_answer_json(
+            job, 409,
+            json_pack("{s:s, s:o}", "result", "failed", "errors", api_text(slice_of_string(text))));
     return true;
 }
 

@@ -36,6 +36,9 @@ struct api_job {
 
 /* NULL: no such endpoint or, when *allow is what the path has, only the method is wrong. */
 api_handler_fn api_handler(enum method method, slice path, slice *allow);
+/* Of text of which nobody knows whether it is UTF-8, as of paths from strangers: where it is not,
+ * with marks in place of all that is not ASCII. */
+json_t *api_text(slice text);
 /* An RFC 9457 problem document as the answer. */
 void api_error(struct api_job *job, unsigned status, const char *detail);
 /* Takes the reference of `json`. */

@@ -11,36 +11,23 @@ static double seconds_since(mono_time since)
     return ms > 0 ? (double)ms / 1000 : 0;
 }
 
-/* Paths come from strangers: what is no UTF-8 is shown with marks in its place. */
-static json_t *text_of(slice text)
-{
-    char copy[256];
-    json_t *json = json_stringn(text.ptr ? text.ptr : "", text.len);
-    if (json)
-        return json;
-    size_t length = text.len < sizeof(copy) ? text.len : sizeof(copy);
-    for (size_t i = 0; i < length; i++)
-        copy[i] = (unsigned char)text.ptr[i] < 0x80 ? text.ptr[i] : '?';
-    return json_stringn(copy, length);
-}
-
 static void add_worker(void *arg, const struct worker_view *worker)
 {
-    json_t *row = json_pack("{s:o, s:o, s:f, s:i, s:i}", "worker", text_of(worker->name), "state",
-                            text_of(worker->state), "since_seconds", seconds_since(worker->since),
+    json_t *row = json_pack("{s:o, s:o, s:f, s:i, s:i}", "worker", api_text(worker->name), "state",
+                            api_text(worker->state), "since_seconds", seconds_since(worker->since),
                             "busy", (int)worker->busy, "slots", (int)worker->slots);
     if (worker->build.len > 0)
-        json_object_set_new(row, "build", text_of(worker->build));
+        json_object_set_new(row, "build", api_text(worker->build));
     json_array_append_new(arg, row);
 }
 
 static void add_render(void *arg, slice worker, unsigned slot, slice state, slice path,
                        mono_time since)
 {
-    json_array_append_new(arg, json_pack("{s:o, s:i, s:o, s:f, s:o}", "worker", text_of(worker),
-                                         "slot", (int)slot, "state", text_of(state), "seconds",
+    json_array_append_new(arg, json_pack("{s:o, s:i, s:o, s:f, s:o}", "worker", api_text(worker),
+                                         "slot", (int)slot, "state", api_text(state), "seconds",
                                          seconds_since(since), "path",
-                                         path.len > 0 ? text_of(path) : json_null()));
+                                         path.len > 0 ? api_text(path) : json_null()));
 }
 
 struct queue_rows {
@@ -55,15 +42,15 @@ static void add_waiting(void *arg, unsigned rank, unsigned waiting, mono_time ol
     slice name = rank < queue->policy->class_count ? queue->policy->classes[rank].name
                                                    : SLICE("(background)");
     json_array_append_new(queue->rows,
-                          json_pack("{s:o, s:o, s:i, s:f}", "origin", text_of(queue->origin->name),
-                                    "class", text_of(name), "waiting", (int)waiting,
+                          json_pack("{s:o, s:o, s:i, s:f}", "origin", api_text(queue->origin->name),
+                                    "class", api_text(name), "waiting", (int)waiting,
                                     "oldest_seconds", seconds_since(oldest)));
 }
 
 static json_t *origin_row(struct server *server, const struct origin_config *origin)
 {
     struct origin_state state = origin_state(server->origins, origin);
-    json_t *row = json_pack("{s:o, s:i, s:i, s:i, s:i}", "origin", text_of(origin->name),
+    json_t *row = json_pack("{s:o, s:i, s:i, s:i, s:i}", "origin", api_text(origin->name),
                             "live_slots", (int)state.live_slots, "busy", (int)state.busy_slots,
                             "waiting", (int)state.waiting, "quarantined", (int)state.quarantined);
     if (!share_is_whole(origin))
@@ -106,7 +93,7 @@ bool api_slot_state(struct api_job *job)
         api_error(job, 404, text);
     else
         api_answer_json(job, 200,
-                        json_pack("{s:o, s:s}", "worker", text_of(name), "state",
+                        json_pack("{s:o, s:s}", "worker", api_text(name), "state",
                                   is_drain ? "draining" : "up"));
     json_decref(body);
     return true;

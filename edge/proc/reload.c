@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* --- the answer --- */
@@ -25,13 +24,8 @@ static void count(struct master *master, bool is_ok)
 static void answer(struct master *master, slice text)
 {
     struct shared *shared = master->shared;
-    while (text.len && text.ptr[text.len - 1] == '\n')
-        text.len--;
     count(master, text.len == 0);
-    size_t length = text.len < RELOAD_TEXT_BYTES ? text.len : RELOAD_TEXT_BYTES - 1;
-    if (length)
-        memcpy(shared->reload_text, text.ptr, length);
-    shared->reload_text[length] = '\0';
+    reload_text_write(shared->reload_text, text);
     atomic_store(&shared->reload_result, text.len ? 1 : 0);
     atomic_store(&shared->reloads_done, master->reload.ticket);
 }

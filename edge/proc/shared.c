@@ -4,17 +4,19 @@
  */
 #include "edge/proc/shared.h"
 
+#include "base/utf8.h"
 #include "cache/purge.h"
 #include "edge/origin/origin.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096, NOTE_BYTES = 100 };
 static const uint64_t MAGIC = 0x3176726168537676; /* "vvShrv1" */
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -135,4 +137,41 @@ void *shared_purges(struct shared *shared)
 void *shared_counters(struct shared *shared)
 {
     return (char *)shared + shared->offset_counters;
+}
+
+/* --- what a reload says --- */
+
+/* As many lines as have room, or what of a very long one has. */
+static slice first_lines(slice text, size_t room)
+{
+    slice first = utf8_until(text, room);
+    size_t end = first.len;
+    while (end > 0 && end < text.len && text.ptr[end] != '\n')
+        end--;
+    return end ? slice_until(text, end) : first;
+}
+
+static size_t count_ends(slice text)
+{
+    size_t count = 0;
+    for (size_t at = slice_find(text, '\n', 0); at < text.len; at = slice_find(text, '\n', at + 1))
+        count++;
+    return count;
+}
+
+void reload_text_write(char into[RELOAD_TEXT_BYTES], slice text)
+{
+    char note[NOTE_BYTES] = "";
+    while (text.len && text.ptr[text.len - 1] == '\n')
+        text.len--;
+    bool fits = text.len < RELOAD_TEXT_BYTES;
+    slice shown = fits ? text : first_lines(text, RELOAD_TEXT_BYTES - NOTE_BYTES);
+    slice rest = slice_from(text, shown.len);
+    size_t lines = count_ends(rest);
+    if (lines)
+        snprintf(note, sizeof(note), "%s\n%zu more line%s: see `varve check`, or the log",
+                 rest.ptr[0] == '\n' ? "" : "…", lines, lines == 1 ? "" : "s");
+    else if (rest.len)
+        snprintf(note, sizeof(note), "…");
+    snprintf(into, RELOAD_TEXT_BYTES, "%" SLICE_FMT "%s", SLICE_ARG(shown), note);
 }

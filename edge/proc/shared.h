@@ -47,3 +47,6 @@ void shared_unmap(struct shared *shared);
 void *shared_slots(struct shared *shared);
 void *shared_purges(struct shared *shared);
 void *shared_counters(struct shared *shared);
+/* `text` as lines, without the last one's end, 0-terminated. Where not all of them fit: the first
+ * ones, how many there are beside them, and where those are shown. */
+void reload_text_write(char into[RELOAD_TEXT_BYTES], slice text);

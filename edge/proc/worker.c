@@ -32,12 +32,14 @@ static void say(int ready, const char *bytes, size_t length)
 
 static int fail_with(struct worker_args *args, slice text, int status)
 {
+    char report[RELOAD_TEXT_BYTES];
     slice rest = text, line;
     while (slice_next(&rest, '\n', &line))
         if (line.len)
             log_error("the worker cannot start", {"error", line});
+    reload_text_write(report, text);
     if (args->ready >= 0)
-        say(args->ready, text.ptr, text.len < RELOAD_TEXT_BYTES ? text.len : RELOAD_TEXT_BYTES - 1);
+        say(args->ready, report, strlen(report));
     return status;
 }
 

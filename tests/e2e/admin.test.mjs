@@ -295,6 +295,20 @@ test('9.2 a reload that fails names every error and changes nothing; one that su
   await until(async () => (await v.metric('varve_config_reloads_total{result="ok"}')) === 1, 'the reload to be counted')
 })
 
+test('9.2 a reload with more errors than fit: whole lines, and how many there are beside them', async (t) => {
+  const origin = await pages(t)
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  for (const shift of ['', 'a', 'aa']) {
+    v.write(`renderer: ${origin.url}\nroutes: [{match: "/**"}]\n${Array.from({ length: 90 }, (_, i) => `"${shift}${'…'.repeat(15)}${i}": 1\n`).join('')}`)
+    const res = await v.admin('POST', '/v1/reload', {})
+    assert.equal(res.status, 409, res.body)
+    const lines = JSON.parse(res.body).errors.split('\n')
+    const [, more] = /^(\d+) more lines: see `varve check`, or the log$/.exec(lines.pop())
+    assert.equal(lines.length + Number(more), 90)
+    for (const line of lines) assert.match(line, /varve\.yaml:\d+:1: unknown key "a*…{15}\d+"(; known here: .*, user)?$/)
+  }
+})
+
 /** Reads Prometheus text as a scraper does; throws at what it would not take. */
 function scrape(text) {
   const families = new Map()

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,6 +56,54 @@ static void test_9_2_what_a_process_counts_outlives_it(void **context)
     assert_int_equal(atomic_load(&shared->places[1].in_store), 7);
     shared_unmap(shared);
     close(fd);
+}
+
+static void test_9_2_what_a_reload_says_is_cut_between_lines_and_says_so(void **context)
+{
+    char text[2 * RELOAD_TEXT_BYTES] = "", cut[RELOAD_TEXT_BYTES];
+    size_t used = 0, lines = 0;
+    (void)context;
+    reload_text_write(cut, SLICE_NONE);
+    assert_string_equal(cut, "");
+    reload_text_write(cut, SLICE("one\ntwo\n\n"));
+    assert_string_equal(cut, "one\ntwo");
+    for (; used < RELOAD_TEXT_BYTES - 1 - 9; lines++) /* up to the last byte */
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "line %03zu\n", lines);
+    text[used - 1] = '\0';
+    while (used < RELOAD_TEXT_BYTES)
+        text[used - 1] = 'x', text[used++] = '\0';
+    reload_text_write(cut, slice_of_string(text));
+    assert_string_equal(cut, text);
+    snprintf(text + used - 1, sizeof(text) - used, "\nlast 1\nlast 2\n");
+    reload_text_write(cut, slice_of_string(text));
+    slice rest = slice_of_string(cut), line;
+    for (size_t i = 0; slice_next(&rest, '\n', &line) && rest.ptr; i++) {
+        assert_true(slice_starts_with(line, SLICE("line ")));
+        lines--;
+    }
+    char note[64];
+    snprintf(note, sizeof(note), "%zu more lines: see `varve check`, or the log", lines + 2);
+    assert_true(slice_equal(line, slice_of_string(note)));
+}
+
+static void test_9_2_one_very_long_line_is_cut_between_letters(void **context)
+{
+    char text[2 * RELOAD_TEXT_BYTES], cut[RELOAD_TEXT_BYTES];
+    (void)context;
+    for (size_t shift = 0; shift < 2; shift++) {
+        memset(text, 'x', shift);
+        for (size_t i = shift; i + 3 < sizeof(text); i += 2)
+            memcpy(text + i, "\xc3\xbc", 3);
+        reload_text_write(cut, slice_of_string(text));
+        size_t length = strlen(cut) - strlen("…");
+        assert_string_equal(cut + length, "…");
+        assert_memory_equal(cut, text, length);
+        assert_int_equal(length % 2, shift); /* no half of a letter */
+        memcpy(text + RELOAD_TEXT_BYTES + 500, "\nnext", 6);
+        reload_text_write(cut, slice_of_string(text));
+        assert_true(slice_ends_with(slice_of_string(cut),
+                                    SLICE("…\n1 more line: see `varve check`, or the log")));
+    }
 }
 
 static void test_the_size_cannot_be_changed_under_others(void **context)
@@ -107,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regions_are_apart_and_on_pages),
         cmocka_unit_test(test_9_2_what_a_process_counts_outlives_it),
+        cmocka_unit_test(test_9_2_what_a_reload_says_is_cut_between_lines_and_says_so),
+        cmocka_unit_test(test_9_2_one_very_long_line_is_cut_between_letters),
         cmocka_unit_test(test_the_size_cannot_be_changed_under_others),
         cmocka_unit_test(test_other_memory_is_refused),
         cmocka_unit_test(test_ticket_keys_of_two_masters_differ),
