@@ -10,9 +10,46 @@
 
 #include <stdlib.h>
 
+/* --- those that may be stored --- */
+
+/* In no order; a flight of its own is in no table, and one that is in a table leaves that long
+ * before it ends. Locks: this one, then a flight's. */
+static pthread_mutex_t storable_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list storable = {&storable, &storable};
+
+static void storable_add(struct flight *flight)
+{
+    pthread_mutex_lock(&storable_lock);
+    list_append(&storable, &flight->storable_node);
+    pthread_mutex_unlock(&storable_lock);
+}
+
+static void storable_remove(struct flight *flight)
+{
+    pthread_mutex_lock(&storable_lock);
+    list_remove(&flight->storable_node);
+    pthread_mutex_unlock(&storable_lock);
+}
+
+uint64_t flights_oldest_stamp(void)
+{
+    uint64_t oldest = UINT64_MAX;
+    pthread_mutex_lock(&storable_lock);
+    list_each(node, &storable)
+    {
+        struct flight *flight = container_of(node, struct flight, storable_node);
+        pthread_mutex_lock(&flight->lock);
+        if (flight->is_kept && flight->stamp < oldest)
+            oldest = flight->stamp;
+        pthread_mutex_unlock(&flight->lock);
+    }
+    pthread_mutex_unlock(&storable_lock);
+    return oldest;
+}
+
 /* --- life --- */
 
-struct flight *flight_make(struct flights *table, const struct purge_subject *subject,
+struct flight *flight_make(struct flights *table, const struct purge_subject *subject, bool is_kept,
                            struct instant now)
 {
     struct flight *flight = mem_alloc(sizeof(*flight));
@@ -25,19 +62,19 @@ struct flight *flight_make(struct flights *table, const struct purge_subject *su
     flight->query = arena_copy(&flight->arena, subject->query);
     flight->has_query = subject->has_query;
     flight->stamp = subject->stamp;
-    flight->is_kept = true;
+    flight->is_kept = is_kept;
     flight->started = now;
     flight->best_rank = FLIGHT_RANKS;
     list_init(&flight->waiters);
+    if (is_kept)
+        storable_add(flight);
     return flight;
 }
 
 struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
                                   struct instant now)
 {
-    struct flight *flight = flight_make(NULL, subject, now);
-    flight->is_kept = is_kept;
-    return flight;
+    return flight_make(NULL, subject, is_kept, now);
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -49,6 +86,8 @@ struct flight *flight_ref(struct flight *flight)
 static void flight_free(struct flight *flight)
 {
     MUST(list_is_empty(&flight->waiters) && !list_is_linked(&flight->table_node));
+    if (list_is_linked(&flight->storable_node))
+        storable_remove(flight);
     flight_free_chunks(flight);
     object_unref(&flight->head.object);
     pthread_mutex_destroy(&flight->lock);

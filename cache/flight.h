@@ -85,6 +85,7 @@ struct flight {
     pthread_mutex_t lock;
     struct flights *table; /* NULL: private */
     struct list table_node;
+    struct list storable_node; /* one that may be stored; under a lock of flight.c's */
     struct key key, url_key;
     bool is_cold; /* no union known: all requests of the URL wait here (semantics 3.1) */
     /* constant */
@@ -155,6 +156,9 @@ struct flight *flight_join(struct flights *flights, const struct flight_wanted *
 struct flight *flight_start_refresh(struct flights *flights, const struct flight_wanted *wanted,
                                     const struct purge_table *purges,
                                     const struct purge_subject *subject, struct instant now);
+/* Of all flights of this process, in a table or not, whose answers may be stored: the oldest stamp;
+ * UINT64_MAX: none. For purge_forget(). Any thread. */
+uint64_t flights_oldest_stamp(void);
 /* Any thread. */
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight **flight);

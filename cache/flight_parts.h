@@ -3,8 +3,9 @@
 
 #include "cache/flight.h"
 
-/* One reference; `table` is NULL for a private one. The strings of `subject` are copied. */
-struct flight *flight_make(struct flights *table, const struct purge_subject *subject,
+/* One reference; `table` is NULL for a private one. The strings of `subject` are copied. `is_kept`:
+ * it may be stored. */
+struct flight *flight_make(struct flights *table, const struct purge_subject *subject, bool is_kept,
                            struct instant now);
 
 /* --- hold the flight's lock --- */

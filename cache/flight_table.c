@@ -170,7 +170,7 @@ static struct flight *start_locked(struct flights *flights, const struct flight_
 {
     if (!wanted->has_looked_back && has_left_since(flights, wanted))
         return NULL;
-    struct flight *flight = flight_make(flights, subject, now);
+    struct flight *flight = flight_make(flights, subject, true, now);
     flight->url_key = wanted->url_key;
     flight->is_cold = wanted->is_cold;
     link_locked(flights, flight, &wanted->key);

@@ -257,8 +257,15 @@ static bool is_drained(struct service *service)
            flights_count(service->server.flights) == 0;
 }
 
+/* Flights first: what one of them has made since is in the cache. */
+static uint64_t oldest_stamp(struct server *server)
+{
+    uint64_t flights = flights_oldest_stamp(), cache = cache_oldest_stamp(server->cache);
+    return flights < cache ? flights : cache;
+}
+
 /*
- * Purge records that no object can be older than any more are dropped (semantics 6.3). The store is
+ * Purge records that nothing can be older than any more are dropped (semantics 6.3). The store is
  * looked through for that, so seldom; not beside another worker process, whose RAM we do not know.
  */
 static void forget_old_purges(struct service *service, struct instant now)
@@ -269,7 +276,7 @@ static void forget_old_purges(struct service *service, struct instant now)
     service->last_forgotten = now.mono;
     if (purge_stats(server->purges).records > 0 &&
         !atomic_load(&server->shared->is_draining_worker))
-        purge_forget(server->purges, cache_oldest_stamp(server->cache));
+        purge_forget(server->purges, oldest_stamp(server));
 }
 
 static void keep_house(struct service *service)

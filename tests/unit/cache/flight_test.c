@@ -404,6 +404,37 @@ static void test_3_2_a_failure_is_seen_by_all(void **context)
     flight_unref(&flight);
 }
 
+/* --- purge records that a flight still needs --- */
+
+static void test_6_3_a_flight_that_may_be_stored_counts_until_it_is_gone(void **context)
+{
+    (void)context;
+    struct reader reader;
+    bool is_leader;
+    struct purge_subject about = subject();
+    const struct purge_order order = {
+        .kind = PURGE_URL, .host = SLICE("other.example"), .path = SLICE("/b")};
+    uint64_t purged;
+    assert_true(flights_oldest_stamp() == UINT64_MAX);
+    struct flight *passing = flight_new_private(&about, false, now);
+    assert_true(flights_oldest_stamp() == UINT64_MAX);
+    struct flight *alone = flight_new_private(&about, true, now);
+    assert_int_equal(purge_add(purges, &order, now.wall, &purged), 0);
+    struct flight *shared = join(&reader, "k", true, &is_leader);
+    assert_true(shared->stamp > alone->stamp);
+    assert_true(flights_oldest_stamp() == alone->stamp);
+    purge_forget(purges, flights_oldest_stamp());
+    assert_int_equal(purge_check(purges, &about), PURGE_ALIVE);
+    flight_forgo_storing(alone); /* too large, say: it may go on for hours */
+    assert_true(flights_oldest_stamp() == shared->stamp);
+    flight_hide(shared); /* nobody joins it any more, but its answer is still to come */
+    assert_true(flights_oldest_stamp() == shared->stamp);
+    flight_unref(&passing);
+    flight_unref(&alone);
+    waiter_leave(&reader.waiter);
+    assert_true(flights_oldest_stamp() == UINT64_MAX);
+}
+
 /* --- room --- */
 
 static struct flight *private_flight(struct reader *reader, bool is_kept)
@@ -855,6 +886,7 @@ int main(void)
         TEST(test_3_4_the_last_waiter_that_leaves_is_told_once),
         TEST(test_nobody_is_told_after_the_end),
         TEST(test_3_2_a_failure_is_seen_by_all),
+        TEST(test_6_3_a_flight_that_may_be_stored_counts_until_it_is_gone),
         TEST(test_7_8_the_fetch_waits_beyond_the_window_and_goes_on_at_its_half),
         TEST(test_the_slowest_reader_decides_and_room_comes_when_it_leaves),
         TEST(test_a_paused_fetch_is_told_of_room_when_all_have_left),
