@@ -48,6 +48,16 @@ static void add_classes(const struct policy *policy, const struct request *reque
     }
 }
 
+/* What may become a page for others is no private matter (semantics 2.8). */
+static void add_client_address(const struct request *request, const struct decision *decision,
+                               struct fields *fields)
+{
+    slice forwarded_for = head_forwarded_for(request);
+    bool is_sent = !decision->may_store_post || decision->origin->forward_client_address;
+    if (is_sent && forwarded_for.len)
+        fields_add_id(fields, FIELD_X_FORWARDED_FOR, forwarded_for);
+}
+
 void forward_pass(const struct policy *policy, const struct request *request,
                   const struct decision *decision, struct forward *forward)
 {
@@ -65,9 +75,7 @@ void forward_pass(const struct policy *policy, const struct request *request,
             fields_add_id(fields, FIELD_COOKIE, join_cookies(request));
     }
     add_classes(policy, request, fields);
-    slice forwarded_for = head_forwarded_for(request);
-    if (forwarded_for.len)
-        fields_add_id(fields, FIELD_X_FORWARDED_FOR, forwarded_for);
+    add_client_address(request, decision, fields);
     via_add(fields, via_version(request), request->arena);
     head_add_ours(fields, request, decision, head_reduce_codings(request));
 }

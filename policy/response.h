@@ -98,9 +98,10 @@ void rules_response(const struct policy *policy, const struct request *request,
                     uint32_t jitter_seed, struct verdict *verdict);
 
 /*
- * Is the answer to this POST the page of its own URL, and was nothing sent (`pass`) that a fill of
- * that page (`fill`) would not have sent (RFC 9110 §9.3.3)? Then rules_response() judges it as the
- * answer to a GET; it also needs explicit freshness. For decisions with `may_store_post`.
+ * Is the answer to this POST the page of its own URL, and was it asked for (`pass`) as a fill of
+ * that page (`fill`) would have asked: target, host, fields (RFC 9110 §9.3.3)? Then
+ * rules_response() judges it as the answer to a GET; it also needs explicit freshness. For
+ * decisions with `may_store_post`.
  */
 bool rules_post_is_page(const struct request *post, const struct forward *pass,
                         const struct forward *fill, const struct response *response);

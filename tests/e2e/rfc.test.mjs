@@ -78,6 +78,18 @@ test('2.2 a POST that carries what a fill holds back is not stored', async (t) =
   assert.match((await v.get('/cart')).body, /^POST/)
 })
 
+test('1.1 a POST whose target or host is not in the key as it was sent is not stored', async (t) => {
+  const headers = { ...fresh, 'content-location': '' }
+  const { origin, v } = await scripted(t, 'routes: [{match: "/**", post: rfc, query: {drop: [utm]}}]\n', { POST: { headers } })
+  await v.post('/cart?utm=EVIL')
+  assert.match((await v.get('/cart')).body, /^GET/)
+  await v.post('/cart', { host: `LocalHost:${v.port}` })
+  assert.match((await v.get('/cart', { host: `localhost:${v.port}` })).body, /^GET/)
+  await v.post('/cart', { host: `localhost:${v.port}`, 'x-forwarded-for': '192.0.2.1' })
+  assert.match((await v.get('/cart', { host: `localhost:${v.port}` })).body, /^POST/)
+  assert.equal(origin.requests.at(-1).headers['x-forwarded-for'], undefined, 'it was asked for as a fill would have')
+})
+
 test('2.1 sealed routes and routes without `post: rfc` store no POST', async (t) => {
   for (const route of ['{match: "/**", post: rfc, ttl: 60s}', '{match: "/**"}']) {
     const { v } = await scripted(t, `routes: [${route}]\n`, { POST: { headers: { ...fresh, 'content-location': '/cart' } } })
