@@ -205,3 +205,5 @@ bool response_is_compressible(const struct policy *policy, const struct facts *f
  */
 slice client_vary(const struct policy *policy, const struct facts *facts,
                   const struct fields *fields, struct arena *arena);
+/* A line of Vary of the answer to a pass: itself, but with raw names in place of `as:` ones. */
+slice client_vary_of_pass(const struct policy *policy, slice vary, struct arena *arena);

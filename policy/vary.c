@@ -110,17 +110,38 @@ static bool is_always_keyed(const struct vary_config *v, bool is_sealed)
     return vary_is_always(v, is_sealed);
 }
 
+/* False: `*`, or as good as that. */
+static bool add_raw_names(const struct policy *policy, slice vary, struct text *list)
+{
+    slice name;
+    for (size_t count = 0; slice_next_member(&vary, &name); count++) {
+        if (count == CLIENT_NAMES_MAX || slice_equal(name, SLICE("*")))
+            return false;
+        text_list_add(list, raw_name(policy, name));
+    }
+    return true;
+}
+
+slice client_vary_of_pass(const struct policy *policy, slice vary, struct arena *arena)
+{
+    struct text list = {.arena = arena};
+    slice rest = vary, name;
+    bool is_class_named = false;
+    while (!is_class_named && slice_next_member(&rest, &name))
+        is_class_named = !slice_equal_nocase(raw_name(policy, name), name);
+    if (!is_class_named)
+        return vary;
+    return add_raw_names(policy, vary, &list) ? text_view(&list) : SLICE("*");
+}
+
 slice client_vary(const struct policy *policy, const struct facts *facts,
                   const struct fields *fields, struct arena *arena)
 {
     struct text list = {.arena = arena};
-    slice rest = SLICE_NONE, name;
-    fields_join_id(fields, FIELD_VARY, arena, &rest);
-    for (size_t count = 0; slice_next_member(&rest, &name); count++) {
-        if (count == CLIENT_NAMES_MAX || slice_equal(name, SLICE("*")))
-            return SLICE("*");
-        text_list_add(&list, raw_name(policy, name));
-    }
+    slice vary = SLICE_NONE;
+    fields_join_id(fields, FIELD_VARY, arena, &vary);
+    if (!add_raw_names(policy, vary, &list))
+        return SLICE("*");
     if (varies_by_coding(policy, facts, fields))
         text_list_add(&list, SLICE("Accept-Encoding"));
     for (size_t i = 0; i < policy->vary_count; i++) {

@@ -209,17 +209,26 @@ static wall_time date_of(const struct exchange *ex, const struct flight_head *he
     return head->facts ? head->facts->date : (wall_time){0};
 }
 
-/* Fields as the origin sent them, several Server-Timing lines and Age included: this is a miss. */
+/* As the origin sent them, several Server-Timing lines and Age included: this is a miss. */
+static void copy_forwarded_fields(struct exchange *ex, const struct flight_head *head,
+                                  struct fields *fields)
+{
+    for (size_t i = 0; i < head->fields->count; i++) {
+        struct field field = head->fields->at[i];
+        bool is_made_anew = field.id == FIELD_DATE || field.id == FIELD_CONTENT_LENGTH ||
+                            (field.id == FIELD_VARY && head->facts);
+        if (is_made_anew)
+            continue;
+        if (field.id == FIELD_VARY)
+            field.value = client_vary_of_pass(ex->server->policy, field.value, &ex->arena);
+        fields_push(fields, &field);
+    }
+}
+
 static void build_forwarded_fields(struct exchange *ex, const struct flight_head *head,
                                    struct fields *fields)
 {
-    for (size_t i = 0; i < head->fields->count; i++) {
-        const struct field *field = &head->fields->at[i];
-        bool is_made_anew = field->id == FIELD_DATE || field->id == FIELD_CONTENT_LENGTH ||
-                            (field->id == FIELD_VARY && head->facts);
-        if (!is_made_anew)
-            fields_push(fields, field);
-    }
+    copy_forwarded_fields(ex, head, fields);
     if (!ex->waiter.is_leader) /* what `private` and `no-cache` name is for who asked */
         fields_remove_limited(fields, ex->decision.route);
     if (head->facts) {

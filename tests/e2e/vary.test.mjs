@@ -77,6 +77,15 @@ ${sealed}`)
   assert.ok(origin.requests.every((req) => req.headers['user-agent'] === 'varve'))
 })
 
+test('2.4, 4.8 on a pass too, clients see the raw name', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, `on ${req.headers['x-device']}`, { vary: 'Origin, X-Device' }))
+  const v = await varve(t, `renderer: ${origin.url}\nvary: {user-agent: {map: [mobile, desktop], as: X-Device}}\n${sealed}`)
+  const mine = await v.get('/', { cookie: 'sid=anna', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/120' })
+  assert.equal(mine.body, 'on desktop')
+  assert.equal(outcome(mine), 'bypass')
+  assert.deepEqual(varyOf(mine), ['origin', 'user-agent'])
+})
+
 test('2.4 without a seal a normaliser counts where Vary names the field, unless it is always', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, req.headers['accept-language'], req.url === '/v' ? { vary: 'accept-language', ...fresh } : fresh))
   for (const [always, renders] of [['', 1], [', always: true', 2]]) {

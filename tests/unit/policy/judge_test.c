@@ -563,6 +563,13 @@ static void check_client_vary(struct fixture *f, const char *lines, const char *
         fail_msg("%s: %" SLICE_FMT, lines, SLICE_ARG(vary));
 }
 
+static void check_pass_vary(struct fixture *f, const char *line, const char *expected)
+{
+    slice vary = client_vary_of_pass(&f->policy, slice_of_string(line), &f->arena);
+    if (!slice_is(vary, expected))
+        fail_msg("%s: %" SLICE_FMT, line, SLICE_ARG(vary));
+}
+
 static void test_4_8_clients_see_what_varve_adds(void **state)
 {
     struct fixture *f = fixture_new();
@@ -591,6 +598,11 @@ static void test_4_8_clients_see_what_varve_adds(void **state)
     f->policy.vary_count = 2;
     check_client_vary(f, "Vary: X-Device", "user-agent");
     check_client_vary(f, "Vary: User-Agent, X-Device", "User-Agent");
+    check_pass_vary(f, "X-DEVICE , RSC", "user-agent, RSC");
+    check_pass_vary(f, "User-Agent, x-device", "User-Agent");
+    check_pass_vary(f, "Foo,RSC , foo", "Foo,RSC , foo");
+    check_pass_vary(f, "x-device, *", "*");
+    check_pass_vary(f, arena_printf(&f->arena, "%.*s, x-device", (int)many.len, many.ptr).ptr, "*");
     check_client_vary(f, "", "");
     f->decision.is_sealed = true;
     check_client_vary(f, "Vary: Foo", "Foo, user-agent");
