@@ -155,6 +155,18 @@ static bool head_is_valid(const struct head *head, size_t len)
     return true;
 }
 
+bool object_head_facts(slice bytes, struct facts *facts)
+{
+    struct head head;
+    if (bytes.len < sizeof(head))
+        return false;
+    memcpy(&head, bytes.ptr, sizeof(head));
+    if (!head_is_valid(&head, bytes.len))
+        return false;
+    *facts = head.facts;
+    return true;
+}
+
 /* Fields stand behind the texts; the last text that was written in full ends where they begin. */
 static size_t fields_start(const struct head *head)
 {

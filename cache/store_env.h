@@ -51,6 +51,13 @@ _Static_assert(sizeof(struct index_row) == 48 + 24 * CODING_COUNT, "the format a
  * Hits are noted by a part of the key: an object's sequence changes with each re-insertion, and who
  * holds it in RAM does not hear of that. Two keys with one bit cost a re-insertion too many.
  */
+/*
+ * What is kept old (semantics 5.5) is re-inserted instead of evicted as long as that leaves room
+ * for others: each eviction earns it so many re-insertions, and so many may be saved up. So it has
+ * eight ninths of the store at most, and making room ends also where there is nothing else.
+ */
+enum { STORE_KEEPS_PER_EVICTION = 8, STORE_KEEPS_MAX = 4096 };
+
 enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64, HITS_TAKEN_MAX = 8192 };
 
 struct store {
@@ -65,6 +72,7 @@ struct store {
     MDB_txn *txn;
     struct store_meta meta, meta_at_begin;
     uint64_t evicted_in_txn;
+    unsigned keeps_left; /* so many more of `keep_old` are passed over (store_evict.c) */
     /* hit bits that the transaction has cleared, set again should it fail; what is over the limit
      * may be evicted too early then */
     uint32_t hits_taken[HITS_TAKEN_MAX];

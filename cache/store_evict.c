@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/must.h"
+#include "cache/object_head.h"
 
 #include <lmdb.h>
 #include <stdlib.h>
@@ -44,7 +45,6 @@ static int reinsert(struct store *store, const struct key *key, struct index_row
         return store_code(rc);
     row->sequence = sequence_take(store);
     row->alive_stamp = stamp > row->alive_stamp ? stamp : row->alive_stamp;
-    row->reinserted++;
     alive_note(store, row->sequence, row->alive_stamp);
     struct order_key name = order_key_of(row->sequence);
     at = (MDB_val){sizeof(name.bytes), name.bytes};
@@ -69,7 +69,32 @@ static int evict(struct store *store, uint64_t sequence, const struct key *key, 
     else if (!rc || rc == STORE_NOT_FOUND)
         rc = drop_order(store, sequence); /* the row is lost, or was damaged */
     store->evicted_in_txn++;
+    store->keeps_left += STORE_KEEPS_PER_EVICTION;
+    if (store->keeps_left > STORE_KEEPS_MAX)
+        store->keeps_left = STORE_KEEPS_MAX;
     return rc;
+}
+
+/* An asset whose route keeps it for those who still have the page of an earlier build (semantics
+ * 5.5). */
+static bool is_kept_old(slice head, wall_time now)
+{
+    struct facts facts;
+    return object_head_facts(head, &facts) &&
+           wall_since(now, facts.response_time).ms < (int64_t)facts.keep_old_s * 1000;
+}
+
+/* Is it worth another round? Takes what that costs. */
+static bool earns_round(struct store *store, struct index_row *row, slice head, bool was_hit,
+                        wall_time now)
+{
+    bool by_hit = was_hit && row->reinserted < STORE_REINSERT_MAX;
+    bool by_age = !by_hit && store->keeps_left > 0 && is_kept_old(head, now);
+    if (!(by_hit || by_age) || !is_alive(store, row, head))
+        return false;
+    row->reinserted += by_hit;
+    store->keeps_left -= by_age;
+    return true;
 }
 
 static int evict_or_keep(struct store *store, uint64_t sequence, const struct key *key,
@@ -77,24 +102,18 @@ static int evict_or_keep(struct store *store, uint64_t sequence, const struct ke
 {
     bool was_hit = hit_take(store, key);
     MDB_val name = {sizeof(key->bytes), (void *)(uintptr_t)key->bytes}, value;
-    if (!was_hit)
-        return evict(store, sequence, key, now);
-    int rc = store_code(mdb_get(store->txn, store->index, &name, &value));
-    if (rc && rc != STORE_NOT_FOUND)
-        return rc;
-    if (rc)
-        return evict(store, sequence, key, now);
-    char *copy = mem_grow(NULL, value.mv_size + 1); /* its page is written over */
-    memcpy(copy, value.mv_data, value.mv_size);
     struct index_row row;
     slice head;
     uint64_t stamp = store->purges ? purge_stamp(store->purges) : 0;
-    bool is_sound = index_row_read(slice_of(copy, value.mv_size), &row, &head);
-    if (is_sound && row.sequence == sequence && row.reinserted < STORE_REINSERT_MAX &&
-        is_alive(store, &row, head))
-        rc = reinsert(store, key, &row, head, stamp);
-    else
-        rc = evict(store, sequence, key, now);
+    int rc = store_code(mdb_get(store->txn, store->index, &name, &value));
+    if (rc && rc != STORE_NOT_FOUND)
+        return rc;
+    if (rc || !index_row_read(slice_of(value.mv_data, value.mv_size), &row, &head) ||
+        row.sequence != sequence || !earns_round(store, &row, head, was_hit, now))
+        return evict(store, sequence, key, now);
+    char *copy = mem_grow(NULL, head.len + 1); /* its page is written over */
+    memcpy(copy, head.ptr, head.len);
+    rc = reinsert(store, key, &row, slice_of(copy, head.len), stamp);
     free(copy);
     return rc;
 }

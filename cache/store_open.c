@@ -120,6 +120,7 @@ static struct store *store_make(const struct store_config *config)
     store->max_variants = config->max_variants ? config->max_variants : 1;
     store->purges = config->purges;
     store->in_store = config->in_store;
+    store->keeps_left = STORE_KEEPS_MAX;
     atomic_init(&store->target_bytes, store->max_bytes / 100 * LIVE_PERCENT);
     return store;
 }

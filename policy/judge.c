@@ -253,6 +253,14 @@ static enum reason first_objection(const struct judging *j)
 
 /* --- the verdict --- */
 
+/* Only for eviction, which knows no routes; who may be given it is decided by the present policy.
+ */
+static uint32_t keep_old_of(const struct judging *j)
+{
+    int64_t seconds = j->response->status == 200 ? j->route->keep_old.ms / 1000 : 0;
+    return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
 static void read_facts(struct judging *j, struct exchange_times times, uint32_t jitter_seed,
                        struct facts *facts)
 {
@@ -261,6 +269,7 @@ static void read_facts(struct judging *j, struct exchange_times times, uint32_t 
     facts_of_response(j->response->status, fields, &j->directives, times, jitter_seed, facts);
     facts->flags |= j->decision->is_navigation ? FACT_NAVIGATION : 0;
     facts->flags |= j->decision->is_sealed ? FACT_SEALED : 0;
+    facts->keep_old_s = keep_old_of(j);
     j->content_type = fields_value(fields, FIELD_CONTENT_TYPE);
     j->lifetime = facts_lifetime_from(facts, j->route, j->content_type, &j->source);
 }

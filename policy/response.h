@@ -43,7 +43,7 @@ enum fact_flags {
 };
 
 /* What a stored object remembers of its response: facts, not verdicts (semantics 4.3). Stored byte
- * for byte in LMDB. */
+ * for byte in LMDB; 0 is what rows of before have in a field that was not there. */
 struct facts {
     uint32_t status;
     uint32_t flags; /* enum fact_flags */
@@ -56,7 +56,8 @@ struct facts {
     wall_time date;                                  /* Date, or the time of receipt */
     wall_time last_modified;                         /* 0 unless FACT_LAST_MODIFIED */
     uint32_t jitter; /* 0 to 1000: per mille of the 0-10 % downward jitter of invented lifetimes */
-    uint32_t reserved;
+    uint32_t
+        keep_old_s; /* the route's `keep_old` for a 200, else 0 (semantics 5.5): evicted last */
 };
 
 enum { TAGS_MAX = 64, STORED_FIELDS_MAX = 1024 /* lines of a stored head, with what 304s added */ };

@@ -55,6 +55,7 @@ struct recipe {
     const struct field_names *names; /* NULL: the empty union */
     uint64_t stamp;
     int64_t response_ms;
+    uint32_t keep_old_s;
 };
 
 UNUSED static slice format(char *buffer, size_t size, const char *text, unsigned a, unsigned b)
@@ -125,7 +126,8 @@ UNUSED static struct object *object_make(const struct recipe *r)
         .host = SLICE("example.com"),
         .path = format(path, 64, "/page/%u", r->url, 0),
         .facts = {.status = 200,
-                  .response_time = {r->response_ms ? r->response_ms : (int64_t)r->version}},
+                  .response_time = {r->response_ms ? r->response_ms : (int64_t)r->version},
+                  .keep_old_s = r->keep_old_s},
         .stamp = r->stamp,
         .names = r->names ? r->names : &empty,
         .fields = &fields,

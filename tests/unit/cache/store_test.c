@@ -386,6 +386,59 @@ static void test_8_a_transaction_that_is_given_up_forgets_no_hit(void **state)
     remove_tree(path);
 }
 
+/* So many of the URLs from `first` on are there. */
+static unsigned count_held(struct store *store, unsigned first, unsigned count)
+{
+    unsigned held = 0;
+    for (unsigned i = first; i < first + count; i++) {
+        struct recipe r = {.url = i, .version = i, .body_bytes = 20000};
+        held += holds(store, &r);
+    }
+    return held;
+}
+
+static void fill_kept(struct store *store, unsigned first, unsigned count, uint32_t keep_old_s)
+{
+    for (unsigned i = first; i < first + count; i++) {
+        struct recipe r = {.url = i, .version = i, .body_bytes = 20000, .keep_old_s = keep_old_s};
+        assert_int_equal(put(store, &r), STORE_WRITTEN);
+    }
+}
+
+static void test_5_5_what_is_kept_old_is_evicted_last(void **state)
+{
+    (void)state;
+    enum { KEPT = 300, LAPSED = 50, OTHERS = 6000 }; /* some 1 400 fit */
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    unsigned next = 1000;
+    fill_kept(store, 0, KEPT, 7 * 86400);
+    fill_kept(store, KEPT, LAPSED, 999); /* `now` is a thousand seconds, they are from its start */
+    fill(store, &next, OTHERS);
+    assert_int_equal(count_held(store, 0, KEPT), KEPT);
+    assert_int_equal(count_held(store, KEPT, LAPSED), 0);
+    assert_true(store_stats(store).bytes <= (uint64_t)(32 << 20) / 100 * 90);
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
+static void test_5_5_what_is_kept_old_goes_when_nothing_else_is_to_be_had(void **state)
+{
+    (void)state;
+    enum { KEPT = 6000, PAGES = 100 };
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    unsigned next = 10000;
+    fill_kept(store, 0, KEPT, 7 * 86400); /* each of them is stored */
+    assert_true(count_held(store, 0, KEPT) > 1000);
+    assert_true(store_stats(store).evictions > KEPT / 2);
+    fill(store, &next, PAGES); /* and others still find room */
+    assert_true(count_held(store, next - 50, 50) == 50);
+    assert_true(store_stats(store).bytes <= (uint64_t)(32 << 20) / 100 * 95);
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
 static void test_a_full_map_makes_room_and_goes_on(void **state)
 {
     (void)state;
@@ -769,6 +822,8 @@ int main(void)
         cmocka_unit_test(test_4_7_an_update_adds_a_coding_and_keeps_the_body),
         cmocka_unit_test(test_8_churn_keeps_the_newest_within_the_size),
         cmocka_unit_test(test_8_an_object_that_is_asked_for_is_reinserted_twice),
+        cmocka_unit_test(test_5_5_what_is_kept_old_is_evicted_last),
+        cmocka_unit_test(test_5_5_what_is_kept_old_goes_when_nothing_else_is_to_be_had),
         cmocka_unit_test(test_8_a_transaction_that_is_given_up_forgets_no_hit),
         cmocka_unit_test(test_a_full_map_makes_room_and_goes_on),
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),

@@ -436,6 +436,20 @@ static void test_4_7_unknown_codings_pass(void **state)
     fixture_free(f);
 }
 
+static void test_5_5_eviction_is_told_how_long_a_200_is_kept_old(void **state)
+{
+    struct fixture *f = fixture_new();
+    const char *lines = "Cache-Control: max-age=60";
+    (void)state;
+    assert_int_equal(judge(f, 200, lines)->facts.keep_old_s, 0);
+    f->route.keep_old = (duration){7 * 86400000LL};
+    assert_int_equal(judge(f, 200, lines)->facts.keep_old_s, 7 * 86400);
+    assert_int_equal(judge(f, 404, lines)->facts.keep_old_s, 0);
+    f->route.keep_old = DURATION_MAX;
+    assert_int_equal(judge(f, 200, lines)->facts.keep_old_s, UINT32_MAX);
+    fixture_free(f);
+}
+
 static void test_4_2_bodies_that_match_reject_body(void **state)
 {
     char error[256];
@@ -816,6 +830,7 @@ int main(void)
         cmocka_unit_test(test_4_2_redirects_to_themselves),
         cmocka_unit_test(test_4_2_a_redirect_to_what_the_query_rules_left_is_one_to_itself),
         cmocka_unit_test(test_4_7_unknown_codings_pass),
+        cmocka_unit_test(test_5_5_eviction_is_told_how_long_a_200_is_kept_old),
         cmocka_unit_test(test_4_2_bodies_that_match_reject_body),
         cmocka_unit_test(test_1_vary_star_never_matches),
         cmocka_unit_test(test_2_5_vary_names_are_a_sorted_set),
