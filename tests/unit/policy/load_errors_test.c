@@ -51,6 +51,15 @@ static void test_7_2_a_share_that_cannot_be(void **state)
     CHECK_ERRORS(*state, rows);
 }
 
+static void test_7_1_no_more_slots_than_a_worker_has_places_for(void **state)
+{
+    static const struct error_row rows[] = {
+        {"origins: {a: {workers: [\"http://h\"], slots: 1025}}\n",
+         "v:1:45: \"slots\": expected a whole number from 0 to 1024, got \"1025\"\n"},
+    };
+    CHECK_ERRORS(*state, rows);
+}
+
 static void test_all_errors_are_reported_in_the_order_of_lines(void **state)
 {
     check_errors(*state,
@@ -462,6 +471,7 @@ int main(void)
         TEST(test_unknown_keys_get_a_suggestion),
         TEST(test_keys_of_later_versions_are_refused_by_name),
         TEST(test_7_2_a_share_that_cannot_be),
+        TEST(test_7_1_no_more_slots_than_a_worker_has_places_for),
         TEST(test_all_errors_are_reported_in_the_order_of_lines),
         TEST(test_values_of_the_wrong_kind),
         TEST(test_listeners_hosts_and_ranges),
