@@ -227,6 +227,8 @@ enum stored cache_store(struct cache *cache, struct object *object)
         return STORED_NOT_OUTGROWN;
     if (admission == VARY_CAPPED)
         return STORED_NOT_CAPPED;
+    if (admission == VARY_OLDER)
+        return STORED_NOT_NEWEST;
     ram_shrink(cache->ram);
     if (!cache->store)
         return STORED;

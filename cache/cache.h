@@ -119,6 +119,7 @@ enum stored {
     STORED_RAM_ONLY /* writer's mailbox full or disk failing */,
     STORED_NOT_TOO_LARGE,
     STORED_NOT_CAPPED,
+    STORED_NOT_NEWEST,  /* there is one that its origin was asked for later (3.3) */
     STORED_NOT_OUTGROWN /* the URL's union has grown (or was reset) since the key was made */
 };
 

@@ -88,6 +88,21 @@ size_t object_bytes(const struct object *object)
     return bytes;
 }
 
+/* Only a duration is taken from the clock that somebody may set. */
+static mono_time asked_at(const struct facts *facts)
+{
+    duration took = wall_since(facts->response_time, facts->request_time);
+    return mono_after(facts->response_mono, (duration){took.ms > 0 ? -took.ms : 0});
+}
+
+bool object_is_older(const struct object *a, const struct object *b)
+{
+    if (a->stamp != b->stamp)
+        return a->stamp < b->stamp;
+    return a->facts.boot_id == b->facts.boot_id &&
+           mono_since(asked_at(&a->facts), asked_at(&b->facts)).ms < 0;
+}
+
 /* What a changed object keeps of the one that it was made from. */
 static void inherit(struct object *object, const struct object *from)
 {

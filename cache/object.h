@@ -77,7 +77,13 @@ uint64_t union_hash_of(const struct field_names *names);
 
 struct object *object_new(const struct object_parts *parts);
 struct object *object_ref(struct object *object);
-void object_unref(struct object **object);        /* NULL inside is fine; so for blobs */
+void object_unref(struct object **object); /* NULL inside is fine; so for blobs */
+/*
+ * Was the origin asked for `a` before it was asked for `b`? By the purge stamp first: what was
+ * asked for after a purge is newer than what was asked for before it. Then by the clock that nobody
+ * sets, within one boot.
+ */
+bool object_is_older(const struct object *a, const struct object *b);
 size_t object_bytes(const struct object *object); /* what it costs in the RAM tier */
 /* The same object with another body added (an edge-made coding). Takes the reference of `body`. */
 struct object *object_with_coding(const struct object *object, enum coding coding,

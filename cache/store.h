@@ -70,6 +70,7 @@ enum store_outcome {
     STORE_WRITTEN,
     STORE_OUTGROWN, /* the URL's union on the disk is another one: *disk is its record */
     STORE_GONE,     /* nothing on the disk to write to */
+    STORE_OLDER,    /* than what the disk has: that stays */
 };
 struct store_put {
     struct object *object;

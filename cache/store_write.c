@@ -306,14 +306,46 @@ static int list_variant(struct store *store, const struct store_put *put,
     return rc;
 }
 
+/* The object that the row under the key holds, without its bodies. A reference, or NULL: there is
+ * none, or one that cannot be trusted. */
+static int row_object(struct store *store, const struct key *key, struct object **object)
+{
+    MDB_val name = val_of(key->bytes, sizeof(key->bytes)), value;
+    struct index_row row;
+    slice head;
+    int rc = store_code(mdb_get(store->txn, store->index, &name, &value));
+    *object = NULL;
+    if (!rc && index_row_read(slice_of(value.mv_data, value.mv_size), &row, &head))
+        *object = object_decode(head);
+    return rc == STORE_NOT_FOUND ? 0 : rc;
+}
+
+/* Another process may have asked the origin later and been faster. */
+static int is_older_than_row(struct store *store, const struct object *object, bool *is_older)
+{
+    struct object *stored;
+    int rc = row_object(store, &object->key, &stored);
+    *is_older = stored && slice_equal(stored->key_text, object->key_text) &&
+                object_is_older(object, stored);
+    object_unref(&stored);
+    return rc;
+}
+
 int store_put(struct store *store, struct store_put *put, wall_time now)
 {
     struct vary_record *record;
     struct index_row row = {0};
     put->outcome = STORE_WRITTEN;
+    bool is_older = false;
     int rc = record_for(store, put, &record);
     if (rc || !record)
         return rc;
+    rc = is_older_than_row(store, put->object, &is_older);
+    if (rc || is_older) {
+        put->outcome = is_older ? STORE_OLDER : put->outcome;
+        vary_record_unref(&record);
+        return rc;
+    }
     rc = list_variant(store, put, record, now);
     return rc ? rc : row_write(store, put, &row, put->object);
 }

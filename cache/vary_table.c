@@ -126,17 +126,30 @@ static const struct variant *variant_to_replace(struct vary_table *table,
     return NULL;
 }
 
+/* A render that took long may end after one that was begun later, behind a purge or beside it. */
+static bool is_newest(struct vary_table *table, const struct object *object)
+{
+    struct object *now = ram_peek(table->ram, &object->key);
+    bool is =
+        !now || !slice_equal(now->key_text, object->key_text) || !object_is_older(object, now);
+    object_unref(&now);
+    return is;
+}
+
 static enum vary_admission admit(struct vary_table *table, struct shard *shard,
                                  struct object *object, bool *has_replaced, struct key *replaced)
 {
     struct entry *entry = entry_find(shard, &object->url_key);
-    if (!entry)
-        return table->has_store ? VARY_DISK_ONLY : VARY_OUTGROWN;
-    if (entry->is_part)
+    bool is_whole = entry && !entry->is_part;
+    if (!entry && !table->has_store)
+        return VARY_OUTGROWN;
+    if (is_whole && !is_under_union(entry->record, object))
+        return VARY_OUTGROWN;
+    if (!is_newest(table, object))
+        return VARY_OLDER;
+    if (!is_whole)
         return VARY_DISK_ONLY;
     const struct vary_record *record = entry->record;
-    if (!is_under_union(record, object))
-        return VARY_OUTGROWN;
     *has_replaced = false;
     if (!vary_record_lists(record, &object->key) && record->variant_count >= table->max_variants) {
         const struct variant *victim = variant_to_replace(table, record);
@@ -164,6 +177,16 @@ enum vary_admission vary_table_admit(struct vary_table *table, struct object *ob
     if (admission == VARY_CAPPED)
         atomic_fetch_add(&table->capped, 1);
     return admission;
+}
+
+void vary_table_outdate(struct vary_table *table, const struct object *object)
+{
+    struct shard *shard = shard_lock(table, &object->url_key);
+    struct object *now = ram_peek(table->ram, &object->key);
+    if (now && !object_is_older(object, now))
+        ram_remove(table->ram, &object->key);
+    object_unref(&now);
+    pthread_mutex_unlock(&shard->mtx);
 }
 
 void vary_table_settle(struct vary_table *table, const struct object *object, bool was_pinned,

@@ -28,7 +28,8 @@ enum vary_admission {
     VARY_ADMITTED,  /* listed, put into the RAM tier and, with a store, pinned */
     VARY_DISK_ONLY, /* the union is not known for certain: the writer will compare it */
     VARY_OUTGROWN,
-    VARY_CAPPED
+    VARY_CAPPED,
+    VARY_OLDER /* than what the RAM tier holds under its key: that one stays */
 };
 /*
  * A new object: lists it as a variant and puts it into the RAM tier, if its union is still in
@@ -36,6 +37,9 @@ enum vary_admission {
  */
 enum vary_admission vary_table_admit(struct vary_table *table, struct object *object, bool into_ram,
                                      bool *has_replaced, struct key *replaced);
+/* The disk holds one that is newer than `object`, of another process or too large for RAM: what the
+ * RAM tier has of this one goes. */
+void vary_table_outdate(struct vary_table *table, const struct object *object);
 /* The way of an object to the store has ended. `is_stored`: it is listed from now on. */
 void vary_table_settle(struct vary_table *table, const struct object *object, bool was_pinned,
                        bool is_stored);

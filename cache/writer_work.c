@@ -16,7 +16,9 @@ static void finish_job(struct writer *writer, struct job *job)
             vary_table_widen(vary, &job->object->url_key, &job->put.disk->names);
         if (job->put.outcome == STORE_GONE)
             vary_table_rewrite(vary, &job->object->url_key);
-        if (!is_stored)
+        if (job->put.outcome == STORE_OLDER)
+            vary_table_outdate(vary, job->object);
+        else if (!is_stored)
             atomic_fetch_add(&writer->dropped, 1);
         vary_table_settle(vary, job->object, job->is_pinned, is_stored);
         vary_record_unref(&job->put.disk);

@@ -408,6 +408,26 @@ test('3.3 a tag purge while the head is awaited: earlier arrivals get the answer
   assert.equal(origin.requests.length, 2)
 })
 
+test('3.3 a soft purge during a slow fill: what was rendered after it is not replaced by what was rendered before', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) await slow.promise
+    page(res, `render ${n}`, fresh)
+  })
+  const v = await varve(t, anyRoute(origin))
+  const first = v.get('/p')
+  await until(() => origin.requests.length === 1)
+  assert.equal((await v.admin('POST', '/v1/purge', { urls: [`${v.url}/p`], soft: true })).status, 200)
+  assert.equal((await v.get('/p')).body, 'render 2')
+  await storedAnswer(v, '/p')
+  slow.open()
+  assert.equal((await first).body, 'render 1')
+  await until(async () => (await v.admin('GET', '/metrics')).body.includes('\nvarve_flights 0\n'))
+  const third = await v.get('/p')
+  assert.equal(third.body, 'render 2')
+  assert.equal(outcome(third), 'hit')
+})
+
 /** A client may have the last byte a moment before varve has stored it: until then others share the flight. */
 const storedAnswer = (v, target) =>
   until(async () => {

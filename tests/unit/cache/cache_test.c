@@ -277,6 +277,65 @@ static struct object *with_body(const struct object *object, enum coding coding,
     return object_with_coding(object, coding, body);
 }
 
+/* A render that was slow ends behind a faster one that was begun later. */
+static void test_3_3_what_the_origin_was_asked_for_later_stays(void **state)
+{
+    const struct recipe page = {
+        .url = 1, .version = 2, .body_bytes = 5000, .stamp = 20, .mono_ms = 9000, .took_ms = 1000};
+    struct recipe before_purge = page, slower = page, earlier = page, later = page, again = page;
+    (void)state;
+    before_purge.version = 1;
+    before_purge.stamp = 10;
+    before_purge.mono_ms = 10000;
+    slower.version = 1; /* it was asked for first, and answered last */
+    slower.mono_ms = 10000;
+    slower.took_ms = 2001;
+    earlier.version = 1;
+    earlier.mono_ms = 8999;
+    again.version = 3;
+    later.version = 4;
+    later.stamp = 21;
+    later.mono_ms = 1;
+    const struct recipe *refused[] = {&before_purge, &slower, &earlier};
+    for (int has_store = 0; has_store < 2; has_store++) {
+        const char *path = has_store ? temp_directory() : "";
+        struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+        assert_int_equal(store_recipe(cache, &page), STORED);
+        for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+            assert_int_equal(store_recipe(cache, refused[i]), STORED_NOT_NEWEST);
+            expect_object(cache, &page);
+        }
+        assert_int_equal(store_recipe(cache, &again), STORED);
+        assert_int_equal(store_recipe(cache, &later), STORED);
+        expect_object(cache, &later);
+        assert_true(cache_close(cache));
+        if (has_store)
+            remove_tree(path);
+    }
+}
+
+/* Memory may know nothing of it: it was too large for it, or is another process's. */
+static void test_3_3_what_the_disk_knows_to_be_newer_stays_and_memory_gives_way(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct cache *cache = open_cache(path, 32 << 20, 8 << 20);
+    struct recipe page = {.url = 1, .version = 2, .body_bytes = 3000000, .stamp = 20};
+    struct recipe old = {.url = 1, .version = 1, .body_bytes = 5000, .stamp = 10};
+    assert_int_equal(store_recipe(cache, &page), STORED);
+    cache_flush(cache);
+    assert_int_equal(store_recipe(cache, &old), STORED);
+    cache_flush(cache);
+    expect_object(cache, &page);
+    assert_int_equal(cache_stats(cache).dropped, 0);
+    old.stamp = 30;
+    assert_int_equal(store_recipe(cache, &old), STORED);
+    cache_flush(cache);
+    expect_object(cache, &old);
+    assert_true(cache_close(cache));
+    remove_tree(path);
+}
+
 static void test_4_7_two_codings_made_at_once_are_both_kept(void **state)
 {
     (void)state;
@@ -577,6 +636,8 @@ int main(void)
         cmocka_unit_test(test_a_removed_object_does_not_come_back),
         cmocka_unit_test(test_2_5_growing_and_resetting_reach_memory_and_disk),
         cmocka_unit_test(test_2_5_variants_that_were_asked_for_keep_their_place),
+        cmocka_unit_test(test_3_3_what_the_origin_was_asked_for_later_stays),
+        cmocka_unit_test(test_3_3_what_the_disk_knows_to_be_newer_stays_and_memory_gives_way),
         cmocka_unit_test(test_4_7_two_codings_made_at_once_are_both_kept),
         cmocka_unit_test(test_4_7_a_coding_of_a_replaced_page_is_thrown_away),
         cmocka_unit_test(test_a_damaged_object_is_dropped_and_counted_never_served),

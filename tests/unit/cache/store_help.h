@@ -54,7 +54,7 @@ struct recipe {
     size_t body_bytes;
     const struct field_names *names; /* NULL: the empty union */
     uint64_t stamp;
-    int64_t response_ms;
+    int64_t response_ms, took_ms, mono_ms; /* of the response, of both clocks */
     uint32_t keep_old_s;
 };
 
@@ -119,6 +119,7 @@ UNUSED static struct object *object_make(const struct recipe *r)
     fields_init(&fields, &arena);
     fields_add(&fields, SLICE("content-type"), SLICE("text/html"));
     fields_add(&fields, SLICE("x-version"), format(version, 64, "%u.%u", r->version, r->variant));
+    int64_t response_ms = r->response_ms ? r->response_ms : (int64_t)r->version;
     struct object_parts parts = {
         .key_text = key_text_of(r->url, r->variant, key_text),
         .url_text = url_text_of(r->url, url_text),
@@ -126,7 +127,9 @@ UNUSED static struct object *object_make(const struct recipe *r)
         .host = SLICE("example.com"),
         .path = format(path, 64, "/page/%u", r->url, 0),
         .facts = {.status = 200,
-                  .response_time = {r->response_ms ? r->response_ms : (int64_t)r->version},
+                  .request_time = {response_ms - r->took_ms},
+                  .response_time = {response_ms},
+                  .response_mono = {r->mono_ms},
                   .keep_old_s = r->keep_old_s},
         .stamp = r->stamp,
         .names = r->names ? r->names : &empty,
