@@ -106,8 +106,7 @@ static bool make_answers(struct server *server, char *error)
             return false;
     }
     server->error_pages = error_pages_new(policy, error);
-    if (policy->compress_codings.count)
-        server->compressor = compressor_new(server->cache);
+    server->compressor = compressor_new(server->cache);
     return server->error_pages != NULL;
 }
 

@@ -41,7 +41,7 @@ struct server {
     atomic_uint shell_asks;    /* light answers under way: of `shell.slots` */
     _Atomic int64_t shell_warned_ms;
     struct error_pages *error_pages;
-    struct compressor *compressor; /* NULL: `compress` is off */
+    struct compressor *compressor;
     struct front *front;
     struct api *api;
     struct loop *loops;

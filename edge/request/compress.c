@@ -1,6 +1,7 @@
 /*
- * The helper thread and its queue. What did not get smaller is remembered for a while: each hit
- * would ask for it again.
+ * The helper thread and its two queues: people wait for what is decoded, nobody for what is
+ * compressed. What cannot be made (it does not get smaller, or is no such coding) is remembered for
+ * a while: each hit would ask for it again.
  */
 #include "edge/request/compress.h"
 
@@ -15,13 +16,15 @@ enum { QUEUE_MAX = 256, GIVEN_UP_MAX = 64 };
 struct job {
     struct list node;
     struct object *object;
-    enum coding coding;
+    enum coding coding;  /* to be made; CODING_IDENTITY: decodes */
+    size_t max_bytes;    /* of a plain body */
+    struct list waiting; /* struct decoding: hold lock */
 };
 
 struct given_up {
     struct key key;
     enum coding coding;
-    size_t length; /* of the body; 0: no entry */
+    size_t length; /* of the body that it was to be made from; 0: no entry */
 };
 
 struct compressor {
@@ -29,7 +32,8 @@ struct compressor {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct list queue; /* hold lock */
+    struct list to_decode; /* hold lock; bounded by those who wait */
+    struct list queue;     /* hold lock */
     size_t queued;
     bool is_stopping;
     struct job *running;                    /* so that it is not queued again meanwhile */
@@ -45,30 +49,20 @@ bool compressor_wants(const struct policy *policy, const struct object *object)
            response_is_compressible(policy, &object->facts, &fields);
 }
 
-static bool is_same_job(const struct job *job, const struct object *object, enum coding coding)
+/* What came from the origin: all else is made from it. */
+static struct blob *source_of(const struct object *object)
 {
-    return job->coding == coding && key_equal(&job->object->key, &object->key);
+    return object->bodies[object->coding];
 }
 
-static bool is_queued(const struct compressor *compressor, const struct object *object,
-                      enum coding coding)
-{
-    if (compressor->running && is_same_job(compressor->running, object, coding))
-        return true;
-    list_each(node, &compressor->queue)
-    {
-        if (is_same_job(container_of(node, struct job, node), object, coding))
-            return true;
-    }
-    return false;
-}
+/* --- hold the lock --- */
 
 static bool is_given_up(const struct compressor *compressor, const struct object *object,
                         enum coding coding)
 {
     for (size_t i = 0; i < GIVEN_UP_MAX; i++) {
         const struct given_up *entry = &compressor->given_up[i];
-        if (entry->length == object->bodies[CODING_IDENTITY]->len && entry->coding == coding &&
+        if (entry->length == source_of(object)->len && entry->coding == coding &&
             key_equal(&entry->key, &object->key))
             return true;
     }
@@ -77,83 +71,138 @@ static bool is_given_up(const struct compressor *compressor, const struct object
 
 static void give_up(struct compressor *compressor, const struct job *job)
 {
-    pthread_mutex_lock(&compressor->lock);
     compressor->given_up[compressor->next_given_up++ % GIVEN_UP_MAX] =
-        (struct given_up){job->object->key, job->coding, job->object->bodies[CODING_IDENTITY]->len};
-    pthread_mutex_unlock(&compressor->lock);
+        (struct given_up){job->object->key, job->coding, source_of(job->object)->len};
 }
+
+/* Who waits for the plain body of an object must not be given that of the one before it. */
+static bool makes(const struct job *job, const struct object *object, enum coding coding)
+{
+    return job->coding == coding && key_equal(&job->object->key, &object->key) &&
+           (coding != CODING_IDENTITY || source_of(job->object) == source_of(object));
+}
+
+static struct job *find_job(struct compressor *compressor, struct list *queue,
+                            const struct object *object, enum coding coding)
+{
+    if (compressor->running && makes(compressor->running, object, coding))
+        return compressor->running;
+    list_each(node, queue)
+    {
+        struct job *job = container_of(node, struct job, node);
+        if (makes(job, object, coding))
+            return job;
+    }
+    return NULL;
+}
+
+static struct job *add_job(struct compressor *compressor, struct list *queue, struct object *object,
+                           enum coding coding)
+{
+    struct job *job = mem_alloc(sizeof(*job));
+    job->object = object_ref(object);
+    job->coding = coding;
+    list_init(&job->waiting);
+    list_append(queue, &job->node);
+    pthread_cond_signal(&compressor->wake);
+    return job;
+}
+
+/* --- asking --- */
 
 void compressor_ask(struct compressor *compressor, struct object *object, enum coding coding)
 {
     pthread_mutex_lock(&compressor->lock);
-    if (compressor->queued < QUEUE_MAX && !is_queued(compressor, object, coding) &&
-        !is_given_up(compressor, object, coding)) {
-        struct job *job = mem_alloc(sizeof(*job));
-        job->object = object_ref(object);
-        job->coding = coding;
-        list_append(&compressor->queue, &job->node);
+    if (compressor->queued < QUEUE_MAX && !is_given_up(compressor, object, coding) &&
+        !find_job(compressor, &compressor->queue, object, coding)) {
+        add_job(compressor, &compressor->queue, object, coding);
         compressor->queued++;
-        pthread_cond_signal(&compressor->wake);
     }
     pthread_mutex_unlock(&compressor->lock);
 }
 
-/*
- * The object may have been replaced while it was coded: then the new one keeps its place.
- * cache_update() looks at the key alone, so the newest is asked for here.
- */
-static void add_coding(struct compressor *compressor, const struct job *job)
+bool compressor_decode(struct compressor *compressor, struct object *object, size_t max_bytes,
+                       struct decoding *decoding)
 {
-    struct blob *coded = body_encode(job->coding, job->object->bodies[CODING_IDENTITY]);
-    if (!coded) {
-        give_up(compressor, job);
-        return;
+    pthread_mutex_lock(&compressor->lock);
+    bool may_work = !is_given_up(compressor, object, CODING_IDENTITY);
+    if (may_work) {
+        struct job *job = find_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
+        if (!job)
+            job = add_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
+        job->max_bytes = max_bytes;
+        decoding->plain = NULL;
+        list_append(&job->waiting, &decoding->node);
     }
-    struct object *present = NULL;
-    if (cache_find_object(compressor->cache, &job->object->key, job->object->key_text, &present) ==
-            FOUND_YES &&
-        present->bodies[CODING_IDENTITY] == job->object->bodies[CODING_IDENTITY] &&
-        !present->bodies[job->coding]) {
-        struct object *both = object_with_coding(present, job->coding, coded);
-        cache_update(compressor->cache, both);
-        object_unref(&both);
-    } else {
-        blob_unref(&coded);
-    }
-    object_unref(&present);
+    pthread_mutex_unlock(&compressor->lock);
+    return may_work;
+}
+
+/* --- the thread --- */
+
+/* The object with the body that was to be made: in the cache too, unless it has been replaced
+ * there. NULL: it cannot be made. */
+static struct object *make(struct compressor *compressor, const struct job *job)
+{
+    const struct object *object = job->object;
+    struct blob *made = job->coding == CODING_IDENTITY
+                            ? body_decode(object->coding, source_of(object), job->max_bytes)
+                            : body_encode(job->coding, source_of(object));
+    if (!made)
+        return NULL;
+    struct object *both = object_with_coding(object, job->coding, made);
+    cache_update(compressor->cache, both);
+    return both;
 }
 
 static struct job *next_job(struct compressor *compressor)
 {
-    pthread_mutex_lock(&compressor->lock);
-    while (list_is_empty(&compressor->queue) && !compressor->is_stopping)
-        pthread_cond_wait(&compressor->wake, &compressor->lock);
     struct job *job = NULL;
+    pthread_mutex_lock(&compressor->lock);
+    while (list_is_empty(&compressor->queue) && list_is_empty(&compressor->to_decode) &&
+           !compressor->is_stopping)
+        pthread_cond_wait(&compressor->wake, &compressor->lock);
     if (!compressor->is_stopping) {
-        job = list_first_entry(&compressor->queue, struct job, node);
+        bool is_awaited = !list_is_empty(&compressor->to_decode);
+        struct list *queue = is_awaited ? &compressor->to_decode : &compressor->queue;
+        job = list_first_entry(queue, struct job, node);
         list_remove(&job->node);
-        compressor->queued--;
+        compressor->queued -= !is_awaited;
         compressor->running = job;
     }
     pthread_mutex_unlock(&compressor->lock);
     return job;
 }
 
-static void end_job(struct compressor *compressor, struct job *job)
+static void free_job(struct job *job)
 {
-    pthread_mutex_lock(&compressor->lock);
-    compressor->running = NULL;
-    pthread_mutex_unlock(&compressor->lock);
     object_unref(&job->object);
     free(job);
+}
+
+static void tell(struct job *job, struct object *made)
+{
+    while (!list_is_empty(&job->waiting)) {
+        struct decoding *decoding = list_first_entry(&job->waiting, struct decoding, node);
+        list_remove(&decoding->node);
+        decoding->plain = made ? object_ref(made) : NULL;
+        decoding->done(decoding); /* it may be gone after this */
+    }
 }
 
 static void *run(void *arg)
 {
     struct compressor *compressor = arg;
     for (struct job *job; (job = next_job(compressor)) != NULL;) {
-        add_coding(compressor, job);
-        end_job(compressor, job);
+        struct object *made = make(compressor, job);
+        pthread_mutex_lock(&compressor->lock);
+        if (!made)
+            give_up(compressor, job);
+        compressor->running = NULL;
+        pthread_mutex_unlock(&compressor->lock);
+        tell(job, made); /* nobody finds it any more */
+        object_unref(&made);
+        free_job(job);
     }
     return NULL;
 }
@@ -164,9 +213,19 @@ struct compressor *compressor_new(struct cache *cache)
     compressor->cache = cache;
     pthread_mutex_init(&compressor->lock, NULL);
     pthread_cond_init(&compressor->wake, NULL);
+    list_init(&compressor->to_decode);
     list_init(&compressor->queue);
     MUST(pthread_create(&compressor->thread, NULL, run, compressor) == 0);
     return compressor;
+}
+
+static void drop_jobs(struct list *queue)
+{
+    while (!list_is_empty(queue)) {
+        struct job *job = list_first_entry(queue, struct job, node);
+        list_remove(&job->node);
+        free_job(job);
+    }
 }
 
 void compressor_free(struct compressor *compressor)
@@ -178,12 +237,8 @@ void compressor_free(struct compressor *compressor)
     pthread_cond_signal(&compressor->wake);
     pthread_mutex_unlock(&compressor->lock);
     pthread_join(compressor->thread, NULL);
-    while (!list_is_empty(&compressor->queue)) {
-        struct job *job = list_first_entry(&compressor->queue, struct job, node);
-        list_remove(&job->node);
-        object_unref(&job->object);
-        free(job);
-    }
+    drop_jobs(&compressor->to_decode);
+    drop_jobs(&compressor->queue);
     pthread_cond_destroy(&compressor->wake);
     pthread_mutex_destroy(&compressor->lock);
     free(compressor);

@@ -1,6 +1,7 @@
 /*
- * Codings that varve makes itself (semantics 4.7): a helper thread compresses an object on the
- * first hit that wants it; until then the client gets identity.
+ * Codings that varve makes itself (semantics 4.7), on a helper thread: it compresses an object on
+ * the first hit that wants it, and until then clients get identity; and it decodes one that came
+ * coded when the first client cannot read it, which waits for that.
  */
 #pragma once
 
@@ -10,7 +11,7 @@ struct compressor;
 
 /* `cache`: where a finished coding goes (cache_update). */
 struct compressor *compressor_new(struct cache *cache);
-/* Ends the thread; what is queued is dropped. NULL is fine. */
+/* Ends the thread; what is queued is dropped, and who waits for it hears nothing. NULL is fine. */
 void compressor_free(struct compressor *compressor);
 /* Has it an identity body of at least `min` bytes, of a kind to compress (semantics 4.7)? */
 bool compressor_wants(const struct policy *policy, const struct object *object);
@@ -19,3 +20,17 @@ bool compressor_wants(const struct policy *policy, const struct object *object);
  * is full or the object is queued already, nothing happens.
  */
 void compressor_ask(struct compressor *compressor, struct object *object, enum coding coding);
+
+/* Somebody who waits for a plain body. Embedded; the compressor's until done(). */
+struct decoding {
+    struct list node;
+    void (*done)(struct decoding *decoding); /* the helper's thread: only post */
+    struct object *plain; /* a reference: the object with its plain body too. NULL: there is none */
+};
+/*
+ * Decodes the body of an object that came coded, to at most `max_bytes`; takes a reference of its
+ * own. Any thread, never blocks. False: it was tried not long ago, and cannot be decoded or is too
+ * long. True: done() will come, ahead of all compressing that still waits.
+ */
+bool compressor_decode(struct compressor *compressor, struct object *object, size_t max_bytes,
+                       struct decoding *decoding);

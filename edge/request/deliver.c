@@ -3,8 +3,6 @@
  * body or parts of it, the coding it can read, Age, Vary, Cache-Status.
  */
 #include "base/must.h"
-#include "edge/request/codec.h"
-#include "edge/request/compress.h"
 #include "edge/request/exchange.h"
 #include "edge/request/partial.h"
 #include "policy/date.h"
@@ -99,7 +97,7 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
             continue;
         if (object->bodies[coding])
             return coding;
-        if (ex->server->compressor && compressor_wants(policy, object))
+        if (compressor_wants(policy, object))
             compressor_ask(ex->server->compressor, ex->delivered, coding);
         break; /* the best one only: until it is made, the next best that is there */
     }
@@ -111,24 +109,30 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
     return object->bodies[CODING_IDENTITY] ? CODING_IDENTITY : object->coding;
 }
 
-/* Only a coded body is there and the client cannot read it, or wants a part of what it says:
- * decodes it once, and keeps what came of it. */
-static void decode_if_needed(struct exchange *ex)
+/* Only a coded body is there and the client cannot read it, or wants a part of what it says. */
+static bool is_to_be_decoded(const struct exchange *ex, const struct object *object)
 {
-    struct object *object = ex->delivered;
     unsigned accepted = codings_accepted(&ex->request->fields);
     bool can_read = accepted & 1u << object->coding && !wants_identity(ex);
-    if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
-        !object->bodies[object->coding] || can_read)
-        return;
-    struct blob *plain = body_decode(object->coding, object->bodies[object->coding],
-                                     ex->server->policy->max_object_bytes);
-    if (!plain)
-        return;
-    struct object *both = object_with_coding(object, CODING_IDENTITY, plain);
-    cache_update(ex->server->cache, both);
-    object_unref(&ex->delivered);
-    ex->delivered = both;
+    return object->coding != CODING_IDENTITY && !object->bodies[CODING_IDENTITY] &&
+           object->bodies[object->coding] && !can_read;
+}
+
+static void decoding_is_done(struct decoding *decoding)
+{
+    struct exchange *ex = container_of(decoding, struct exchange, decoding);
+    loop_post(ex->loop, &ex->decoded);
+}
+
+/* Not on this loop: it may take a while. False: what is there is all that there is. */
+static bool start_decoding(struct exchange *ex)
+{
+    ex->decoding.done = decoding_is_done;
+    ex->is_decoding = compressor_decode(ex->server->compressor, ex->delivered,
+                                        ex->server->policy->max_object_bytes, &ex->decoding);
+    if (ex->is_decoding)
+        ex->step = STEP_DECODE;
+    return ex->is_decoding;
 }
 
 static void build_fields(struct exchange *ex, const struct object *object, enum coding coding,
@@ -150,14 +154,9 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     add_object_status(ex, fields, object);
 }
 
-void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
-                    enum reason reason)
+static void send_object(struct exchange *ex)
 {
-    ex->outcome = outcome;
-    ex->reason = reason;
-    ex->delivered = object_ref(object);
-    decode_if_needed(ex);
-    object = ex->delivered;
+    const struct object *object = ex->delivered;
     enum coding coding = best_coding(ex, object);
     struct fields fields;
     fields_init(&fields, &ex->arena);
@@ -187,6 +186,26 @@ void deliver_object(struct exchange *ex, struct object *object, enum outcome out
     if (head.status == 200 && coding == CODING_IDENTITY)
         count = partial_pieces(ex, &head, &fields, whole, pieces);
     send_pieces(ex, &head, pieces, count);
+}
+
+void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
+                    enum reason reason)
+{
+    ex->outcome = outcome;
+    ex->reason = reason;
+    ex->delivered = object_ref(object);
+    if (!is_to_be_decoded(ex, object) || !start_decoding(ex))
+        send_object(ex);
+}
+
+void deliver_decoded(struct exchange *ex)
+{
+    if (ex->decoding.plain) {
+        object_unref(&ex->delivered);
+        ex->delivered = ex->decoding.plain;
+        ex->decoding.plain = NULL;
+    }
+    send_object(ex);
 }
 
 /* --- from a flight --- */

@@ -10,8 +10,8 @@
 
 static bool is_awaited(struct exchange *ex)
 {
-    return ex->is_reading || ex->is_running || atomic_load(&ex->woken.is_posted) ||
-           atomic_load(&ex->read_done.is_posted);
+    return ex->is_reading || ex->is_decoding || ex->is_running ||
+           atomic_load(&ex->woken.is_posted) || atomic_load(&ex->read_done.is_posted);
 }
 
 static void exchange_free(struct exchange *ex)
@@ -21,6 +21,7 @@ static void exchange_free(struct exchange *ex)
     vary_record_unref(&ex->record);
     object_unref(&ex->found.object);
     object_unref(&ex->delivered);
+    object_unref(&ex->decoding.plain);
     blob_unref(&ex->delivered_blob);
     arena_fini(&ex->arena);
     free(ex);
@@ -59,6 +60,13 @@ static void on_read_done(struct loop_message *message)
 {
     struct exchange *ex = container_of(message, struct exchange, read_done);
     lookup_read_delivered(ex);
+    exchange_run(ex);
+}
+
+static void on_decoded(struct loop_message *message)
+{
+    struct exchange *ex = container_of(message, struct exchange, decoded);
+    ex->is_decoding = false;
     exchange_run(ex);
 }
 
@@ -134,6 +142,7 @@ void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     ex->arrival_stamp = purge_stamp(ex->server->purges);
     ex->read_done.deliver = on_read_done;
     ex->woken.deliver = on_woken;
+    ex->decoded.deliver = on_decoded;
     ex->sink = sink_new(h2o_req, &sink_events, ex);
     front_watch_client(h2o_req, on_left, ex);
     exchange_run(ex);

@@ -8,12 +8,13 @@
  */
 #pragma once
 
+#include "edge/request/compress.h"
 #include "edge/request/shell_ask.h"
 #include "edge/request/sink.h"
 #include "edge/server.h"
 #include "policy/client_wish.h"
 
-enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_SHELL, STEP_DONE };
+enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_SHELL, STEP_DECODE, STEP_DONE };
 
 /* What came of one look-up for the object that was found. */
 struct candidate {
@@ -69,6 +70,9 @@ struct exchange {
     bool is_sending;          /* a sink_send() is not taken yet */
     size_t sent_bytes;        /* of that send, to advance the waiter by */
     struct object *delivered; /* keeps the bytes that are being sent */
+    struct decoding decoding; /* of its body, for who cannot read it as it is */
+    struct loop_message decoded;
+    bool is_decoding;
     struct blob *delivered_blob;
 
     /* log */
@@ -90,9 +94,11 @@ void exchange_run(struct exchange *ex);
 
 /* interim.c: what the renderer has said of this request ahead of its answer (RFC 9110 §15.2). */
 void exchange_send_interims(struct exchange *ex);
-/* deliver.c: each completes the answer, but for streams: there it is up to STEP_STREAM. */
+/* deliver.c: each completes the answer, but for streams: there it is up to STEP_STREAM; and for an
+ * object that must be decoded first, to STEP_DECODE, which ends with deliver_decoded(). */
 void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
                     enum reason reason);
+void deliver_decoded(struct exchange *ex);
 void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome);
 /* answer.c: varve's own answers (semantics 10.1). */
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,

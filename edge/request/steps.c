@@ -8,6 +8,7 @@
  *   FETCH    start or join a flight; its head decides who gets what           semantics 3, 7
  *   STREAM   hand on the flight's bytes as they come
  *   SHELL    in the place of one of these: wait for an origin's light answer   semantics 8.2
+ *   DECODE   wait for the plain body of what is stored coded                   semantics 4.7
  *   DONE     one log line, counters                                           edge/admin
  */
 #include "edge/request/steps.h"
@@ -161,6 +162,13 @@ static enum progress start_fill(struct exchange *ex)
     return WAIT;
 }
 
+/* It is decided what it is given, but that may have to be waited for. */
+static void end_unless_awaited(struct exchange *ex)
+{
+    if (ex->step != STEP_SHELL && ex->step != STEP_DECODE)
+        ex->step = STEP_DONE;
+}
+
 /* After `client_wait` stale or the shell is better than waiting on, if there is one
  * (semantics 7.5). */
 static void client_waited(struct loop_timer *timer)
@@ -169,8 +177,8 @@ static void client_waited(struct loop_timer *timer)
     if (ex->is_gone || ex->step != STEP_FETCH)
         return;
     ex->is_running = true; /* `gone` may come inside */
-    if (fallback_instead_of_waiting(ex) && ex->step != STEP_SHELL)
-        ex->step = STEP_DONE;
+    if (fallback_instead_of_waiting(ex))
+        end_unless_awaited(ex);
     ex->is_running = false;
     exchange_run(ex);
 }
@@ -469,6 +477,17 @@ static enum progress step_shell(struct exchange *ex)
     return NEXT;
 }
 
+/* --- DECODE --- */
+
+static enum progress step_decode(struct exchange *ex)
+{
+    if (ex->is_decoding) /* woken by a flight */
+        return WAIT;
+    ex->step = STEP_DONE;
+    deliver_decoded(ex);
+    return DONE;
+}
+
 /* --- the table --- */
 
 static enum progress step_done(struct exchange *ex)
@@ -479,7 +498,8 @@ static enum progress step_done(struct exchange *ex)
 
 static enum progress (*const steps[])(struct exchange *) = {
     [STEP_DECIDE] = step_decide, [STEP_LOOKUP] = step_lookup, [STEP_FETCH] = step_fetch,
-    [STEP_STREAM] = step_stream, [STEP_SHELL] = step_shell,   [STEP_DONE] = step_done,
+    [STEP_STREAM] = step_stream, [STEP_SHELL] = step_shell,   [STEP_DECODE] = step_decode,
+    [STEP_DONE] = step_done,
 };
 
 bool steps_run(struct exchange *ex)
@@ -488,7 +508,7 @@ bool steps_run(struct exchange *ex)
     do
         progress = steps[ex->step](ex);
     while (progress == NEXT);
-    if (progress == DONE && ex->step != STEP_SHELL)
-        ex->step = STEP_DONE; /* a flight may wake it once more before the client has it all */
+    if (progress == DONE)
+        end_unless_awaited(ex); /* a flight may wake it once more before the client has it all */
     return progress == DONE;
 }

@@ -1,6 +1,7 @@
 /*
  * Codings made behind a hit (semantics 4.7): which objects, that the cache gets them, that an
  * object which has been replaced meanwhile is left alone, and that nothing is coded for nothing.
+ * And plain bodies of what came coded, for those who wait for them.
  */
 #include "edge/request/compress.h"
 
@@ -174,6 +175,106 @@ static void test_what_does_not_get_smaller_stays_as_it_is(void **context)
     blob_unref(&text);
 }
 
+/* --- decoding --- */
+
+struct reader {
+    struct decoding decoding;
+    atomic_bool is_told;
+};
+
+static void be_told(struct decoding *decoding)
+{
+    atomic_store(&container_of(decoding, struct reader, decoding)->is_told, true);
+}
+
+static bool ask_for_plain(struct reader *reader, struct object *object, size_t max_bytes)
+{
+    *reader = (struct reader){.decoding.done = be_told};
+    return compressor_decode(compressor, object, max_bytes, &reader->decoding);
+}
+
+/* The object that came; the reader's reference. */
+static struct object *until_told(struct reader *reader)
+{
+    while (!atomic_load(&reader->is_told))
+        sched_yield();
+    return reader->decoding.plain;
+}
+
+static struct object *store_coded(struct blob *plain)
+{
+    struct blob *coded = body_encode(CODING_GZIP, plain);
+    struct object *object = store("text/html", coded, CODING_GZIP);
+    blob_unref(&coded);
+    return object;
+}
+
+static void test_4_7_all_who_wait_for_a_plain_body_get_it_and_the_cache_has_it(void **context)
+{
+    (void)context;
+    enum { READERS = 10 };
+    struct reader readers[READERS];
+    struct blob *body = body_of("<li>varve</li>\n", 300000);
+    struct object *object = store_coded(body);
+    for (size_t i = 0; i < READERS; i++)
+        assert_true(ask_for_plain(&readers[i], object, body->len));
+    for (size_t i = 0; i < READERS; i++) {
+        struct object *both = until_told(&readers[i]);
+        assert_non_null(both);
+        assert_int_equal(both->bodies[CODING_IDENTITY]->len, body->len);
+        assert_memory_equal(both->bodies[CODING_IDENTITY]->bytes, body->bytes, body->len);
+        assert_non_null(both->bodies[CODING_GZIP]);
+        object_unref(&both);
+    }
+    struct object *now = present(object);
+    assert_non_null(now->bodies[CODING_IDENTITY]);
+    object_unref(&now);
+    object_unref(&object);
+    blob_unref(&body);
+}
+
+static void test_4_7_what_cannot_be_decoded_is_tried_once(void **context)
+{
+    (void)context;
+    struct reader reader;
+    struct blob *body = body_of("<li>varve</li>\n", 300000), *noise = body_of(NULL, 1000);
+    struct object *large = store_coded(body);
+    assert_true(ask_for_plain(&reader, large, body->len - 1));
+    assert_null(until_told(&reader));
+    assert_false(ask_for_plain(&reader, large, body->len - 1));
+    struct object *broken = store("text/html", noise, CODING_BR);
+    assert_true(ask_for_plain(&reader, broken, 1 << 20));
+    assert_null(until_told(&reader));
+    for (int i = 0; i < 100; i++)
+        assert_false(ask_for_plain(&reader, broken, 1 << 20));
+    object_unref(&large);
+    object_unref(&broken);
+    blob_unref(&body);
+    blob_unref(&noise);
+}
+
+static void test_4_7_who_waits_is_given_the_body_of_its_own_object(void **context)
+{
+    (void)context;
+    struct reader readers[2];
+    struct blob *bodies[] = {body_of("old ", 200000), body_of("new ", 200000)};
+    struct object *objects[] = {store_coded(bodies[0]), store_coded(bodies[1])};
+    for (size_t i = 0; i < 2; i++)
+        assert_true(ask_for_plain(&readers[i], objects[i], 1 << 20));
+    for (size_t i = 0; i < 2; i++) {
+        struct object *both = until_told(&readers[i]);
+        assert_memory_equal(both->bodies[CODING_IDENTITY]->bytes, bodies[i]->bytes, 200000);
+        object_unref(&both);
+    }
+    struct object *now = present(objects[0]);
+    assert_memory_equal(now->bodies[CODING_IDENTITY]->bytes, bodies[1]->bytes, 200000);
+    object_unref(&now);
+    for (size_t i = 0; i < 2; i++) {
+        object_unref(&objects[i]);
+        blob_unref(&bodies[i]);
+    }
+}
+
 static void test_ending_with_a_full_queue_drops_it(void **context)
 {
     (void)context;
@@ -226,6 +327,9 @@ int main(void)
         TEST(test_4_7_both_codings_stand_side_by_side),
         TEST(test_an_object_replaced_meanwhile_does_not_get_the_old_bytes),
         TEST(test_what_does_not_get_smaller_stays_as_it_is),
+        TEST(test_4_7_all_who_wait_for_a_plain_body_get_it_and_the_cache_has_it),
+        TEST(test_4_7_what_cannot_be_decoded_is_tried_once),
+        TEST(test_4_7_who_waits_is_given_the_body_of_its_own_object),
         TEST(test_ending_with_a_full_queue_drops_it),
         TEST(test_4_7_only_texts_from_min_on_are_compressed),
     };

@@ -26,6 +26,8 @@ void __wrap_loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 void __wrap_loop_timers_fire_early(struct loop *loop, void (*fire)(struct loop_timer *timer));
 void __wrap_cache_read_start(struct cache *cache, struct cache_read *read);
 void __real_cache_read_start(struct cache *cache, struct cache_read *read);
+bool __wrap_compressor_decode(struct compressor *compressor, struct object *object,
+                              size_t max_bytes, struct decoding *decoding);
 
 /* --- clock and chance --- */
 
@@ -78,6 +80,18 @@ void __wrap_cache_read_start(struct cache *cache, struct cache_read *read)
     reads[read_count++] = &container_of(read, struct exchange, read)->read_done;
     pthread_mutex_unlock(&lock);
     __real_cache_read_start(cache, read);
+}
+
+/* What the origin calls gzip here is none; whether varve knows that already is the script's. */
+bool __wrap_compressor_decode(struct compressor *compressor, struct object *object,
+                              size_t max_bytes, struct decoding *decoding)
+{
+    (void)compressor, (void)max_bytes;
+    bool is_known = object->facts.response_time.ms / 1000 % 2;
+    decoding->plain = NULL;
+    if (!is_known)
+        decoding->done(decoding);
+    return !is_known;
 }
 
 bool loop_step(void)

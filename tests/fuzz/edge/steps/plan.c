@@ -158,6 +158,7 @@ struct plan plan_draw(struct script *script)
     plan.length_is_known = body / 36 & 1;
     plan.has_interim = body >= 250;
     plan.names_itself = body / 72 & 1;
+    plan.is_coded = body >= 144;
     unsigned how = script_byte(script);
     plan.hold = (how & 15) < 3 ? (enum hold)((how & 15) + 1) : HOLD_NOT;
     plan.ending = how >> 4 == 15 ? END_CUT : how >> 4 == 14 ? END_BY_CLOSING : END_CLEAN;
@@ -233,6 +234,8 @@ void plan_fields(const struct plan *plan, unsigned serial, unsigned status, int6
             plan->set_cookie == SET_SESSION ? SLICE("sid=new") : SLICE("_ga=new"));
     if (plan->tag)
         add(fields, "cache-tag", plan->tag == 1 ? SLICE("t1") : SLICE("t2"));
+    if (plan->is_coded && status != 304)
+        add(fields, "content-encoding", SLICE("gzip"));
     if (plan->type && status != 304)
         add(fields, "content-type", slice_of_string(plan->type));
     if (status == 301 || status == 302 || status == 307)

@@ -49,6 +49,7 @@ struct plan {
     bool names_itself; /* Content-Location: the URL that was asked for */
     const char *type;
     size_t body_bytes;
+    bool is_coded; /* says so; its bytes are the same, which is no gzip */
     bool length_is_known, has_interim, answers_304_unasked;
     enum ending ending;
     enum hold hold;
