@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import http2 from 'node:http2'
 import { test } from 'node:test'
+import zlib from 'node:zlib'
 import { http2Client, page, renderer, tempDir, tlsListener, varve } from './lib.mjs'
 
 const PAGES = 400
 const A_SECOND = 16 /* so many resets of one connection are no flood */
 
 /** Asks for some pages, each given up as soon as its head has left. */
-async function resetWhileRead(t, v, port, first) {
+async function resetAtOnce(t, v, port, first) {
   const { session, settled } = await http2Client(t, v, port)
   const always = { ':authority': `127.0.0.1:${v.port}`, 'x-forwarded-proto': 'http' }
   for (let n = first; n < first + A_SECOND; n++) {
@@ -32,7 +33,22 @@ test('3.4 streams that are reset while their page is read from the disk', { time
   await v.stop()
   await v.start() /* and not even their keys are in memory */
   const pid = v.workerPid()
-  for (let first = 0; first < PAGES; first += A_SECOND) await resetWhileRead(t, v, tls.port, first)
+  for (let first = 0; first < PAGES; first += A_SECOND) await resetAtOnce(t, v, tls.port, first)
   assert.equal((await v.get('/1')).body.slice(0, 7), 'page /1')
+  assert.equal(v.workerPid(), pid, 'the worker lives')
+})
+
+test('3.4, 4.7 streams that are reset while their page is decoded', { timeout: 120000 }, async (t) => {
+  const text = 'coded by the renderer. '.repeat(100000)
+  const coded = zlib.gzipSync(text, { level: 1 })
+  const headers = { 'content-encoding': 'gzip', 'cache-control': 'max-age=600' }
+  const origin = await renderer(t, (req, res) => page(res, coded, headers))
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  for (let n = 0; n < A_SECOND; n++) await v.get(`/${n}`, { 'accept-encoding': 'gzip' })
+  const pid = v.workerPid()
+  await resetAtOnce(t, v, tls.port, 0)
+  for (let n = 0; n < A_SECOND; n++) assert.equal((await v.get(`/${n}`)).body, text)
+  assert.equal(origin.requests.length, A_SECOND)
   assert.equal(v.workerPid(), pid, 'the worker lives')
 })
