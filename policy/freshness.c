@@ -148,15 +148,16 @@ struct windows { /* how long after the lifetime; zero: never */
     duration while_revalidate, if_error;
 };
 
-/* One of the two windows: semantics 5.1's "else … else …". */
+/* One of the two windows: semantics 5.1's "else … else …". A route whose own word is `response`
+ * leaves it to the response, which is silent here. */
 static duration window(duration of_response, const struct facts *facts, const struct route *route,
                        duration of_route, duration built_in)
 {
     if (duration_is_given(of_response))
         return duration_is_given(route->stale_max) ? duration_min(of_response, route->stale_max)
                                                    : of_response;
-    if (route->stale.is_set && duration_is_given(of_route))
-        return of_route;
+    if (route->stale.is_set)
+        return duration_is_given(of_route) ? of_route : zero;
     return facts->flags & FACT_S_MAXAGE ? zero : built_in;
 }
 

@@ -535,6 +535,18 @@ static void test_5_1_what_the_route_says(void **state)
         {"response", "max-age=10", 11, STALE_IF_ERROR},
         {"response", "max-age=10, stale-while-revalidate=5", 14, STALE_WHILE_REVALIDATE},
     };
+    static const struct stale_row nothing_else[] = {
+        {"silent", "max-age=10", 11, STALE_UNUSABLE},
+        {"silent", "s-maxage=10", 11, STALE_UNUSABLE},
+        {"swr alone", "max-age=10, stale-while-revalidate=5", 14, STALE_WHILE_REVALIDATE},
+        {"swr alone", "max-age=10, stale-while-revalidate=5", 16, STALE_UNUSABLE},
+        {"sie", "max-age=10, stale-if-error=5", 14, STALE_IF_ERROR},
+    };
+    static const struct stale_row errors_as_response[] = {
+        {"behind people", "max-age=10", 69, STALE_WHILE_REVALIDATE},
+        {"no error", "max-age=10", 70, STALE_UNUSABLE},
+        {"sie", "max-age=10, stale-if-error=90", 71, STALE_IF_ERROR},
+    };
     struct fixture *f = fixture_new();
     (void)state;
     f->route.stale =
@@ -544,6 +556,10 @@ static void test_5_1_what_the_route_says(void **state)
     check_stale(f, forced, ROWS(forced));
     f->route.stale = (struct stale_config){true, false, DURATION_NONE, duration_of_seconds(DAY)};
     check_stale(f, as_response, ROWS(as_response));
+    f->route.stale = (struct stale_config){true, false, DURATION_NONE, DURATION_NONE};
+    check_stale(f, nothing_else, ROWS(nothing_else));
+    f->route.stale = (struct stale_config){true, false, duration_of_seconds(60), DURATION_NONE};
+    check_stale(f, errors_as_response, ROWS(errors_as_response));
     fixture_free(f);
 }
 

@@ -152,8 +152,8 @@ static int64_t window_of(int64_t of_response, int64_t of_route, const struct eff
 {
     if (of_response != NONE)
         return of_response;
-    if (world.rules.stale == STALE_GIVEN || world.rules.stale == STALE_FORCED)
-        return of_route;
+    if (world.rules.stale != STALE_DEFAULT)
+        return world.rules.stale == STALE_RESPONSE ? 0 : of_route;
     return e->claims.s_maxage != NONE ? 0 : built_in;
 }
 
