@@ -1,6 +1,10 @@
 /* `vary:` — how header fields enter the key (semantics 2.4). */
 #include "policy/loader.h"
 
+#include "policy/head.h"
+#include "policy/normalise.h"
+#include "policy/seal.h"
+
 enum { FIELDS_MAX = 32, MAP_MAX = 32, REGEX_ERROR_BYTES = 256 };
 
 #define TEXT(literal)                                                                              \
@@ -217,27 +221,17 @@ static void check_vary_field(struct loader *l, const struct yaml_node *node,
 }
 
 /* Fields that can never be part of the key by policy. */
-static const char *field_problem(slice field)
+static const char *field_problem(slice name)
 {
-    static const char *const own[] = {"host",
-                                      "connection",
-                                      "content-length",
-                                      "transfer-encoding",
-                                      "te",
-                                      "upgrade",
-                                      "range",
-                                      "if-none-match",
-                                      "if-modified-since",
-                                      "if-match",
-                                      "if-range",
-                                      "if-unmodified-since"};
-    if (slice_equal(field, SLICE("accept-encoding")))
+    const struct fields none = {0};
+    const struct field field = {field_id_of(name), name, SLICE_NONE};
+    if (field.id == FIELD_ACCEPT_ENCODING)
         return "one page is kept in all its codings: see \"compress\"";
-    if (slice_equal(field, SLICE("authorization")))
+    if (field.id == FIELD_AUTHORIZATION)
         return "it says who asks: see \"identity\"";
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (slice_equal(field, slice_of_string(own[i])))
-            return "varve sets it itself";
+    if (field.id == FIELD_VIA || head_is_ours(field.id) || seal_is_conditional(field.id) ||
+        seal_is_hop_by_hop(&none, &field))
+        return "varve sets it itself";
     return NULL;
 }
 
@@ -272,6 +266,38 @@ static void parse_vary_field(struct loader *l, const struct section *section,
     check_vary_field(l, entry->value, entry->key, vary);
 }
 
+static const char *as_problem(const struct policy *policy, const struct vary_config *vary)
+{
+    if (slice_equal(vary->as, SLICE("cookie")))
+        return "it carries cookies: see \"keep\"";
+    for (size_t i = 0; i < policy->vary_count; i++) {
+        const struct vary_config *other = &policy->vary[i];
+        if (other == vary)
+            continue;
+        if (slice_equal(other->field, vary->as))
+            return "it is itself a field of \"vary\"";
+        if (other < vary && slice_equal(other->as, vary->as))
+            return "it carries another class";
+    }
+    return field_problem(vary->as);
+}
+
+/* Once all entries are known: two classes must not travel in one field, nor one in the field that
+ * another entry is about. */
+static void check_as(struct loader *l, const struct yaml_node *node, const struct policy *policy)
+{
+    for (size_t i = 0; i < node->count; i++) {
+        const struct yaml_entry *entry = &node->entries[i];
+        const struct vary_config *vary =
+            vary_find(policy, arena_copy_lower(l->arena, entry->key->text));
+        const struct yaml_node *as = yaml_get(entry->value, SLICE("as"));
+        const char *problem = vary && vary->as.len && as ? as_problem(policy, vary) : NULL;
+        if (problem)
+            fail(l, as, "\"%" SLICE_FMT "\" cannot be sent \"as\": %s", SLICE_ARG(vary->as),
+                 problem);
+    }
+}
+
 static void parse_vary(struct loader *l, const struct setting *s, const struct yaml_node *node,
                        void *base)
 {
@@ -291,6 +317,7 @@ static void parse_vary(struct loader *l, const struct setting *s, const struct y
         else
             parse_vary_field(l, s->section, entry);
     }
+    check_as(l, node, policy);
 }
 
 static void print_vary(struct writer *w, const struct setting *s, const void *base)

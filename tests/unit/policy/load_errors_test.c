@@ -327,6 +327,45 @@ static void test_2_4_vary(void **state)
          "v:2:8: \"authorization\" cannot be under \"vary\": it says who asks: see \"identity\"\n"},
         {R "vary: {host: {}}\n",
          "v:2:8: \"host\" cannot be under \"vary\": varve sets it itself\n"},
+#define OURS(field)                                                                                \
+    {R "vary: {" field ": {}}\n",                                                                  \
+     "v:2:8: \"" field "\" cannot be under \"vary\": varve sets it itself\n"}
+        OURS("x-request-id"),
+        OURS("x-forwarded-for"),
+        OURS("x-forwarded-host"),
+        OURS("x-forwarded-proto"),
+        OURS("x-varve-debug"),
+        OURS("via"),
+        OURS("if-range"),
+        OURS("if-none-match"),
+        OURS("content-length"),
+        OURS("te"),
+        OURS("trailer"),
+        OURS("keep-alive"),
+        OURS("expect"),
+        OURS("proxy-authorization"),
+        OURS("http2-settings"),
+#undef OURS
+#define AS(field, problem)                                                                         \
+    {R "vary: {x-a: {map: [mobile], as: " field "}}\n",                                            \
+     "v:2:33: \"" field "\" cannot be sent \"as\": " problem "\n"}
+        AS("host", "varve sets it itself"),
+        AS("content-length", "varve sets it itself"),
+        AS("te", "varve sets it itself"),
+        AS("if-none-match", "varve sets it itself"),
+        AS("range", "varve sets it itself"),
+        AS("x-request-id", "varve sets it itself"),
+        AS("x-forwarded-for", "varve sets it itself"),
+        AS("accept-encoding", "one page is kept in all its codings: see \"compress\""),
+        AS("authorization", "it says who asks: see \"identity\""),
+        AS("cookie", "it carries cookies: see \"keep\""),
+#undef AS
+        {R "vary: {x-a: {map: [mobile], as: x-b}, X-C: {choose: [a], as: X-B}}\n",
+         "v:2:62: \"x-b\" cannot be sent \"as\": it carries another class\n"},
+        {R "vary: {x-a: {map: [mobile], as: x-b}, x-b: {}}\n",
+         "v:2:33: \"x-b\" cannot be sent \"as\": it is itself a field of \"vary\"\n"},
+        {R "vary: {x-b: {}, x-a: {map: [mobile], as: x-b}}\n",
+         "v:2:42: \"x-b\" cannot be sent \"as\": it is itself a field of \"vary\"\n"},
         {R "vary: {x-a: {}, X-A: {}}\n",
          "v:2:17: \"x-a\" cannot be under \"vary\": it is given twice\n"},
         {R "vary: {cookie: {}}\n",
