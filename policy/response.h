@@ -88,7 +88,8 @@ struct exchange_times {
  * nobody gives a lifetime or the coding is unknown, REASON_EXPIRED for a lifetime of zero that
  * nothing can make use of, REASON_TOO_LARGE for more than TAGS_MAX tags, REASON_PRIVATE for
  * Authorization outside RFC 9111 §3.5. `vary`, `has_vary_star`, `vary_overflows` and `facts` are
- * there whatever the verdict. A Vary member that is not a field name counts as `*`.
+ * there whatever the verdict. A Vary member that is not a field name, or X-Request-Id, counts as
+ * `*`.
  *
  * After a 304: again, with the stored status and the fields of fields_merge_304(). FACT_NAVIGATION
  * is then that of the request which revalidated: keep the stored object's as well.

@@ -28,11 +28,19 @@ static void add_with_twins(const struct policy *policy, struct vary_read *vary, 
     }
 }
 
+/* `*`; a name that nobody can read, which is one that nobody can key on; and what varve makes anew
+ * for each request, so that no answer would ever be another's. */
+static bool is_star(slice member)
+{
+    return slice_equal(member, SLICE("*")) || !is_token(member) ||
+           slice_equal_nocase(member, SLICE("x-request-id"));
+}
+
 static void read_member(const struct policy *policy, struct arena *arena, slice member,
                         struct vary_read *vary)
 {
-    if (slice_equal(member, SLICE("*")) || !is_token(member)) {
-        vary->has_star = true; /* a name that nobody can read is one that nobody can key on */
+    if (is_star(member)) {
+        vary->has_star = true;
         return;
     }
     if (!slice_equal_nocase(member, SLICE("accept-encoding")))

@@ -5,7 +5,7 @@
 
 struct vary_read {
     struct field_names names; /* lower case, without Accept-Encoding, `as:` twins both there */
-    bool has_star;            /* `*`, or a member that is not a field name */
+    bool has_star;            /* `*`, or as good as that */
     bool overflows;           /* more than UNION_MAX_NAMES */
 };
 

@@ -77,6 +77,21 @@ ${sealed}`)
   assert.ok(origin.requests.every((req) => req.headers['user-agent'] === 'varve'))
 })
 
+test('4.2 an answer that varies by the request id is nobody else\'s: it is not stored', async (t) => {
+  let vary = 'Accept-Language, X-Request-Id'
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { vary, ...fresh }))
+  const v = await varve(t, `renderer: ${origin.url}\n${open}`)
+  for (const n of [1, 2, 3]) {
+    const res = await v.get('/')
+    assert.equal(res.body, `render ${n}`)
+    assert.doesNotMatch(res.headers['cache-status'], /stored/)
+  }
+  assert.equal(await v.metric('varve_not_stored_total{reason="vary_denied"}'), 3)
+  vary = 'Accept-Language'
+  assert.equal((await v.get('/')).body, 'render 4')
+  assert.equal((await v.get('/')).body, 'render 4')
+})
+
 test('2.4, 4.8 on a pass too, clients see the raw name', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, `on ${req.headers['x-device']}`, { vary: 'Origin, X-Device' }))
   const v = await varve(t, `renderer: ${origin.url}\nvary: {user-agent: {map: [mobile, desktop], as: X-Device}}\n${sealed}`)

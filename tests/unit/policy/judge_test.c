@@ -554,6 +554,10 @@ static void test_a_vary_that_cannot_be_read_is_denied(void **state)
     assert_int_equal(f->verdict.reason, REASON_VARY_DENIED);
     judge(f, 200, "Cache-Control: max-age=9\nVary: \"Cookie\"");
     assert_int_equal(f->verdict.reason, REASON_VARY_DENIED);
+    judge(f, 200, "Cache-Control: max-age=9\nVary: Accept, X-Request-ID");
+    assert_int_equal(f->verdict.reason, REASON_VARY_DENIED);
+    judge(f, 200, "Cache-Control: max-age=9\nVary: X-Request-Id-Of-Mine");
+    assert_int_equal(f->verdict.reason, REASON_NONE);
     fixture_free(f);
 }
 
