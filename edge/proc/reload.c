@@ -160,6 +160,7 @@ void reload_commit(struct master *master)
     reload->listeners.count = 0;
     reload->policy = NULL;
     reload->is_running = false;
+    log_set_level((enum log_level)master->policy->log_level);
     spawns_want(master->spawns, master->policy, true);
     log_info("reloaded", {"path", master->policy->path});
     answer(master, SLICE_NONE); /* before the old worker leaves: it may be who asked */

@@ -110,6 +110,19 @@ test('a renderer that floods its stdout neither stops nor fills the log', async 
   assert.ok(said(v, 'renderer says').length < 3000, `${said(v, 'renderer says').length} lines`)
 })
 
+test('a reload changes the level at which what renderers say is logged', async (t) => {
+  const level = (name) => `${policy({ spawn: 'workers: 1' })}log: {level: ${name}, access: {path: $DIR/access.log}}\n`
+  const v = await varve(t, level('info'))
+  await ready(v, 1)
+  for (const [name, text] of [['warn', 'unheard'], ['info', 'heard']]) {
+    v.write(level(name))
+    assert.equal((await v.cli('reload')).code, 0)
+    assert.equal((await ask(v, `/say?text=${text}`)).status, 200)
+  }
+  await until(() => said(v, 'renderer says').some(({ line }) => line === 'heard'))
+  assert.ok(!v.log.includes('unheard'))
+})
+
 const guards = (v) =>
   readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).map(Number).filter((pid) => {
     try {
