@@ -95,8 +95,10 @@ static void change_plan(struct spawned *spawned, struct spawn_plan *plan)
 {
     plan_free(spawned->next);
     spawned->next = NULL;
-    if (spawned->why == RESTART_CHANGED)
-        spawned->wants_restart = false; /* it may have been changed back */
+    if (spawned->wants_restart && spawned->why == RESTART_CHANGED) { /* it may be changed back */
+        spawned->wants_restart = spawned_owes_answer(spawned);
+        spawned->why = RESTART_ASKED;
+    }
     if (!plan_is_like(spawned->plan, plan)) {
         spawned->next = plan;
         spawned->wants_restart = true;

@@ -33,9 +33,14 @@ static void set_gate(struct spawned *spawned, enum gate gate)
         slots_set_gate(spawned->spawns->slots, spawned->slots, gate);
 }
 
+bool spawned_owes_answer(const struct spawned *spawned)
+{
+    return atomic_load(&spawned->shared->restart_done) < spawned->restart_ticket;
+}
+
 void spawned_answer(struct spawned *spawned, bool is_ok)
 {
-    if (atomic_load(&spawned->shared->restart_done) >= spawned->restart_ticket)
+    if (!spawned_owes_answer(spawned))
         return;
     atomic_store(&spawned->shared->restart_failed, !is_ok);
     atomic_store(&spawned->shared->restart_done, spawned->restart_ticket);

@@ -59,9 +59,9 @@ struct spawned {
     mono_time started, start_at; /* last start; next one (OFF) */
     pid_t last_group;            /* of the process before it, which ended then; 0: none */
     mono_time ended;
-    uint64_t renders_before;     /* when it became ready */
-    struct error_window errors;  /* since then */
-    unsigned failures;           /* fruitless starts in a row */
+    uint64_t renders_before;    /* when it became ready */
+    struct error_window errors; /* since then */
+    unsigned failures;          /* fruitless starts in a row */
     bool is_wanted;
     bool wants_restart;      /* not yet begun */
     enum restart_why why;    /* of that, or of the restart under way */
@@ -112,7 +112,8 @@ void spawned_tick(struct spawned *spawned, mono_time now);
 mono_time spawned_due(const struct spawned *spawned, mono_time now);
 /* Is it out of service, and will be back in a moment? */
 bool spawned_is_between(const struct spawned *spawned);
-/* Answers `varve restart`. */
+/* Was `varve restart` asked for, and is not answered yet? */
+bool spawned_owes_answer(const struct spawned *spawned);
 void spawned_answer(struct spawned *spawned, bool is_ok);
 
 /* --- spawn.c --- */

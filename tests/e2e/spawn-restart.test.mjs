@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
-import { isAlive, until, varve } from './lib.mjs'
+import { isAlive, tempDir, until, varve } from './lib.mjs'
 import { NODE, SERVER, ask, load, most, noneLeft, policy, ready, said, started } from './spawning.mjs'
 
 test('A21 V5 a rolling restart under load: no request fails, never more than the N processes, both are new', async (t) => {
@@ -147,6 +147,29 @@ test('9.1 a changed block whose renderer cannot be started: what the one before 
   await new Promise((resolve) => other.close(resolve))
   await ready(v, 2)
   assert.ok([...refused(), ...said(v, 'renderer says more than the log takes')].every(({ worker }) => worker === 'renderer/0'))
+})
+
+test('9.1 a restart that was asked for is not forgotten when a block is changed and changed back meanwhile', async (t) => {
+  const block = (env) => `${policy({ spawn: `workers: 2, grace: 30s, env: {${env}}` })}reload: {drain: 1s}\n`
+  const dir = tempDir()
+  writeFileSync(`${dir}/deaf`, '')
+  const v = await varve(t, block(''), { dir })
+  await ready(v, 2)
+  const [first, second] = started(v)
+  const restart = v.cli('restart') /* ends with the worker that it asks, at reload.drain */
+  await until(() => said(v, 'renderer restarts').length === 1, 'the turn of the first, which does not leave')
+  for (const env of ['COLOUR: green', '']) {
+    v.write(block(env))
+    assert.equal((await v.cli('reload')).code, 0)
+  }
+  await restart
+  rmSync(`${dir}/deaf`)
+  for (const [n, pid] of [first, second].entries()) {
+    await until(() => said(v, 'renderer restarts').length === n + 1, `the turn of renderer/${n}`)
+    process.kill(pid, 'SIGKILL')
+  }
+  await ready(v, 4)
+  assert.deepEqual(said(v, 'renderer restarts').map(({ worker, why }) => `${worker} ${why}`), ['renderer/0 asked', 'renderer/1 asked'])
 })
 
 test('V7 one that makes errors is replaced, one that does not stays', async (t) => {

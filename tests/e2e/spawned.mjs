@@ -15,7 +15,7 @@ if (process.env.BOOT === 'fail' || existsSync('broken')) {
   console.error('    at boot (server.mjs:1:1)')
   process.exit(3)
 }
-if (process.env.DEAF) process.on('SIGTERM', () => {})
+if (process.env.DEAF || existsSync('deaf')) process.on('SIGTERM', () => console.log('SIGTERM? no'))
 /** With DIES_AT: no page kills two. */
 function isFirstTo(url) {
   try {
