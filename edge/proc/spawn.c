@@ -118,6 +118,7 @@ static void want(struct spawns *spawns, const struct origin_config *origin, size
         return;
     }
     spawned->is_wanted = true;
+    spawned_return(spawned);
     if (is_in_force)
         change_plan(spawned, plan_new(origin, index));
 }

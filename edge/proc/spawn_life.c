@@ -219,10 +219,23 @@ void spawned_restart(struct spawned *spawned, mono_time now)
 
 void spawned_leave(struct spawned *spawned, mono_time now)
 {
+    if (spawned->state != SPAWNED_READY && spawned->state != SPAWNED_STARTING)
+        return;
+    spawned->is_leaving = true;
     if (spawned->state == SPAWNED_READY)
         drain(spawned, duration_add(spawned->plan->slot_max, (duration){LATE_MS}), now);
-    else if (spawned->state == SPAWNED_STARTING)
+    else
         spawned_stop(spawned, now);
+}
+
+void spawned_return(struct spawned *spawned)
+{
+    if (!spawned->is_leaving)
+        return;
+    spawned->is_leaving = false;
+    spawned->is_restarting = true;
+    spawned->why = RESTART_CHANGED;
+    set_gate(spawned, GATE_HELD);
 }
 
 /* --- its end --- */
@@ -275,6 +288,7 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now)
         spawned->start_at = now;
     else
         on_death(spawned, was_ready, wait_status, now);
+    spawned->is_leaving = false;
     spawned->last_group = spawned->pid;
     spawned->ended = now;
     spawned->pid = 0;

@@ -63,6 +63,7 @@ struct spawned {
     struct error_window errors; /* since then */
     unsigned failures;          /* fruitless starts in a row */
     bool is_wanted;
+    bool is_leaving;         /* as it was not wanted: until its end, or until it is wanted again */
     bool wants_restart;      /* not yet begun */
     enum restart_why why;    /* of that, or of the restart under way */
     bool is_restarting;      /* its end is wanted, and a new process after it */
@@ -107,6 +108,8 @@ void spawned_kill(struct spawned *spawned, mono_time now);
 void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now);
 /* Drains and ends it: it is not wanted any more. */
 void spawned_leave(struct spawned *spawned, mono_time now);
+/* It is wanted again: a new process follows the one that leaves. */
+void spawned_return(struct spawned *spawned);
 /* What is due in its state; and when to look again. */
 void spawned_tick(struct spawned *spawned, mono_time now);
 mono_time spawned_due(const struct spawned *spawned, mono_time now);

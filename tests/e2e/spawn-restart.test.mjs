@@ -152,10 +152,10 @@ test('9.1 a changed block whose renderer cannot be started: what the one before 
 test('9.1 a restart that was asked for is not forgotten when a block is changed and changed back meanwhile', async (t) => {
   const block = (env) => `${policy({ spawn: `workers: 2, grace: 30s, env: {${env}}` })}reload: {drain: 1s}\n`
   const dir = tempDir()
-  writeFileSync(`${dir}/deaf`, '')
+  writeFileSync(`${dir}/deaf-renderer-0.sock`, '')
   const v = await varve(t, block(''), { dir })
   await ready(v, 2)
-  const [first, second] = started(v)
+  const [first] = started(v)
   const restart = v.cli('restart') /* ends with the worker that it asks, at reload.drain */
   await until(() => said(v, 'renderer restarts').length === 1, 'the turn of the first, which does not leave')
   for (const env of ['COLOUR: green', '']) {
@@ -163,13 +163,30 @@ test('9.1 a restart that was asked for is not forgotten when a block is changed 
     assert.equal((await v.cli('reload')).code, 0)
   }
   await restart
-  rmSync(`${dir}/deaf`)
-  for (const [n, pid] of [first, second].entries()) {
-    await until(() => said(v, 'renderer restarts').length === n + 1, `the turn of renderer/${n}`)
-    process.kill(pid, 'SIGKILL')
-  }
+  rmSync(`${dir}/deaf-renderer-0.sock`)
+  process.kill(first, 'SIGKILL')
   await ready(v, 4)
   assert.deepEqual(said(v, 'renderer restarts').map(({ worker, why }) => `${worker} ${why}`), ['renderer/0 asked', 'renderer/1 asked'])
+})
+
+test('9.1 one that a reload removed and another wants again while it leaves: a new one follows it, and nothing has died', async (t) => {
+  const block = (workers) => policy({ spawn: `workers: ${workers}, grace: 30s` })
+  const dir = tempDir()
+  writeFileSync(`${dir}/deaf-renderer-1.sock`, '')
+  const v = await varve(t, block(2), { dir })
+  await ready(v, 2)
+  const [, second] = started(v)
+  rmSync(`${dir}/deaf-renderer-1.sock`)
+  v.write(block(1))
+  assert.equal((await v.cli('reload')).code, 0)
+  await until(() => v.log.includes('SIGTERM? no'), 'the second to be asked to leave')
+  v.write(block(2))
+  assert.equal((await v.cli('reload')).code, 0)
+  process.kill(second, 'SIGKILL')
+  await ready(v, 3)
+  assert.deepEqual([said(v, 'renderer died').length, said(v, 'renderer ended').length], [0, 1])
+  assert.equal(await v.metric('varve_renderer_restarts_total{worker="renderer/1",why="changed"}'), 1)
+  assert.equal((await v.cli('restart')).stdout, 'restarted 2 renderers\n')
 })
 
 test('V7 one that makes errors is replaced, one that does not stays', async (t) => {

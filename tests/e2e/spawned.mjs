@@ -2,6 +2,7 @@
 // environment. It listens at PORT, a number or the path of a socket.
 import { existsSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
+import path from 'node:path'
 
 const busy = (ms) => {
   const end = Date.now() + ms
@@ -15,7 +16,7 @@ if (process.env.BOOT === 'fail' || existsSync('broken')) {
   console.error('    at boot (server.mjs:1:1)')
   process.exit(3)
 }
-if (process.env.DEAF || existsSync('deaf')) process.on('SIGTERM', () => console.log('SIGTERM? no'))
+if (process.env.DEAF || existsSync(`deaf-${path.basename(process.env.PORT)}`)) process.on('SIGTERM', () => console.log('SIGTERM? no'))
 /** With DIES_AT: no page kills two. */
 function isFirstTo(url) {
   try {
