@@ -34,7 +34,7 @@ enum flight_sharing {
 };
 
 struct flight_head {
-    struct key key; /* what is being stored; a waiter that joined under another looks up again */
+    slice key_text; /* of what is being stored; a waiter whose own is another one looks up again */
     unsigned status;
     slice reason_phrase;
     const struct fields
@@ -87,7 +87,9 @@ struct flight {
     struct list table_node;
     struct list storable_node; /* one that may be stored; under a lock of flight.c's */
     struct key key, url_key;
-    bool is_cold; /* no union known: all requests of the URL wait here (semantics 3.1) */
+    slice key_text; /* hold the table's lock. Compared where the key is: strangers make keys collide
+                     */
+    bool is_cold;   /* no union known: all requests of the URL wait here (semantics 3.1) */
     /* constant */
     struct arena arena; /* the fetch's thread until the head is published, then frozen */
     slice host, path, query;
@@ -137,6 +139,7 @@ uint64_t flights_left(struct flights *flights, const struct key *url_key);
 
 struct flight_wanted {
     struct key key; /* of what it makes; of a cold URL: the URL's */
+    slice key_text; /* what the key was made of */
     struct key url_key;
     bool is_cold;
     uint64_t left_before; /* flights_left(), from before memory was asked */
@@ -208,9 +211,9 @@ bool waiter_is_awaited(struct waiter *waiter);
 /* The best rank of those who wait now; FLIGHT_RANKS: nobody does. */
 unsigned flight_rank(struct flight *flight);
 
-/* The key under which others find it, once the union is known. Nothing for a private flight, and
- * where another is found under that key already. */
-void flight_rekey(struct flight *flight, const struct key *key);
+/* The key under which others find it, once the union is known. Before the head; the text is copied.
+ * Nothing for a private flight, and where another is found under that key already. */
+void flight_rekey(struct flight *flight, const struct key *key, slice key_text);
 /*
  * The purge records up to `stamp` are this flight's own doing: its answer is what they made room
  * for. For a private one before its head, whose stamp nobody else reads.

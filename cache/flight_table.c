@@ -57,21 +57,24 @@ uint64_t flights_left(struct flights *flights, const struct key *url_key)
     return atomic_load(left_of(flights, url_key));
 }
 
-static struct flight *find_locked(struct flights *flights, const struct key *key)
+static struct flight *find_locked(struct flights *flights, const struct key *key, slice key_text)
 {
     struct list *bucket = bucket_of(flights, key);
     list_each(node, bucket)
     {
         struct flight *flight = container_of(node, struct flight, table_node);
-        if (key_equal(&flight->key, key))
+        if (key_equal(&flight->key, key) && slice_equal(flight->key_text, key_text))
             return flight;
     }
     return NULL;
 }
 
-static void link_locked(struct flights *flights, struct flight *flight, const struct key *key)
+/* `key_text` lives as long as the flight. */
+static void link_locked(struct flights *flights, struct flight *flight, const struct key *key,
+                        slice key_text)
 {
     flight->key = *key;
+    flight->key_text = key_text;
     list_append(bucket_of(flights, key), &flight->table_node);
     flights->count++;
 }
@@ -117,17 +120,18 @@ bool flight_hide_if_deserted(struct flight *flight)
     return is_deserted;
 }
 
-void flight_rekey(struct flight *flight, const struct key *key)
+void flight_rekey(struct flight *flight, const struct key *key, slice key_text)
 {
     struct flights *flights = flight->table;
     if (!flights)
         return;
+    slice copy = arena_copy(&flight->arena, key_text);
     pthread_mutex_lock(&flights->lock);
     if (list_is_linked(&flight->table_node)) {
         leave_locked(flights, flight);
         /* a flight that is there already stays: whoever finds it is answered as well */
-        if (!find_locked(flights, key))
-            link_locked(flights, flight, key);
+        if (!find_locked(flights, key, copy))
+            link_locked(flights, flight, key, copy);
     }
     pthread_mutex_unlock(&flights->lock);
 }
@@ -149,10 +153,10 @@ static bool is_purged(struct flight *flight, const struct purge_table *purges)
 }
 
 /* The one that is there, unless it is older than a purge. */
-static struct flight *find_alive_locked(struct flights *flights, const struct key *key,
+static struct flight *find_alive_locked(struct flights *flights, const struct flight_wanted *wanted,
                                         const struct purge_table *purges)
 {
-    struct flight *flight = find_locked(flights, key);
+    struct flight *flight = find_locked(flights, &wanted->key, wanted->key_text);
     if (!flight || !is_purged(flight, purges))
         return flight;
     unlink_locked(flights, flight);
@@ -173,7 +177,7 @@ static struct flight *start_locked(struct flights *flights, const struct flight_
     struct flight *flight = flight_make(flights, subject, true, now);
     flight->url_key = wanted->url_key;
     flight->is_cold = wanted->is_cold;
-    link_locked(flights, flight, &wanted->key);
+    link_locked(flights, flight, &wanted->key, arena_copy(&flight->arena, wanted->key_text));
     return flight;
 }
 
@@ -182,7 +186,7 @@ struct flight *flight_join(struct flights *flights, const struct flight_wanted *
                            struct waiter *waiter, struct instant now, bool *is_leader)
 {
     pthread_mutex_lock(&flights->lock);
-    struct flight *flight = find_alive_locked(flights, &wanted->key, purges);
+    struct flight *flight = find_alive_locked(flights, wanted, purges);
     bool is_there = flight != NULL;
     if (!is_there)
         flight = start_locked(flights, wanted, subject, now);
@@ -202,7 +206,7 @@ struct flight *flight_start_refresh(struct flights *flights, const struct flight
                                     const struct purge_subject *subject, struct instant now)
 {
     pthread_mutex_lock(&flights->lock);
-    bool is_there = find_alive_locked(flights, &wanted->key, purges) != NULL;
+    bool is_there = find_alive_locked(flights, wanted, purges) != NULL;
     struct flight *flight = is_there ? NULL : start_locked(flights, wanted, subject, now);
     pthread_mutex_unlock(&flights->lock);
     return flight;

@@ -190,7 +190,7 @@ static void make_head(struct fetch *fetch)
     fetch->key = key_of(fetch->forward.key_text);
     struct fields stored = fetch_stored_fields(fetch);
     bool may_ask = fetch->old && !fetch->is_unconditional &&
-                   key_equal(&fetch->old->key, &fetch->key) &&
+                   slice_equal(fetch->old->key_text, fetch->forward.key_text) &&
                    fetch->old->policy_hash == route->policy_hash;
     if (may_ask)
         fetch->has_validators =

@@ -105,7 +105,6 @@ static void on_not_modified(struct fetch *fetch, const struct response *response
         return;
     }
     cache_update(fetch->server->cache, object);
-    fetch->key = object->key;
     if (!fetch->verdict.is_shareable)
         fetch_mark_uncacheable(fetch, REASON_NO_CACHE);
     fetch_publish_and_drop(fetch,
@@ -189,7 +188,7 @@ static bool take_final_key(struct fetch *fetch)
         return false;
     fetch->forward.key_text = rekeyed.key_text;
     fetch->key = key_of(rekeyed.key_text);
-    flight_rekey(fetch->flight, &fetch->key);
+    flight_rekey(fetch->flight, &fetch->key, fetch->forward.key_text);
     return true;
 }
 

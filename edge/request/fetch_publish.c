@@ -17,7 +17,7 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
     struct call_timing timing = call_timing(fetch->call);
     bool is_judged = fetch->kind != FETCH_PASS || fetch->is_storing;
     struct flight_head head = {
-        .key = fetch->key,
+        .key_text = arena_copy(&fetch->flight->arena, fetch->forward.key_text),
         .status = fetch->status,
         .reason_phrase = fetch->reason_phrase,
         .fields = copy_into(&fetch->flight->arena, &fetch->fields, sizeof(fetch->fields)),
@@ -70,5 +70,5 @@ void fetch_repeat(struct fetch *fetch)
     fetch_leave_call(fetch);
     fetch_send(fetch);
     /* those who come now know the union, and join by it */
-    flight_rekey(fetch->flight, &fetch->key);
+    flight_rekey(fetch->flight, &fetch->key, fetch->forward.key_text);
 }

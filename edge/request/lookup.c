@@ -28,6 +28,8 @@ struct purge_subject purge_subject_of(const struct exchange *ex)
 struct flight_wanted wanted_flight(const struct exchange *ex)
 {
     return (struct flight_wanted){.key = ex->key,
+                                  .key_text = ex->record->is_known ? ex->forward.key_text
+                                                                   : ex->decision.url_text,
                                   .url_key = ex->url_key,
                                   .is_cold = !ex->record->is_known,
                                   .left_before = ex->flights_left,

@@ -255,7 +255,7 @@ static bool is_for(const struct exchange *ex, const struct flight_view *view)
 {
     bool came_after_purge = view->is_tag_purged && ex->arrival_stamp > ex->waiter.flight->stamp;
     const struct facts *facts = view->head.object ? &view->head.object->facts : view->head.facts;
-    return !came_after_purge && key_equal(&ex->mark_key, &view->head.key) &&
+    return !came_after_purge && slice_equal(ex->forward.key_text, view->head.key_text) &&
            (!facts || facts_may_answer(facts, &ex->decision));
 }
 

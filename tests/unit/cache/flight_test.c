@@ -24,8 +24,10 @@ static struct key key_named(const char *name)
 static struct flight_wanted wanted_under(const char *name)
 {
     struct key url_key = key_named("the url");
-    return (struct flight_wanted){
-        .key = key_named(name), .url_key = url_key, .left_before = flights_left(flights, &url_key)};
+    return (struct flight_wanted){.key = key_named(name),
+                                  .key_text = slice_of_string(name),
+                                  .url_key = url_key,
+                                  .left_before = flights_left(flights, &url_key)};
 }
 
 struct reader {
@@ -137,7 +139,7 @@ static void test_3_1_a_flight_is_found_under_its_final_key_only(void **context)
     struct flight *flight = join(&first, "cold", true, &is_leader);
     struct key final = key_named("final");
     flight_ref(flight);
-    flight_rekey(flight, &final);
+    flight_rekey(flight, &final, SLICE("final"));
     assert_null(join(&second, "cold", false, &is_leader));
     assert_ptr_equal(join(&second, "final", false, &is_leader), flight);
     flight_end(flight, true);
@@ -156,10 +158,10 @@ static void test_3_1_rekeying_to_a_key_that_is_taken_hides_the_flight(void **con
     struct key final = key_named("final");
     flight_ref(cold);
     flight_ref(taken);
-    flight_rekey(cold, &final);
+    flight_rekey(cold, &final, SLICE("final"));
     assert_int_equal(flights_count(flights), 1);
     assert_ptr_equal(join(&third, "final", true, &is_leader), taken);
-    flight_rekey(cold, &final); /* hidden: stays so */
+    flight_rekey(cold, &final, SLICE("final")); /* hidden: stays so */
     assert_int_equal(flights_count(flights), 1);
     flight_end(cold, true);
     flight_end(taken, true);
@@ -168,6 +170,39 @@ static void test_3_1_rekeying_to_a_key_that_is_taken_hides_the_flight(void **con
     waiter_leave(&third.waiter);
     flight_unref(&cold);
     flight_unref(&taken);
+}
+
+/* Strangers may find two texts with one key. */
+static void test_1_1_a_flight_is_shared_by_the_text_of_its_key(void **context)
+{
+    (void)context;
+    struct reader readers[4];
+    struct flight *joined[4];
+    const char *const texts[] = {"one", "other", "one", "other"};
+    struct purge_subject about = subject();
+    for (size_t i = 0; i < 4; i++) {
+        struct flight_wanted wanted = wanted_under("the key of both");
+        bool is_leader;
+        wanted.key_text = slice_of_string(texts[i]);
+        readers[i] = (struct reader){.waiter.wake = count_wake};
+        joined[i] = flight_ref(
+            flight_join(flights, &wanted, purges, &about, &readers[i].waiter, now, &is_leader));
+        assert_int_equal(is_leader, i < 2);
+    }
+    assert_ptr_not_equal(joined[0], joined[1]);
+    assert_ptr_equal(joined[0], joined[2]);
+    assert_ptr_equal(joined[1], joined[3]);
+    struct key final = key_named("final");
+    flight_rekey(joined[0], &final, SLICE("one")); /* neither stands in the other's way */
+    flight_rekey(joined[1], &final, SLICE("other"));
+    assert_int_equal(flights_count(flights), 2);
+    for (size_t i = 0; i < 4; i++) {
+        waiter_leave(&readers[i].waiter);
+        if (i < 2)
+            flight_end(joined[i], true);
+    }
+    for (size_t i = 0; i < 4; i++)
+        flight_unref(&joined[i]);
 }
 
 static void test_hidden_flights_are_not_joined(void **context)
@@ -215,7 +250,8 @@ static void test_3_1_who_asked_memory_before_a_flight_left_asks_it_again(void **
     bool is_leader;
     struct flight *flight = flight_ref(join(&first, "k", true, &is_leader));
     struct key final = key_named("final");
-    flight_rekey(flight, &final); /* its union is known now, and it is found under that */
+    flight_rekey(flight, &final,
+                 SLICE("final")); /* its union is known now, and it is found under that */
     late = (struct reader){.waiter.wake = count_wake};
     assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, now, &is_leader));
     assert_false(is_leader);
@@ -876,6 +912,7 @@ int main(void)
         TEST(test_3_1_the_first_leads_and_others_join),
         TEST(test_3_1_a_flight_is_found_under_its_final_key_only),
         TEST(test_3_1_rekeying_to_a_key_that_is_taken_hides_the_flight),
+        TEST(test_1_1_a_flight_is_shared_by_the_text_of_its_key),
         TEST(test_hidden_flights_are_not_joined),
         TEST(test_a_refresh_is_started_once_and_may_be_joined),
         TEST(test_3_1_who_asked_memory_before_a_flight_left_asks_it_again),
