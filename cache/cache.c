@@ -15,7 +15,7 @@
 
 enum {
     VARY_SHARE = 8, /* of the memory goes to Vary records */
-    RAM_OBJECT_SHARE = 4,
+    MAILBOX_SHARE = 4,
     DRAINING_SHARE = 16,
     RETRY_MS = 10000,
     TICK_MS = 10000,
@@ -58,7 +58,7 @@ static bool open_store(struct cache *cache, char *error)
 
 static bool start_threads(struct cache *cache)
 {
-    size_t mailbox = cache->config.memory_bytes / RAM_OBJECT_SHARE;
+    size_t mailbox = cache->config.memory_bytes / MAILBOX_SHARE;
     const struct writer_config writer = {
         .store = cache->store,
         .vary = cache->vary,
@@ -208,16 +208,10 @@ static enum stored to_store(struct cache *cache, struct object *object, bool is_
     return STORED_RAM_ONLY;
 }
 
-/* An object larger than a quarter of the RAM tier would only chase the others out. */
-static bool fits_ram(struct cache *cache, const struct object *object)
-{
-    return object_bytes(object) <= ram_max_bytes(cache->ram) / RAM_OBJECT_SHARE;
-}
-
 enum stored cache_store(struct cache *cache, struct object *object)
 {
     struct key replaced;
-    bool has_replaced = false, into_ram = fits_ram(cache, object);
+    bool has_replaced = false, into_ram = ram_fits(cache->ram, object);
     size_t bytes = object_bytes(object);
     if (bytes > cache->config.max_object_bytes || (!fits_store(cache, object) && !into_ram))
         return STORED_NOT_TOO_LARGE;

@@ -25,7 +25,8 @@ enum {
     GHOSTS = 1024,
     FREQUENCY_MAX = 3,
 
-    SMALL_SHARE = 10
+    SMALL_SHARE = 10,
+    OBJECT_SHARE = 4
 };
 
 struct entry {
@@ -316,6 +317,11 @@ void ram_limit(struct ram *ram, size_t max_bytes)
 {
     atomic_store_explicit(&ram->max_bytes, max_bytes, memory_order_relaxed);
     shrink_to(ram, 0);
+}
+
+bool ram_fits(const struct ram *ram, const struct object *object)
+{
+    return object_bytes(object) <= ram_max_bytes(ram) / OBJECT_SHARE;
 }
 
 size_t ram_max_bytes(const struct ram *ram)

@@ -44,6 +44,8 @@ bool ram_learn(struct ram *ram, struct object *object, uint64_t changes);
 /* Throws everything out and goes on with the new limit. */
 void ram_limit(struct ram *ram, size_t max_bytes);
 size_t ram_max_bytes(const struct ram *ram);
+/* An object larger than a quarter of the tier would only chase the others out. */
+bool ram_fits(const struct ram *ram, const struct object *object);
 /* The oldest stamp at which any object here was last known to be alive; UINT64_MAX if empty. Slow.
  */
 uint64_t ram_oldest_stamp(struct ram *ram);

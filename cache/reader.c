@@ -54,12 +54,6 @@ static struct object *from_ram(struct readers *readers, const struct cache_read 
     return ram_find(readers->config.ram, &read->key, read->key_text);
 }
 
-/* An object larger than a quarter of the RAM tier would only chase the others out. */
-static bool fits_ram(struct readers *readers, const struct object *object)
-{
-    return object_bytes(object) <= ram_max_bytes(readers->config.ram) / 4;
-}
-
 static struct object *from_store(struct readers *readers, struct store_reader *reader,
                                  const struct cache_read *read)
 {
@@ -73,7 +67,8 @@ static struct object *from_store(struct readers *readers, struct store_reader *r
     }
     if (!writer_is_removing(readers->config.writer, &read->key) &&
         slice_equal(object->key_text, read->key_text) &&
-        vary_table_learn_object(readers->config.vary, object, fits_ram(readers, object), changes)) {
+        vary_table_learn_object(readers->config.vary, object, ram_fits(readers->config.ram, object),
+                                changes)) {
         atomic_fetch_add_explicit(&object->hits, 1, memory_order_relaxed);
         ram_shrink(readers->config.ram);
         return object;
