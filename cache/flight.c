@@ -49,8 +49,7 @@ uint64_t flights_oldest_stamp(void)
 
 /* --- life --- */
 
-struct flight *flight_make(struct flights *table, const struct purge_subject *subject, bool is_kept,
-                           struct instant now)
+struct flight *flight_make(struct flights *table, const struct purge_subject *subject, bool is_kept)
 {
     struct flight *flight = mem_alloc(sizeof(*flight));
     atomic_init(&flight->refs, 1);
@@ -63,7 +62,6 @@ struct flight *flight_make(struct flights *table, const struct purge_subject *su
     flight->has_query = subject->has_query;
     flight->stamp = subject->stamp;
     flight->is_kept = is_kept;
-    flight->started = now;
     flight->best_rank = FLIGHT_RANKS;
     list_init(&flight->waiters);
     if (is_kept)
@@ -71,10 +69,9 @@ struct flight *flight_make(struct flights *table, const struct purge_subject *su
     return flight;
 }
 
-struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
-                                  struct instant now)
+struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept)
 {
-    return flight_make(NULL, subject, is_kept, now);
+    return flight_make(NULL, subject, is_kept);
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -147,27 +144,26 @@ void flight_forgo_storing(struct flight *flight)
     pthread_mutex_unlock(&flight->lock);
 }
 
-static void finish(struct flight *flight, enum flight_phase phase, bool is_clean, unsigned failure)
+static void finish(struct flight *flight, enum flight_phase phase, unsigned failure)
 {
     flight_hide(flight);
     pthread_mutex_lock(&flight->lock);
     MUST(flight->phase == FLIGHT_WAITING || flight->phase == FLIGHT_STREAMING);
     flight->phase = phase;
-    flight->is_clean = is_clean;
     flight->failure = failure;
     flight->on_room = flight->on_deserted = NULL;
     flight_wake_all(flight);
     pthread_mutex_unlock(&flight->lock);
 }
 
-void flight_end(struct flight *flight, bool is_clean)
+void flight_end(struct flight *flight)
 {
-    finish(flight, FLIGHT_DONE, is_clean, 0);
+    finish(flight, FLIGHT_DONE, 0);
 }
 
 void flight_fail(struct flight *flight, unsigned failure)
 {
-    finish(flight, FLIGHT_FAILED, false, failure);
+    finish(flight, FLIGHT_FAILED, failure);
 }
 
 /* --- waiters --- */
@@ -236,7 +232,6 @@ void waiter_look(struct waiter *waiter, const struct purge_table *purges, struct
     *view = (struct flight_view){.phase = flight->phase,
                                  .sharing = flight->sharing,
                                  .failure = flight->failure,
-                                 .is_clean = flight->is_clean,
                                  .is_kept = flight->is_kept,
                                  .head = flight->head,
                                  .available_bytes = flight->received_bytes - waiter->position};

@@ -87,9 +87,7 @@ struct flight {
     struct list table_node;
     struct list storable_node; /* one that may be stored; under a lock of flight.c's */
     struct key key, url_key;
-    slice key_text; /* hold the table's lock. Compared where the key is: strangers make keys collide
-                     */
-    bool is_cold;   /* no union known: all requests of the URL wait here (semantics 3.1) */
+    slice key_text; /* hold the table's lock; strangers may make keys collide */
     /* constant */
     struct arena arena; /* the fetch's thread until the head is published, then frozen */
     slice host, path, query;
@@ -105,7 +103,6 @@ struct flight {
     const uint64_t *tag_hashes;
     size_t tag_count;
     unsigned failure; /* enum call_failure of the fetch, when FAILED */
-    bool is_clean;    /* DONE by length or last chunk */
     bool is_kept;     /* all chunks are kept: it may be stored */
     struct chunk *first_chunk, *last_chunk;
     uint64_t received_bytes, freed_bytes;
@@ -119,7 +116,6 @@ struct flight {
     void *fetch;
     bool is_waiting_for_room;
     size_t window; /* of the append that was told to wait */
-    struct instant started;
 };
 
 /* The table of shared flights; one for each worker process. */
@@ -131,8 +127,7 @@ size_t flights_count(struct flights *flights);
 
 /* A flight of its own, in no table; one reference. Strings are copied. `is_kept`: it may be stored.
  */
-struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept,
-                                  struct instant now);
+struct flight *flight_new_private(const struct purge_subject *subject, bool is_kept);
 /* How many flights of the URL (and a few others) have left the table. To be read before memory is
  * asked: what a flight makes is in memory before it leaves. Any thread. */
 uint64_t flights_left(struct flights *flights, const struct key *url_key);
@@ -141,7 +136,6 @@ struct flight_wanted {
     struct key key; /* of what it makes; of a cold URL: the URL's */
     slice key_text; /* what the key was made of */
     struct key url_key;
-    bool is_cold;
     uint64_t left_before; /* flights_left(), from before memory was asked */
     bool has_looked_back; /* memory was asked again because of it: that is enough */
 };
@@ -153,12 +147,12 @@ struct flight_wanted {
  */
 struct flight *flight_join(struct flights *flights, const struct flight_wanted *wanted,
                            const struct purge_table *purges, const struct purge_subject *subject,
-                           struct waiter *waiter, struct instant now, bool *is_leader);
+                           struct waiter *waiter, bool *is_leader);
 /* A flight without a waiter: a refresh behind people. One reference; NULL if one is under way
  * already, or has just been. */
 struct flight *flight_start_refresh(struct flights *flights, const struct flight_wanted *wanted,
                                     const struct purge_table *purges,
-                                    const struct purge_subject *subject, struct instant now);
+                                    const struct purge_subject *subject);
 /* Of all flights of this process, in a table or not, whose answers may be stored: the oldest stamp;
  * UINT64_MAX: none. For purge_forget(). Any thread. */
 uint64_t flights_oldest_stamp(void);
@@ -181,7 +175,6 @@ struct flight_view { /* what a waiter sees: a consistent copy */
     enum flight_phase phase;
     enum flight_sharing sharing;
     unsigned failure;
-    bool is_clean;
     bool is_kept;       /* it may still be stored: the whole body will be there at the end */
     bool is_tag_purged; /* a newer purge record matches the head's tags */
     struct flight_head head;
@@ -240,8 +233,8 @@ void flight_publish_head(struct flight *flight, const struct flight_head *head,
 bool flight_append(struct flight *flight, slice bytes, size_t window);
 /* No longer to be stored: frees what everybody has read. */
 void flight_forgo_storing(struct flight *flight);
-/* The answer has ended; `is_clean`: by length or last chunk. Hides it, as flight_fail() does. */
-void flight_end(struct flight *flight, bool is_clean);
+/* The answer has ended. Hides it, as flight_fail() does. */
+void flight_end(struct flight *flight);
 /* Before the head or in the body. `failure`: enum call_failure. */
 void flight_fail(struct flight *flight, unsigned failure);
 /* All of a kept flight's bytes in one blob (a new reference); NULL if it is empty. */

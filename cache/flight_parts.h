@@ -5,8 +5,8 @@
 
 /* One reference; `table` is NULL for a private one. The strings of `subject` are copied. `is_kept`:
  * it may be stored. */
-struct flight *flight_make(struct flights *table, const struct purge_subject *subject, bool is_kept,
-                           struct instant now);
+struct flight *flight_make(struct flights *table, const struct purge_subject *subject,
+                           bool is_kept);
 
 /* --- hold the flight's lock --- */
 

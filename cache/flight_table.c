@@ -170,26 +170,25 @@ static bool has_left_since(struct flights *flights, const struct flight_wanted *
 
 /* NULL: one has left since memory was asked. */
 static struct flight *start_locked(struct flights *flights, const struct flight_wanted *wanted,
-                                   const struct purge_subject *subject, struct instant now)
+                                   const struct purge_subject *subject)
 {
     if (!wanted->has_looked_back && has_left_since(flights, wanted))
         return NULL;
-    struct flight *flight = flight_make(flights, subject, true, now);
+    struct flight *flight = flight_make(flights, subject, true);
     flight->url_key = wanted->url_key;
-    flight->is_cold = wanted->is_cold;
     link_locked(flights, flight, &wanted->key, arena_copy(&flight->arena, wanted->key_text));
     return flight;
 }
 
 struct flight *flight_join(struct flights *flights, const struct flight_wanted *wanted,
                            const struct purge_table *purges, const struct purge_subject *subject,
-                           struct waiter *waiter, struct instant now, bool *is_leader)
+                           struct waiter *waiter, bool *is_leader)
 {
     pthread_mutex_lock(&flights->lock);
     struct flight *flight = find_alive_locked(flights, wanted, purges);
     bool is_there = flight != NULL;
     if (!is_there)
-        flight = start_locked(flights, wanted, subject, now);
+        flight = start_locked(flights, wanted, subject);
     *is_leader = flight && !is_there;
     if (flight) {
         waiter->is_leader = *is_leader;
@@ -203,11 +202,11 @@ struct flight *flight_join(struct flights *flights, const struct flight_wanted *
 
 struct flight *flight_start_refresh(struct flights *flights, const struct flight_wanted *wanted,
                                     const struct purge_table *purges,
-                                    const struct purge_subject *subject, struct instant now)
+                                    const struct purge_subject *subject)
 {
     pthread_mutex_lock(&flights->lock);
     bool is_there = find_alive_locked(flights, wanted, purges) != NULL;
-    struct flight *flight = is_there ? NULL : start_locked(flights, wanted, subject, now);
+    struct flight *flight = is_there ? NULL : start_locked(flights, wanted, subject);
     pthread_mutex_unlock(&flights->lock);
     return flight;
 }

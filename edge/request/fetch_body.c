@@ -114,7 +114,7 @@ void fetch_on_end(struct call *call, void *owner, bool is_clean)
     (void)call;
     if (fetch->is_storing && is_clean)
         store(fetch);
-    flight_end(fetch->flight, is_clean);
+    flight_end(fetch->flight);
     fetch_finish(fetch);
 }
 

@@ -54,7 +54,7 @@ void fetch_publish_and_drop(struct fetch *fetch, enum flight_sharing sharing, en
 {
     publish(fetch, sharing, reason, 0, object);
     fetch_leave_call(fetch);
-    flight_end(fetch->flight, true);
+    flight_end(fetch->flight);
     fetch_finish(fetch);
 }
 

@@ -31,7 +31,6 @@ struct flight_wanted wanted_flight(const struct exchange *ex)
                                   .key_text = ex->record->is_known ? ex->forward.key_text
                                                                    : ex->decision.url_text,
                                   .url_key = ex->url_key,
-                                  .is_cold = !ex->record->is_known,
                                   .left_before = ex->flights_left,
                                   .has_looked_back = ex->has_looked_back};
 }
@@ -165,8 +164,8 @@ static void refresh_behind(struct exchange *ex)
         return;
     struct purge_subject subject = purge_subject_of(ex);
     struct flight_wanted wanted = wanted_flight(ex);
-    struct flight *flight = flight_start_refresh(server->flights, &wanted, server->purges, &subject,
-                                                 loop_now(ex->loop));
+    struct flight *flight =
+        flight_start_refresh(server->flights, &wanted, server->purges, &subject);
     if (flight)
         fetch_start(server, ex->loop, FETCH_REFRESH, ex->request, &ex->decision, ex->record,
                     ex->found.object, flight);

@@ -99,7 +99,7 @@ static void start_private(struct exchange *ex, enum fetch_kind kind)
 {
     struct purge_subject subject = purge_subject_of(ex);
     bool is_kept = kind == FETCH_FILL || ex->decision.may_store_post;
-    struct flight *flight = flight_new_private(&subject, is_kept, loop_now(ex->loop));
+    struct flight *flight = flight_new_private(&subject, is_kept);
     ex->waiter.is_leader = true;
     waiter_attach(&ex->waiter, flight);
     flight_unref(&flight);
@@ -151,8 +151,7 @@ static enum progress start_fill(struct exchange *ex)
     struct purge_subject subject = purge_subject_of(ex);
     struct flight_wanted wanted = wanted_flight(ex);
     bool is_leader;
-    if (!flight_join(server->flights, &wanted, server->purges, &subject, &ex->waiter,
-                     loop_now(ex->loop), &is_leader))
+    if (!flight_join(server->flights, &wanted, server->purges, &subject, &ex->waiter, &is_leader))
         return look_back(ex);
     if (is_leader)
         fetch_start(server, ex->loop, FETCH_FILL, ex->request, &ex->decision, ex->record,

@@ -27,13 +27,12 @@ static struct flight *join(struct reader *reader)
     memset(reader, 0, sizeof(*reader));
     reader->waiter.wake = count_wake;
     wanted.left_before = flights_left(flights, &wanted.url_key);
-    return flight_ref(
-        flight_join(flights, &wanted, purges, &about, &reader->waiter, now, &is_leader));
+    return flight_ref(flight_join(flights, &wanted, purges, &about, &reader->waiter, &is_leader));
 }
 
 static void end(struct flight *flight, struct reader *reader)
 {
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&reader->waiter);
     flight_unref(&flight);
 }
@@ -107,7 +106,7 @@ static void test_a_waiter_of_another_flight_begins_anew(void **context)
     waiter_leave(&reader.waiter);
     flight_unref(&flight);
     struct purge_subject about = {.host = SLICE("shop.example"), .path = SLICE("/a")};
-    flight = flight_new_private(&about, false, now);
+    flight = flight_new_private(&about, false);
     waiter_attach(&reader.waiter, flight);
     assert_null(waiter_next_interim(&reader.waiter));
     assert_true(add(flight, 102, 5));

@@ -46,7 +46,7 @@ static struct flight *join(struct reader *reader, const char *name, bool start, 
     struct purge_subject about = subject();
     wanted.left_before -= !start; /* it asked memory too long ago */
     *reader = (struct reader){.waiter.wake = count_wake};
-    return flight_join(flights, &wanted, purges, &about, &reader->waiter, now, is_leader);
+    return flight_join(flights, &wanted, purges, &about, &reader->waiter, is_leader);
 }
 
 static unsigned rooms, desertions;
@@ -142,7 +142,7 @@ static void test_3_1_a_flight_is_found_under_its_final_key_only(void **context)
     flight_rekey(flight, &final, SLICE("final"));
     assert_null(join(&second, "cold", false, &is_leader));
     assert_ptr_equal(join(&second, "final", false, &is_leader), flight);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&first.waiter);
     waiter_leave(&second.waiter);
     flight_unref(&flight);
@@ -163,8 +163,8 @@ static void test_3_1_rekeying_to_a_key_that_is_taken_hides_the_flight(void **con
     assert_ptr_equal(join(&third, "final", true, &is_leader), taken);
     flight_rekey(cold, &final, SLICE("final")); /* hidden: stays so */
     assert_int_equal(flights_count(flights), 1);
-    flight_end(cold, true);
-    flight_end(taken, true);
+    flight_end(cold);
+    flight_end(taken);
     waiter_leave(&first.waiter);
     waiter_leave(&second.waiter);
     waiter_leave(&third.waiter);
@@ -186,7 +186,7 @@ static void test_1_1_a_flight_is_shared_by_the_text_of_its_key(void **context)
         wanted.key_text = slice_of_string(texts[i]);
         readers[i] = (struct reader){.waiter.wake = count_wake};
         joined[i] = flight_ref(
-            flight_join(flights, &wanted, purges, &about, &readers[i].waiter, now, &is_leader));
+            flight_join(flights, &wanted, purges, &about, &readers[i].waiter, &is_leader));
         assert_int_equal(is_leader, i < 2);
     }
     assert_ptr_not_equal(joined[0], joined[1]);
@@ -199,7 +199,7 @@ static void test_1_1_a_flight_is_shared_by_the_text_of_its_key(void **context)
     for (size_t i = 0; i < 4; i++) {
         waiter_leave(&readers[i].waiter);
         if (i < 2)
-            flight_end(joined[i], true);
+            flight_end(joined[i]);
     }
     for (size_t i = 0; i < 4; i++)
         flight_unref(&joined[i]);
@@ -231,13 +231,13 @@ static void test_a_refresh_is_started_once_and_may_be_joined(void **context)
     struct purge_subject about = subject();
     struct reader reader;
     bool is_leader;
-    struct flight *flight = flight_start_refresh(flights, &wanted, purges, &about, now);
+    struct flight *flight = flight_start_refresh(flights, &wanted, purges, &about);
     assert_non_null(flight);
-    assert_null(flight_start_refresh(flights, &wanted, purges, &about, now));
+    assert_null(flight_start_refresh(flights, &wanted, purges, &about));
     assert_ptr_equal(join(&reader, "k", true, &is_leader), flight);
     assert_false(is_leader);
     waiter_leave(&reader.waiter);
-    flight_end(flight, true);
+    flight_end(flight);
     flight_unref(&flight);
 }
 
@@ -253,21 +253,21 @@ static void test_3_1_who_asked_memory_before_a_flight_left_asks_it_again(void **
     flight_rekey(flight, &final,
                  SLICE("final")); /* its union is known now, and it is found under that */
     late = (struct reader){.waiter.wake = count_wake};
-    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, now, &is_leader));
+    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, &is_leader));
     assert_false(is_leader);
     wanted = wanted_under("final");
     waiter_leave(&first.waiter);
-    flight_end(flight, true); /* stored by now */
+    flight_end(flight); /* stored by now */
     flight_unref(&flight);
-    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, now, &is_leader));
-    assert_null(flight_start_refresh(flights, &wanted, purges, &about, now));
+    assert_null(flight_join(flights, &wanted, purges, &about, &late.waiter, &is_leader));
+    assert_null(flight_start_refresh(flights, &wanted, purges, &about));
     assert_null(late.waiter.flight);
     assert_int_equal(flights_count(flights), 0);
     flight =
         flight_ref(join(&late, "final", true, &is_leader)); /* it was not in memory after all */
     assert_true(is_leader);
     waiter_leave(&late.waiter);
-    flight_end(flight, true);
+    flight_end(flight);
     flight_unref(&flight);
 }
 
@@ -280,13 +280,13 @@ test_3_1_who_has_asked_memory_again_starts_one_although_others_go_on_leaving(voi
     struct purge_subject about = subject();
     bool is_leader;
     wanted.left_before--;
-    assert_null(flight_join(flights, &wanted, purges, &about, &reader.waiter, now, &is_leader));
+    assert_null(flight_join(flights, &wanted, purges, &about, &reader.waiter, &is_leader));
     wanted.has_looked_back = true;
     struct flight *flight =
-        flight_ref(flight_join(flights, &wanted, purges, &about, &reader.waiter, now, &is_leader));
+        flight_ref(flight_join(flights, &wanted, purges, &about, &reader.waiter, &is_leader));
     assert_true(is_leader);
     waiter_leave(&reader.waiter);
-    flight_end(flight, true);
+    flight_end(flight);
     flight_unref(&flight);
 }
 
@@ -315,12 +315,12 @@ static void join_across_a_purge(enum purge_kind kind, bool is_soft, bool is_join
     struct flight *second = flight_ref(join(&after, "k", true, &is_leader));
     assert_int_equal(second == flight, is_joined);
     assert_int_equal(is_leader, !is_joined);
-    flight_end(flight, true);
+    flight_end(flight);
     if (!is_joined) {
         struct reader third; /* the newer flight holds the place, though the old one ended */
         assert_ptr_equal(join(&third, "k", false, &is_leader), second);
         waiter_leave(&third.waiter);
-        flight_end(second, true);
+        flight_end(second);
     }
     waiter_leave(&before.waiter);
     waiter_leave(&after.waiter);
@@ -350,7 +350,7 @@ static void test_3_3_a_purge_of_something_else_does_not_matter(void **context)
     assert_int_equal(purge_add(purges, &order, now.wall, &stamp), 0);
     purge(PURGE_TAG, false); /* the head, and with it its tags, is not known */
     assert_ptr_equal(join(&after, "k", true, &is_leader), flight);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&before.waiter);
     waiter_leave(&after.waiter);
     flight_unref(&flight);
@@ -379,7 +379,7 @@ static void test_3_3_waiters_see_that_a_tag_of_the_head_was_purged(void **contex
     purge(PURGE_TAG, false);
     waiter_look(&reader.waiter, purges, &view);
     assert_true(view.is_tag_purged);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&reader.waiter);
     flight_unref(&flight);
 }
@@ -414,7 +414,7 @@ static void test_nobody_is_told_after_the_end(void **context)
     bool is_leader;
     struct flight *flight = flight_ref(join(&reader, "k", true, &is_leader));
     listen_to(flight);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&reader.waiter);
     assert_int_equal(desertions + rooms, 0);
     flight_unref(&flight);
@@ -452,9 +452,9 @@ static void test_6_3_a_flight_that_may_be_stored_counts_until_it_is_gone(void **
         .kind = PURGE_URL, .host = SLICE("other.example"), .path = SLICE("/b")};
     uint64_t purged;
     assert_true(flights_oldest_stamp() == UINT64_MAX);
-    struct flight *passing = flight_new_private(&about, false, now);
+    struct flight *passing = flight_new_private(&about, false);
     assert_true(flights_oldest_stamp() == UINT64_MAX);
-    struct flight *alone = flight_new_private(&about, true, now);
+    struct flight *alone = flight_new_private(&about, true);
     assert_int_equal(purge_add(purges, &order, now.wall, &purged), 0);
     struct flight *shared = join(&reader, "k", true, &is_leader);
     assert_true(shared->stamp > alone->stamp);
@@ -476,7 +476,7 @@ static void test_6_3_a_flight_that_may_be_stored_counts_until_it_is_gone(void **
 static struct flight *private_flight(struct reader *reader, bool is_kept)
 {
     struct purge_subject about = subject();
-    struct flight *flight = flight_new_private(&about, is_kept, now);
+    struct flight *flight = flight_new_private(&about, is_kept);
     *reader = (struct reader){.waiter.wake = count_wake};
     waiter_attach(&reader->waiter, flight);
     listen_to(flight);
@@ -507,7 +507,7 @@ static void test_7_8_the_fetch_waits_beyond_the_window_and_goes_on_at_its_half(v
     assert_false(waiter_is_awaited(&reader.waiter));
     waiter_advance(&reader.waiter, 10);
     assert_int_equal(rooms, 1); /* once per pause */
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&reader.waiter);
     flight_unref(&flight);
 }
@@ -527,7 +527,7 @@ static void test_the_slowest_reader_decides_and_room_comes_when_it_leaves(void *
     waiter_leave(&slow.waiter);
     assert_int_equal(rooms, 1);
     assert_int_equal(desertions, 0);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&fast.waiter);
     flight_unref(&flight);
 }
@@ -542,7 +542,7 @@ static void test_a_paused_fetch_is_told_of_room_when_all_have_left(void **contex
     assert_int_equal(desertions, 1);
     assert_int_equal(rooms, 1);
     assert_true(append_pattern(flight, WINDOW, 0)); /* nobody reads: nothing is unread */
-    flight_end(flight, true);
+    flight_end(flight);
     flight_unref(&flight);
 }
 
@@ -563,7 +563,7 @@ static void test_what_is_stored_never_waits_for_a_reader(void **context)
     assert_int_equal(read, 20 * WINDOW + 1);
     assert_int_equal(rooms, 1);
     assert_true(flight->freed_bytes + LARGEST_CHUNK >= read);
-    flight_end(flight, true);
+    flight_end(flight);
     waiter_leave(&reader.waiter);
     flight_unref(&flight);
 }
@@ -574,7 +574,7 @@ static void check_body(size_t announced, size_t sent, size_t step)
 {
     struct reader reader;
     struct purge_subject about = subject();
-    struct flight *flight = flight_new_private(&about, true, now);
+    struct flight *flight = flight_new_private(&about, true);
     flight->max_stored_bytes = 1 << 20;
     reader = (struct reader){.waiter.wake = count_wake};
     waiter_attach(&reader.waiter, flight);
@@ -591,7 +591,7 @@ static void check_body(size_t announced, size_t sent, size_t step)
         waiter_advance(&reader.waiter, n);
     }
     assert_false(is_end);
-    flight_end(flight, true);
+    flight_end(flight);
     assert_int_equal(check_peek(&reader.waiter, &is_end), 0);
     assert_true(is_end);
     waiter_leave(&reader.waiter);
@@ -688,7 +688,7 @@ static void check_model(const struct model *m)
 static void run_model(unsigned seed, bool is_kept)
 {
     struct purge_subject about = subject();
-    struct model m = {.is_kept = is_kept, .flight = flight_new_private(&about, is_kept, now)};
+    struct model m = {.is_kept = is_kept, .flight = flight_new_private(&about, is_kept)};
     srandom(seed);
     for (size_t i = 0; i < READERS; i++) {
         m.readers[i].waiter.wake = count_wake;
@@ -711,7 +711,7 @@ static void run_model(unsigned seed, bool is_kept)
         }
         check_model(&m);
     }
-    flight_end(m.flight, true);
+    flight_end(m.flight);
     for (size_t i = 0; i < READERS; i++)
         waiter_leave(&m.readers[i].waiter);
     flight_unref(&m.flight);
@@ -832,7 +832,7 @@ static void test_threads_read_what_another_appends_within_the_window(void **cont
 {
     (void)context;
     struct purge_subject about = subject();
-    struct flight *flight = flight_new_private(&about, false, now);
+    struct flight *flight = flight_new_private(&about, false);
     struct thread_reader readers[THREADS] = {0};
     event_init(&room);
     flight->on_room = post_room;
@@ -848,7 +848,7 @@ static void test_threads_read_what_another_appends_within_the_window(void **cont
     for (size_t i = 0; i < THREADS; i++)
         pthread_create(&readers[i].thread, NULL, run_reader, &readers[i]);
     produce(flight, WINDOW);
-    flight_end(flight, true);
+    flight_end(flight);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(readers[i].thread, NULL);
         assert_int_equal(readers[i].saw_end, i > 0);
@@ -867,7 +867,7 @@ static void *run_joiner(void *arg)
     struct purge_subject about = subject();
     bool is_leader;
     wanted.left_before--; /* only joins */
-    if (flight_join(flights, &wanted, purges, &about, &reader->waiter, now, &is_leader))
+    if (flight_join(flights, &wanted, purges, &about, &reader->waiter, &is_leader))
         read_all(reader);
     else
         reader->saw_end = true; /* it was over before */
@@ -890,7 +890,7 @@ static void test_threads_join_a_kept_flight_at_any_time_from_its_first_byte(void
     publish(flight, SIZE_MAX, true);
     produce(flight, WINDOW);
     struct blob *body = flight_body(flight);
-    flight_end(flight, true);
+    flight_end(flight);
     assert_int_equal(flights_count(flights), 0);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(readers[i].thread, NULL);
