@@ -72,6 +72,8 @@ const char *store_error(int code)
 {
     if (code == STORE_FULL)
         return "the store's map is full";
+    if (code == STORE_LOST)
+        return "the store could not be opened again";
     return code == STORE_NOT_FOUND ? "not found" : mdb_strerror(code);
 }
 
@@ -208,34 +210,29 @@ uint64_t sequence_take(struct store *store)
     return store->meta.next_sequence++;
 }
 
-int store_begin(struct store *store)
-{
-    MUST(!store->txn);
-    store_enter(store);
-    int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
-    if (!rc) {
-        rc = meta_get(store, store->txn, &store->meta);
-        store->meta_at_begin = store->meta;
-        store->evicted_in_txn = 0;
-        store->hits_taken_count = 0;
-        if (!rc)
-            era_begin(store);
-        else
-            mdb_txn_abort(store->txn);
-    }
-    if (rc) {
-        store->txn = NULL;
-        store_leave(store);
-    }
-    return store_code(rc);
-}
-
 void store_abort(struct store *store)
 {
     mdb_txn_abort(store->txn);
     hits_give_back(store);
     store->txn = NULL;
-    store_leave(store);
+    txn_left(store);
+}
+
+int store_begin(struct store *store)
+{
+    MUST(!store->txn);
+    int rc = txn_begin(store, 0, &store->txn);
+    if (rc)
+        return rc;
+    store->evicted_in_txn = 0;
+    store->hits_taken_count = 0;
+    rc = meta_get(store, store->txn, &store->meta);
+    store->meta_at_begin = store->meta;
+    if (rc)
+        store_abort(store);
+    else
+        era_begin(store);
+    return store_code(rc);
 }
 
 static void note_stats(struct store *store, MDB_txn *txn)
@@ -258,7 +255,7 @@ int store_commit(struct store *store)
     note_stats(store, store->txn);
     rc = mdb_txn_commit(store->txn);
     store->txn = NULL;
-    store_leave(store);
+    txn_left(store);
     if (!rc) {
         atomic_fetch_add(&store->evictions, store->evicted_in_txn);
         atomic_store(&store->newest_stamp, store->meta.newest_stamp);
@@ -291,18 +288,17 @@ static int oldest_sequence(struct store *store, MDB_txn *txn, uint64_t *sequence
 
 int store_oldest_stamp(struct store *store, uint64_t *stamp)
 {
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     struct store_meta meta;
     uint64_t sequence = 0;
-    store_enter(store);
-    int rc = store_code(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn));
-    if (!rc) {
-        rc = store_code(meta_get(store, txn, &meta));
-        if (!rc)
-            rc = oldest_sequence(store, txn, &sequence);
-        mdb_txn_abort(txn);
-    }
-    store_leave(store);
+    int rc = txn_begin(store, MDB_RDONLY, &txn);
+    if (rc)
+        return rc;
+    rc = store_code(meta_get(store, txn, &meta));
+    if (!rc)
+        rc = oldest_sequence(store, txn, &sequence);
+    mdb_txn_abort(txn);
+    txn_left(store);
     if (rc && rc != STORE_NOT_FOUND)
         return rc;
     *stamp = rc ? UINT64_MAX : 0;
@@ -336,6 +332,8 @@ void store_check_readers(struct store *store)
 {
     int dead;
     store_enter(store);
-    mdb_reader_check(store->env, &dead);
-    store_leave(store);
+    pthread_rwlock_rdlock(&store->env_lock);
+    if (store->env)
+        mdb_reader_check(store->env, &dead);
+    txn_left(store);
 }

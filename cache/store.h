@@ -11,7 +11,11 @@
 #include "cache/purge.h"
 #include "cache/vary.h"
 
-enum { STORE_FULL = -1, STORE_NOT_FOUND = -2 };
+enum {
+    STORE_FULL = -1,
+    STORE_NOT_FOUND = -2,
+    STORE_LOST = -3 /* nothing can be read, or written */
+};
 /* A smaller configured size counts as this one: LMDB needs room for three transactions. */
 #define STORE_BYTES_MIN ((uint64_t)16 << 20)
 enum { BODY_CHUNK_BYTES = 8176, STORE_REINSERT_MAX = 2 };

@@ -1,7 +1,10 @@
 /* What the store*.c files share: they are the only ones that include lmdb.h. */
 #pragma once
 
+#include "base/list.h"
 #include "cache/store.h"
+
+#include <pthread.h>
 
 typedef struct MDB_env MDB_env;
 typedef struct MDB_txn MDB_txn;
@@ -61,10 +64,20 @@ enum { STORE_KEEPS_PER_EVICTION = 8, STORE_KEEPS_MAX = 4096 };
 enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64, HITS_TAKEN_MAX = 8192 };
 
 struct store {
-    MDB_env *env;
+    /* held for reading by each transaction, for writing by who changes what is here */
+    pthread_rwlock_t env_lock;
+    MDB_env *env;                                        /* NULL: lost */
+    unsigned generation;                                 /* of the environment */
     unsigned index, body, order, vary, meta_db, pending; /* MDB_dbi */
-    uint64_t max_bytes, map_bytes, max_object_bytes;
-    unsigned max_variants, page_bytes;
+    uint64_t map_bytes;
+    unsigned page_bytes;
+    pthread_mutex_t readers_lock; /* for the next, and the readers' transactions; innermost */
+    struct list readers;
+    /* constant */
+    char *directory;
+    bool is_synced;
+    uint64_t max_bytes, max_object_bytes;
+    unsigned max_variants;
     struct purge_table *purges;
     atomic_int *in_store;
     _Atomic uint64_t hits[HIT_WORDS];
@@ -82,6 +95,13 @@ struct store {
     _Atomic uint64_t target_bytes, live_bytes, objects, evictions, newest_stamp;
 };
 
+struct store_reader {
+    struct list node; /* store->readers */
+    struct store *store;
+    MDB_txn *txn; /* reset between uses; NULL: to be begun */
+    bool is_in;   /* its transaction is open */
+};
+
 /* Big-endian, so that LMDB's bytewise order is the order of sequences. */
 struct body_key {
     uint8_t bytes[13]; /* sequence 8, coding 1, chunk 4 */
@@ -95,6 +115,23 @@ struct order_key order_key_of(uint64_t sequence);
 uint64_t order_key_sequence(const void *bytes);
 
 bool hit_take(struct store *store, const struct key *key);
+
+/* --- store_txn.c --- */
+
+/* Begins a transaction, or renews the read transaction in *txn. A code; mends the environment if
+ * that is what it takes. */
+int txn_begin(struct store *store, unsigned flags, MDB_txn **txn);
+/* It has ended, or was reset. The same thread. */
+void txn_left(struct store *store);
+/* Closes the environment; its readers begin anew. Holds env_lock for writing, or is alone. */
+void env_drop(struct store *store);
+
+/* --- store_open.c; hold env_lock for writing --- */
+
+/* An LMDB code; the environment may be half open then. */
+int env_open(struct store *store);
+/* Map and target follow the size. */
+void env_set_size(struct store *store, uint64_t map_bytes);
 
 void store_enter(struct store *store);
 void store_leave(struct store *store);

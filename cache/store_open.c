@@ -34,16 +34,18 @@ static int extend_file(struct store *store)
     return ftruncate(fd, (off_t)store->map_bytes) == 0 ? 0 : errno;
 }
 
-static int open_env(struct store *store, const char *directory, bool sync)
+static int open_file(struct store *store)
 {
-    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT | (sync ? 0 : MDB_NOSYNC);
+    unsigned flags =
+        MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT | (store->is_synced ? 0 : MDB_NOSYNC);
     int rc = mdb_env_create(&store->env);
     if (rc)
         return rc;
     (void)(!(rc = mdb_env_set_mapsize(store->env, store->map_bytes)) &&
            !(rc = mdb_env_set_maxdbs(store->env, 8)) &&
            !(rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) &&
-           !(rc = mdb_env_open(store->env, directory, flags, 0600)) && !(rc = extend_file(store)));
+           !(rc = mdb_env_open(store->env, store->directory, flags, 0600)) &&
+           !(rc = extend_file(store)));
     return rc;
 }
 
@@ -66,6 +68,22 @@ static int open_databases(struct store *store)
     if (rc && txn)
         mdb_txn_abort(txn);
     return rc;
+}
+
+int env_open(struct store *store)
+{
+    int dead, rc = open_file(store);
+    if (!rc)
+        rc = open_databases(store);
+    if (!rc)
+        mdb_reader_check(store->env, &dead);
+    return rc;
+}
+
+void env_set_size(struct store *store, uint64_t map_bytes)
+{
+    store->map_bytes = map_bytes;
+    atomic_store(&store->target_bytes, map_bytes / 11 * 10 / 100 * LIVE_PERCENT);
 }
 
 /* Bodies that a crash left without an index row. A live process whose body this is notices. */
@@ -97,11 +115,8 @@ static int clear_pending(struct store *store)
 
 static int start(struct store *store)
 {
-    int dead, rc = open_databases(store);
+    int rc = clear_pending(store);
     if (rc)
-        return rc;
-    mdb_reader_check(store->env, &dead);
-    if ((rc = clear_pending(store)))
         return rc;
     if ((rc = store_begin(store)))
         return rc;
@@ -111,9 +126,15 @@ static int start(struct store *store)
     return 0;
 }
 
-static struct store *store_make(const struct store_config *config)
+static struct store *store_make(const struct store_config *config, const char *directory)
 {
     struct store *store = mem_alloc(sizeof(*store));
+    MUST(pthread_rwlock_init(&store->env_lock, NULL) == 0);
+    MUST(pthread_mutex_init(&store->readers_lock, NULL) == 0);
+    list_init(&store->readers);
+    size_t len = strlen(directory) + 1;
+    store->directory = memcpy(mem_alloc(len), directory, len);
+    store->is_synced = config->sync;
     store->max_bytes = config->max_bytes < STORE_BYTES_MIN ? STORE_BYTES_MIN : config->max_bytes;
     store->map_bytes = (store->max_bytes / 10 * 11) & ~(uint64_t)0xffff;
     store->max_object_bytes = config->max_object_bytes;
@@ -123,6 +144,15 @@ static struct store *store_make(const struct store_config *config)
     store->keeps_left = STORE_KEEPS_MAX;
     atomic_init(&store->target_bytes, store->max_bytes / 100 * LIVE_PERCENT);
     return store;
+}
+
+static void store_free(struct store *store)
+{
+    MUST(!store->env && list_is_empty(&store->readers));
+    pthread_mutex_destroy(&store->readers_lock);
+    pthread_rwlock_destroy(&store->env_lock);
+    free(store->directory);
+    free(store);
 }
 
 struct store *store_open(const struct store_config *config, char *error)
@@ -137,18 +167,17 @@ struct store *store_open(const struct store_config *config, char *error)
         snprintf(error, ERROR_BYTES, "cannot make %.150s: %s", directory, strerror(rc));
         return NULL;
     }
-    struct store *store = store_make(config);
+    struct store *store = store_make(config, directory);
     store_enter(store);
-    rc = open_env(store, directory, config->sync);
+    rc = env_open(store);
     if (!rc)
         rc = start(store);
     store_leave(store);
     if (!rc)
         return store;
     snprintf(error, ERROR_BYTES, "cannot open the store in %.150s: %s", directory, store_error(rc));
-    if (store->env)
-        mdb_env_close(store->env);
-    free(store);
+    env_drop(store);
+    store_free(store);
     return NULL;
 }
 
@@ -158,9 +187,9 @@ int store_close(struct store *store)
         return 0;
     MUST(!store->txn);
     store_enter(store);
-    int rc = mdb_env_sync(store->env, 1);
-    mdb_env_close(store->env);
+    int rc = store->env ? mdb_env_sync(store->env, 1) : STORE_LOST;
+    env_drop(store);
     store_leave(store);
-    free(store);
+    store_free(store);
     return rc;
 }

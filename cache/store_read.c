@@ -13,45 +13,49 @@
 
 enum { CHUNKS_PER_TXN = 128 };
 
-struct store_reader {
-    struct store *store;
-    MDB_txn *txn; /* reset between uses */
-};
+static int begin(struct store_reader *reader)
+{
+    int rc = txn_begin(reader->store, MDB_RDONLY, &reader->txn);
+    reader->is_in = rc == 0;
+    return rc;
+}
 
+static void end(struct store_reader *reader)
+{
+    if (!reader->is_in)
+        return;
+    mdb_txn_reset(reader->txn);
+    reader->is_in = false;
+    txn_left(reader->store);
+}
+
+/* Begins at once: a reader slot is wanted now, or never. */
 int store_reader_open(struct store *store, struct store_reader **reader)
 {
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    struct store_reader *opened = mem_alloc(sizeof(*opened));
+    opened->store = store;
+    pthread_mutex_lock(&store->readers_lock);
+    list_append(&store->readers, &opened->node);
+    pthread_mutex_unlock(&store->readers_lock);
+    int rc = begin(opened);
+    end(opened);
     if (rc)
-        return store_code(rc);
-    mdb_txn_reset(txn);
-    *reader = mem_alloc(sizeof(**reader));
-    (*reader)->store = store;
-    (*reader)->txn = txn;
-    return 0;
+        store_reader_close(opened);
+    else
+        *reader = opened;
+    return rc;
 }
 
 void store_reader_close(struct store_reader *reader)
 {
     if (!reader)
         return;
-    mdb_txn_abort(reader->txn);
+    pthread_mutex_lock(&reader->store->readers_lock);
+    list_remove(&reader->node);
+    if (reader->txn)
+        mdb_txn_abort(reader->txn);
+    pthread_mutex_unlock(&reader->store->readers_lock);
     free(reader);
-}
-
-static int begin(struct store_reader *reader)
-{
-    store_enter(reader->store);
-    int rc = mdb_txn_renew(reader->txn);
-    if (rc)
-        store_leave(reader->store);
-    return store_code(rc);
-}
-
-static void end(struct store_reader *reader)
-{
-    mdb_txn_reset(reader->txn);
-    store_leave(reader->store);
 }
 
 int store_read_vary(struct store_reader *reader, const struct key *url_key,
@@ -113,8 +117,8 @@ static int copy_body(struct store_reader *reader, const struct stored_body *body
     *blob = blob_new(body->len);
     for (size_t at = 0; !rc && at < body->len; at += BODY_CHUNK_BYTES) {
         if (++*chunks % CHUNKS_PER_TXN == 0) {
-            mdb_txn_reset(reader->txn);
-            rc = store_code(mdb_txn_renew(reader->txn));
+            end(reader);
+            rc = begin(reader);
         }
         if (!rc)
             rc = copy_chunk(reader, body->sequence, coding, *blob, at);

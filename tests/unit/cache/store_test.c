@@ -3,9 +3,11 @@
 
 #include "cache/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static const wall_time now = {1000000};
@@ -553,6 +555,106 @@ static void test_9_1_an_older_update_does_not_undo_a_newer_one(void **state)
     remove_tree(path);
 }
 
+/* --- an environment that cannot go on as it is --- */
+
+enum { SMALL = 16 << 20, LARGE = 64 << 20 };
+
+/* Writes behind the end of a small map; _exit() is how it reports. */
+static void be_the_new_worker(const char *path, int wait_fd, unsigned count)
+{
+    char byte;
+    MUST(read(wait_fd, &byte, 1) == 1);
+    struct store *store = open_sized(path, LARGE, 8);
+    for (unsigned i = 0; i < count; i++) {
+        struct recipe r = {.url = 100 + i, .version = i, .body_bytes = 20000};
+        MUST(put(store, &r) == STORE_WRITTEN);
+    }
+    _exit(store_close(store) == 0 ? 0 : 1);
+}
+
+static void test_9_2_a_store_that_another_process_made_larger_is_read_and_written(void **state)
+{
+    (void)state;
+    enum { COUNT = 1200 }; /* twice what the small one holds */
+    const char *path = temp_directory();
+    int go[2], status;
+    assert_int_equal(pipe(go), 0);
+    pid_t child = fork();
+    if (child == 0)
+        be_the_new_worker(path, go[0], COUNT);
+    struct store *store = open_sized(path, SMALL, 8);
+    struct store_reader *reader;
+    struct recipe old = {.url = 1, .version = 1, .body_bytes = 20000}, new = {.url = 2};
+    struct recipe last = {.url = 100 + COUNT - 1, .version = COUNT - 1, .body_bytes = 20000};
+    struct key url_key = url_key_of(1);
+    struct vary_record *record = NULL;
+    assert_int_equal(put(store, &old), STORE_WRITTEN);
+    assert_int_equal(store_reader_open(store, &reader), 0); /* before: its map is the small one */
+    assert_int_equal(write(go[1], "", 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(store_read_vary(reader, &url_key, &record), 0);
+    vary_record_unref(&record);
+    store_reader_close(reader);
+    assert_true(holds(store, &old) && holds(store, &last));
+    assert_int_equal(put(store, &new), STORE_WRITTEN);
+    assert_true(holds(store, &new));
+    assert_true(holds(store, &old)); /* the new process's room is its own now */
+    assert_int_equal(store_stats(store).objects, COUNT + 2);
+    assert_int_equal(store_close(store), 0);
+    close(go[0]);
+    close(go[1]);
+    remove_tree(path);
+}
+
+/* LMDB's writes of its meta pages, the first two of the file, fail while this is set. */
+static bool meta_pages_fail;
+
+static bool fails(off_t at)
+{
+    enum { META_BYTES = 2 * 4096 };
+    errno = EIO;
+    return meta_pages_fail && at < META_BYTES;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    return fails(at) ? -1 : (ssize_t)syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    return pwrite(fd, bytes, len, at);
+}
+
+static void test_9_4_a_store_whose_meta_page_could_not_be_written_is_opened_again(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    struct recipe before = {.url = 1, .body_bytes = 20000}, after = {.url = 2, .body_bytes = 300};
+    struct store_reader *reader;
+    struct vary_record *record = NULL;
+    struct key url_key = url_key_of(1);
+    assert_int_equal(put(store, &before), STORE_WRITTEN);
+    assert_int_equal(store_reader_open(store, &reader), 0);
+    struct store_put lost = {.object = object_make(&after)};
+    assert_int_equal(store_begin(store), 0);
+    assert_int_equal(store_put(store, &lost, now), 0);
+    meta_pages_fail = true;
+    assert_int_equal(store_commit(store), EIO);
+    meta_pages_fail = false;
+    object_unref(&lost.object);
+    assert_int_equal(store_read_vary(reader, &url_key, &record), 0);
+    vary_record_unref(&record);
+    assert_true(holds(store, &before) && !holds(store, &after));
+    assert_int_equal(put(store, &after), STORE_WRITTEN);
+    assert_true(holds(store, &before) && holds(store, &after));
+    store_reader_close(reader);
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
 /* --- large bodies --- */
 
 static void test_9_4_a_body_without_its_row_is_removed_at_the_next_start(void **state)
@@ -829,6 +931,8 @@ int main(void)
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),
         cmocka_unit_test(test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked),
         cmocka_unit_test(test_9_1_an_older_update_does_not_undo_a_newer_one),
+        cmocka_unit_test(test_9_2_a_store_that_another_process_made_larger_is_read_and_written),
+        cmocka_unit_test(test_9_4_a_store_whose_meta_page_could_not_be_written_is_opened_again),
         cmocka_unit_test(test_9_4_a_body_without_its_row_is_removed_at_the_next_start),
         cmocka_unit_test(test_9_4_a_body_in_parts_is_read_back_whoever_wrote_or_dropped_meanwhile),
         cmocka_unit_test(test_9_3_a_file_cut_short_is_seen_before_it_is_opened),
