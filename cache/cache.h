@@ -109,6 +109,7 @@ struct cache_read {
     /* the answer, references for the caller; NULL object: not there (or damaged: dropped and
      * counted) */
     struct vary_record *vary; /* never NULL after READ_VARY */
+    bool is_unreadable;       /* READ_VARY: the disk could not say; `vary` is cold and no answer */
     struct object *object;
     struct list node; /* reader only */
 };

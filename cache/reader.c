@@ -1,7 +1,9 @@
 /*
  * Two threads with a reader slot of the store each. They look into RAM first (the question may have
  * been answered while it waited). A Vary record that memory was told of while they looked at the
- * disk is looked up again; an object is put into RAM only if nothing near its key has changed.
+ * disk is looked up again; an object is put into RAM only if nothing near its key has changed. An
+ * object that cannot be read is a miss; a Vary record that cannot be read is not "cold", which
+ * would say that the URL's union is empty.
  */
 #include "cache/reader.h"
 
@@ -27,17 +29,25 @@ struct readers {
     _Atomic uint64_t damaged;
 };
 
+/* What the disk says; NULL: it could not be read. What is lost holds nothing for anybody. */
+static struct vary_record *record_on_disk(struct store_reader *reader, const struct key *url_key)
+{
+    struct vary_record *record = NULL;
+    int rc = store_read_vary(reader, url_key, &record);
+    return rc == STORE_NOT_FOUND || rc == STORE_LOST ? vary_record_cold(url_key) : record;
+}
+
 static void read_vary(struct readers *readers, struct store_reader *reader, struct cache_read *read)
 {
     struct vary_table *vary = readers->config.vary;
     read->vary = vary_table_find(vary, &read->key);
     while (!read->vary) {
         struct vary_reading reading;
-        struct vary_record *disk;
         vary_table_begin_reading(vary, &read->key, &reading);
-        if (store_read_vary(reader, &read->key, &disk) != 0)
-            disk = vary_record_cold(&read->key);
-        vary_table_end_reading(vary, &reading, disk, &read->vary);
+        struct vary_record *disk = record_on_disk(reader, &read->key);
+        read->is_unreadable = !vary_table_end_reading(vary, &reading, disk, &read->vary) && !disk;
+        if (read->is_unreadable)
+            read->vary = vary_record_cold(&read->key);
         vary_record_unref(&disk);
     }
 }
@@ -111,6 +121,7 @@ static void *reader_main(void *arg)
     while ((read = take(readers))) {
         read->vary = NULL;
         read->object = NULL;
+        read->is_unreadable = false;
         if (read->kind == READ_VARY)
             read_vary(readers, reader, read);
         else

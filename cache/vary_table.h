@@ -58,8 +58,9 @@ struct vary_reading {
 void vary_table_begin_reading(struct vary_table *table, const struct key *url_key,
                               struct vary_reading *reading);
 /*
- * Ends the look: `record` is what the disk said. True: it is remembered, and *now is a reference to
- * what holds. False: the URL's record has changed meanwhile, and the disk is to be asked again.
+ * Ends the look: `record` is what the disk said; NULL: it could not be read. True: *now is a
+ * reference to what holds, which is remembered. False: the URL's record has changed meanwhile, and
+ * the disk is to be asked again; or nothing is known.
  */
 bool vary_table_end_reading(struct vary_table *table, struct vary_reading *reading,
                             struct vary_record *record, struct vary_record **now);

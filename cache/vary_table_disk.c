@@ -33,9 +33,10 @@ bool vary_table_end_reading(struct vary_table *table, struct vary_reading *readi
     struct shard *shard = shard_lock(table, &reading->url_key);
     struct entry *entry = entry_find(shard, &reading->url_key);
     list_remove(&reading->node);
-    if (!entry && !reading->is_outdated)
+    bool is_answer = record && !reading->is_outdated;
+    if (!entry && is_answer)
         entry = entry_add(table, shard, vary_record_ref(record));
-    else if (entry && entry->is_part && !reading->is_outdated)
+    else if (entry && entry->is_part && is_answer)
         complete(table, shard, entry, record);
     bool is_certain = entry && !entry->is_part;
     if (is_certain)

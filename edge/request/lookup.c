@@ -61,10 +61,12 @@ void lookup_read_delivered(struct exchange *ex)
     struct cache_read *read = &ex->read;
     ex->is_reading = false;
     if (read->kind == READ_VARY) {
-        if (cache_find_vary(cache, &read->key, &ex->record) == FOUND_YES)
+        if (cache_find_vary(cache, &read->key, &ex->record) == FOUND_YES) {
             vary_record_unref(&read->vary);
-        else
+            read->is_unreadable = false;
+        } else {
             ex->record = read->vary;
+        }
         return;
     }
     ex->was_read = true;
@@ -239,6 +241,8 @@ enum progress step_lookup(struct exchange *ex)
         ex->step = STEP_FETCH;
         return NEXT;
     }
+    if (ex->read.is_unreadable) /* its union, and with it the key, is not known */
+        return pass_instead(ex, REASON_COLD);
     if (ex->forward.is_unkeyable)
         return pass_instead(ex, REASON_VARY_DENIED);
     if (!ex->record->is_known) {
