@@ -281,6 +281,7 @@ struct policy {
     struct slices purge_methods; /* of "PURGE"; none by default */
     struct ip_ranges purge_allow;
     struct slices purge_tag_headers; /* lower case */
+    struct slices purge_twins;       /* patterns: twins.h */
 
     slice admin_listen; /* "unix:…" or "host:port" */
     slice admin_token_file;

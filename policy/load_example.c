@@ -32,7 +32,11 @@ static const char middle[] =
     "# shell: {file: dist/index.html}  # a page that renders in the browser, for when the renderer "
     "cannot\n"
     "\n"
-    "purge: {methods: [PURGE], allow: [127.0.0.0/8, \"::1\"]}\n"
+    "purge:\n"
+    "  methods: [PURGE]\n"
+    "  allow: [127.0.0.0/8, \"::1\"]\n";
+
+static const char before_routes[] =
     "\n"
     "# The first route that matches decides. What no route matches is passed on and not stored.\n"
     "routes:\n";
@@ -58,9 +62,14 @@ static const char api[] = "  - {match: \"/api/**\", cache: never}\n";
 #define ASSETS(pattern)                                                                            \
     "  - {match: \"" pattern "\", when_logged_in: cache, keep_old: 7d, assets: true}\n"
 
+#define TWINS(patterns)                                                                            \
+    "  # Where browsers get the data of a page: purged together with it.\n"                        \
+    "  twins: [" patterns "]\n"
+
 struct preset {
     slice name;
     const char *origin; /* further keys of the renderer */
+    const char *twins;  /* NULL: none */
     const char *routes; /* before the pages */
     const char *pages;  /* NULL: as for all */
 };
@@ -102,13 +111,21 @@ static const struct preset presets[] = {
     {.name = {"", 0}, .origin = "", .routes = ASSETS("/assets/**")},
     {.name = {"next", 4},
      .origin = "",
+     .twins = TWINS("\"{path}?_rsc\", \"/_next/data/*/index.json\", \"/_next/data/*{path}.json\""),
      .routes = ASSETS("/_next/static/**") "  # Resized pictures carry their own lifetime.\n"
                                           "  - {match: \"/_next/image\", when_logged_in: cache}\n",
      .pages = next_pages},
-    {.name = {"nuxt", 4}, .origin = "", .routes = ASSETS("/_nuxt/**")},
-    {.name = {"sveltekit", 9}, .origin = "", .routes = ASSETS("/_app/immutable/**")},
+    {.name = {"nuxt", 4},
+     .origin = "",
+     .twins = TWINS("\"{path}/_payload.json\""),
+     .routes = ASSETS("/_nuxt/**")},
+    {.name = {"sveltekit", 9},
+     .origin = "",
+     .twins = TWINS("\"{path}/__data.json\""),
+     .routes = ASSETS("/_app/immutable/**")},
     {.name = {"react-router", 12},
      .origin = "",
+     .twins = TWINS("\"/_root.data\", \"{path}.data\""),
      .routes = ASSETS("/assets/**"),
      .pages = react_pages},
     {.name = {"angular", 7},
@@ -147,6 +164,8 @@ slice policy_example(slice preset, struct arena *arena)
     slice parts[] = {top,
                      slice_of_string(p->origin),
                      slice_of_string(middle),
+                     slice_of_string(p->twins ? p->twins : ""),
+                     slice_of_string(before_routes),
                      slice_of_string(*p->routes ? assets_comment : ""),
                      slice_of_string(p->routes),
                      slice_of_string(api),

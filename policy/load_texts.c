@@ -1,6 +1,7 @@
 /* The types of setting that many rows share: texts and lists of them. */
 #include "base/utf8.h"
 #include "policy/loader.h"
+#include "policy/twins.h"
 
 enum { ITEMS_MAX = 10000 };
 
@@ -172,6 +173,12 @@ static void parse_types(struct loader *l, const struct setting *s, const struct 
     parse_list(l, s, node, base, is_media_type, true);
 }
 
+static void parse_twins(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                        void *base)
+{
+    parse_list(l, s, node, base, twins_is_pattern, false);
+}
+
 static bool print_texts(struct writer *w, const struct setting *s, const void *base)
 {
     const struct slices *texts = setting_member_view(s, base);
@@ -199,6 +206,12 @@ const struct setting_type setting_names = {.name = "list of names, * allowed",
                                            .expected = "a name, without space, comma, ; = or &",
                                            .parse = parse_names,
                                            .print = print_texts};
+const struct setting_type setting_twins = {
+    .name = "list of URL patterns",
+    .expected = "a pattern such as \"{path}.data\", \"/_next/data/*{path}.json\" or "
+                "\"{path}?_rsc\"",
+    .parse = parse_twins,
+    .print = print_texts};
 const struct setting_type setting_types = {.name = "list of media types",
                                            .expected = "a media type such as text/html or text/*",
                                            .parse = parse_types,

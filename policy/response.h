@@ -115,8 +115,8 @@ bool rules_post_is_page(const struct request *post, const struct forward *pass,
 enum reason rules_body(const struct decision *decision, unsigned status, slice body);
 
 /*
- * The tags by which a response can be purged, each once: of the route, of the `purge:
- * {tag_headers}` fields, and cache groups (Cache-Groups, RFC 9875 §2). A group is an ordinary tag
+ * The tags by which a response can be purged, each once: that of the page whose data this is
+ * (twins.h), of the route, of the `purge: {tag_headers}` fields, and cache groups (Cache-Groups, RFC 9875 §2). A group is an ordinary tag
  * with the text `https://shop.example news`: the origin of the request, a space, the group's name.
  * So groups of different origins are different tags, and no other field can name one, since those
  * are split at spaces. False if there are more than TAGS_MAX: a page that some of its tags do not

@@ -1,6 +1,7 @@
 /* Tags: Surrogate-Key and its relatives, and cache groups. Bounded at TAGS_MAX. */
 #include "policy/response.h"
 #include "policy/structured.h"
+#include "policy/twins.h"
 
 static bool add_tag(struct slices *tags, slice tag)
 {
@@ -89,6 +90,7 @@ bool rules_tags(const struct policy *policy, const struct request *request,
                 struct slices *tags)
 {
     *tags = (struct slices){arena_array(arena, slice, TAGS_MAX), 0};
+    (void)add_tag(tags, twins_tag_of(policy, request, decision, arena));
     for (size_t i = 0; i < decision->tags.count; i++)
         if (!add_tag(tags, decision->tags.at[i]))
             return false;

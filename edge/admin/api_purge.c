@@ -8,6 +8,7 @@
 #include "edge/admin/metrics.h"
 
 #include "base/log.h"
+#include "policy/twins.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -257,15 +258,31 @@ static void reset_union(struct server *server, const struct key *url_key, void *
     cache_reset_vary(server->cache, url_key);
 }
 
+/* What a page's data is stored with (policy/twins.h). What a twin has stored is not counted: nobody
+ * knows its URLs. */
+static int purge_twins(struct server *server, struct arena *arena, const struct purge_order *order,
+                       uint64_t *stamp)
+{
+    if (server->policy->purge_twins.count == 0)
+        return 0;
+    const struct purge_order twins = {.kind = PURGE_TAG,
+                                      .is_soft = order->is_soft,
+                                      .tag = twins_tag(order->host, order->path, arena)};
+    return purge_add(server->purges, &twins, clock_now().wall, stamp);
+}
+
 /* The record first: from then on nothing that is older is served, whatever happens to the rest. */
 static int execute(struct server *server, struct arena *arena, const struct purge_order *order,
                    uint64_t *stamp)
 {
     int error = purge_add(server->purges, order, clock_now().wall, stamp);
     metrics_purge(server->metrics, order->kind, 1);
-    if (order->kind == PURGE_URL && !order->is_soft)
+    if (order->kind != PURGE_URL)
+        return error;
+    int failed = purge_twins(server, arena, order, stamp);
+    if (!order->is_soft)
         each_url_key(server, arena, order, reset_union, NULL);
-    return error;
+    return error ? error : failed;
 }
 
 static void purge_all_orders(struct purging *p)

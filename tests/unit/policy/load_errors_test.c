@@ -7,7 +7,10 @@ static void test_unknown_keys_get_a_suggestion(void **state)
         {R "routes:\n  - match: \"/**\"\n    stael: 1h\n",
          "v:4:5: unknown key \"stael\" (did you mean \"stale\"?)\n"},
         {R "purge: {x: 1}\n",
-         "v:2:9: unknown key \"x\"; known here: methods, allow, tag_headers\n"},
+         "v:2:9: unknown key \"x\"; known here: methods, allow, tag_headers, twins\n"},
+        {R "purge: {twins: [\"{path}.data\", \"{path}\"]}\n",
+         "v:2:32: \"twins\": expected a pattern such as \"{path}.data\", "
+         "\"/_next/data/*{path}.json\" or \"{path}?_rsc\", got \"{path}\"\n"},
         {R "lissten: x\n", "v:2:1: unknown key \"lissten\" (did you mean \"listen\"?)\n"},
         {R "vary: {max_variant: 3}\n",
          "v:2:8: unknown key \"max_variant\" (did you mean \"max_variants\"?)\n"},

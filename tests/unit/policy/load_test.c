@@ -729,7 +729,8 @@ static void test_the_effective_policy_loads_to_itself(void **state)
         "['\\$RX\\(', x], invalidate: never, cookies: ignore, assets: true, client_cache: "
         "\"public, max-age=5\", targeted: none, upgrade: true, content_types: [a/b]}\n"
         "  - {match: \"/**\", when_logged_in: shell, stale: response, client_cache: none}\n"
-        "purge: {methods: [PURGE], allow: [\"::1\", 127.0.0.0/8], tag_headers: none}\n"
+        "purge: {methods: [PURGE], allow: [\"::1\", 127.0.0.0/8], tag_headers: none, twins: "
+        "[\"{path}?x\"]}\n"
         "admin: {listen: \"127.0.0.1:1\", token_file: t}\n"
         "log: {access: none, level: error, redact_query: []}\n"
         "trusted_proxies: [10.1.2.3]\n"
@@ -742,14 +743,15 @@ static void test_every_preset_loads_and_keeps_its_old_assets(void **state)
 {
     static const struct {
         const char *preset, *assets;
+        size_t twins;
     } rows[] = {
-        {"", "/assets/**"},
-        {"next", "/_next/static/**"},
-        {"nuxt", "/_nuxt/**"},
-        {"sveltekit", "/_app/immutable/**"},
-        {"react-router", "/assets/**"},
-        {"angular", "/*.js"},
-        {"render-gateway", NULL},
+        {"", "/assets/**", 0},
+        {"next", "/_next/static/**", 3},
+        {"nuxt", "/_nuxt/**", 1},
+        {"sveltekit", "/_app/immutable/**", 1},
+        {"react-router", "/assets/**", 2},
+        {"angular", "/*.js", 0},
+        {"render-gateway", NULL, 0},
     };
     struct fixture *f = *state;
     unsetenv("RENDERER");
@@ -763,6 +765,7 @@ static void test_every_preset_loads_and_keeps_its_old_assets(void **state)
             assert_int_equal(assets->when_logged_in, LOGGED_IN_CACHE);
             assert_true(assets->is_asset);
         }
+        assert_int_equal(p->purge_twins.count, rows[i].twins);
         assert_false(route_of(p, "/api/**")->is_cacheable);
         assert_true(route_of(p, "/**")->is_cacheable);
         policy_free(p);
