@@ -1,7 +1,7 @@
 /*
  * Fills: the head comes from head.c, and the key is read off that head: a value that is keyed is by
- * construction the value that is sent (semantics 1.2). What a sealed head holds beyond the key is
- * constant, the scheme or the host, which the key has too, and the request id.
+ * construction the value that is sent, in one spelling (semantics 1.2). What a sealed head holds
+ * beyond the key is constant, the scheme or the host, which the key has too, and the request id.
  */
 #include "policy/head.h"
 #include "policy/key_text.h"
@@ -75,6 +75,19 @@ static bool is_too_long(const struct head *head, slice name, slice value)
     return value.len > (is_representation ? (size_t)REPRESENTATION_VALUE_MAX : VARY_VALUE_MAX);
 }
 
+/*
+ * On fills that are not sealed, what differs in white space about commas only is one variant: what
+ * Vary is about means the same (RFC 9111 §4.1). A sealed head is the same for all who have its key,
+ * to the byte.
+ */
+static slice keyed_value(const struct head *head, const struct field *field)
+{
+    bool is_exact = head->decision->is_sealed || vary_find_either(head->policy, field->name) ||
+                    (!head->is_open && representation_is_field(field->name));
+    return is_exact ? field->value
+                    : vary_canonical(field->name, field->value, head->request->arena);
+}
+
 static bool key_fields(const struct head *head, struct text *key)
 {
     size_t count;
@@ -87,7 +100,7 @@ static bool key_fields(const struct head *head, struct text *key)
             return false;
         key_text_add(key, field ? KEY_FIELD : KEY_ABSENT, names[i]);
         if (field)
-            key_text_add(key, KEY_VALUE, field->value);
+            key_text_add(key, KEY_VALUE, keyed_value(head, field));
     }
     return true;
 }

@@ -132,7 +132,7 @@ static bool value_of(const struct head *head, const struct field *field,
         return representation_value(fields, field->name, arena, value);
     if (!fields_join(fields, field->name, arena, value))
         return false;
-    *value = vary_canonical(field->name, *value, arena);
+    *value = vary_as_sent(field->name, *value, arena);
     return true;
 }
 

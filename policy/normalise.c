@@ -183,12 +183,12 @@ bool vary_value(const struct vary_config *vary, const struct fields *fields, str
         return is_sent;
     default:
         if (is_sent)
-            *value = vary_canonical(vary->field, raw, arena);
+            *value = vary_as_sent(vary->field, raw, arena);
         return is_sent;
     }
 }
 
-static bool is_list_field(slice name)
+static bool may_be_list(slice name)
 {
     enum field_id id = field_id_of(name);
     return id != FIELD_USER_AGENT && id != FIELD_REFERER && id != FIELD_COOKIE &&
@@ -214,7 +214,7 @@ static size_t write_comma(slice value, size_t at, char *out, size_t *len)
 
 slice vary_canonical(slice name, slice value, struct arena *arena)
 {
-    if (slice_find(value, ',', 0) == value.len || !is_list_field(name))
+    if (slice_find(value, ',', 0) == value.len || !may_be_list(name))
         return value;
     char *out = arena_alloc(arena, value.len * 2 + 1);
     size_t len = 0;
@@ -232,4 +232,15 @@ slice vary_canonical(slice name, slice value, struct arena *arena)
         out[len++] = value.ptr[i];
     }
     return slice_trim(slice_of(out, len));
+}
+
+static bool is_list(slice name)
+{
+    return slice_equal(name, SLICE("accept")) || slice_starts_with(name, SLICE("accept-")) ||
+           slice_equal(name, SLICE("cache-control"));
+}
+
+slice vary_as_sent(slice name, slice value, struct arena *arena)
+{
+    return is_list(name) ? vary_canonical(name, value, arena) : value;
 }

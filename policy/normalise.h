@@ -29,7 +29,11 @@ enum { LANGUAGE_RANGES_MAX = 32 };
 slice language_choose(slice accept_language, const struct slices *choices, slice fallback);
 
 /*
- * One line in one spelling: white space about commas outside quotes becomes ", " in list fields;
- * the value itself in fields that are no lists (User-Agent, Referer …).
+ * One line in one spelling: white space about commas outside quotes becomes ", ". The value itself
+ * in fields that are no lists for sure (User-Agent, Referer …). For comparing: a field that we do
+ * not know may be no list either, and "52.5,13.4" in it is not "52.5, 13.4".
  */
 slice vary_canonical(slice name, slice value, struct arena *arena);
+/* For sending: the same for what is a list by definition (Accept, Accept-*, Cache-Control), else
+ * the value itself (semantics 2.2). */
+slice vary_as_sent(slice name, slice value, struct arena *arena);

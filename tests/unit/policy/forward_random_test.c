@@ -239,11 +239,15 @@ static bool make(struct setup *s, struct made *made)
     return !made->forward.is_unkeyable;
 }
 
+/* White space about commas means nothing. */
 static bool same_field(const struct made *a, const struct made *b, slice name)
 {
+    struct arena *arena = a->forward.fields.arena;
     const struct field *x = fields_find(&a->forward.fields, name);
     const struct field *y = fields_find(&b->forward.fields, name);
-    return (!x && !y) || (x && y && slice_equal(x->value, y->value));
+    return (!x && !y) || (x && y &&
+                          slice_equal(vary_canonical(name, x->value, arena),
+                                      vary_canonical(name, y->value, arena)));
 }
 
 /* Semantics 1.1: the union, always fields and, unless `seal: off`, kept cookies and the fields

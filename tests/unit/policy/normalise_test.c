@@ -227,11 +227,47 @@ static void test_2_2_white_space_about_commas_does_not_make_a_variant(void **sta
     set_union(&s, "foo");
     fill(&s, "GET http://h/a\nFoo: 1,2");
     slice one = s.forward.key_text;
+    assert_field(&s.forward.fields, "foo", "1,2");
     fill(&s, "GET http://h/a\nFoo:  1 , 2 ");
+    assert_field(&s.forward.fields, "foo", "1 , 2");
     assert_true(slice_equal(one, s.forward.key_text));
     fill(&s, "GET http://h/a\nFoo: 1\nFoo: 2");
     assert_true(slice_equal(one, s.forward.key_text));
     fill(&s, "GET http://h/a\nFoo: 2, 1");
+    assert_false(slice_equal(one, s.forward.key_text));
+    setup_fini(&s);
+}
+
+static void test_2_2_only_what_is_a_list_by_definition_is_sent_in_one_spelling(void **state)
+{
+    static const char *const policies[] = {
+        BASE, BASE "seal: \"off\"\n", BASE "vary: {hx-current-url: {}, accept-language: {}}\n"};
+    static const char *const paths[] = {"/a", "/s/a"};
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct setup s;
+        setup_init(&s, policies[i / 2]);
+        set_union(&s, "hx-current-url accept-language");
+        fill(&s, arena_printf(&s.arena,
+                              "GET http://h%s\nHX-Current-URL: https://x/@52.5,13.4\n"
+                              "Accept-Language: de,en",
+                              paths[i % 2])
+                     .ptr);
+        assert_field(&s.forward.fields, "hx-current-url", "https://x/@52.5,13.4");
+        assert_field(&s.forward.fields, "accept-language", "de, en");
+        setup_fini(&s);
+    }
+}
+
+static void test_1_2_a_sealed_key_is_exact(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE);
+    set_union(&s, "foo");
+    fill(&s, "GET http://h/s/a\nFoo: 1,2");
+    slice one = s.forward.key_text;
+    fill(&s, "GET http://h/s/a\nFoo: 1, 2");
     assert_false(slice_equal(one, s.forward.key_text));
     setup_fini(&s);
 }
@@ -251,6 +287,8 @@ int main(void)
         cmocka_unit_test(test_2_4_sort),
         cmocka_unit_test(test_values_have_one_spelling),
         cmocka_unit_test(test_2_2_white_space_about_commas_does_not_make_a_variant),
+        cmocka_unit_test(test_2_2_only_what_is_a_list_by_definition_is_sent_in_one_spelling),
+        cmocka_unit_test(test_1_2_a_sealed_key_is_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
