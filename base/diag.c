@@ -22,15 +22,8 @@ static slice printable(struct arena *arena, slice text)
 {
     char *safe = arena_alloc(arena, 4 * text.len + 1);
     size_t length = 0;
-    while (text.len) {
-        size_t letter = utf8_length(text), bytes = letter ? letter : 1;
-        if (letter && !utf8_is_control(text))
-            memcpy(safe + length, text.ptr, letter), length += letter;
-        else
-            for (size_t i = 0; i < bytes; i++)
-                length += (size_t)snprintf(safe + length, 5, "\\x%02x", (unsigned char)text.ptr[i]);
-        text = slice_from(text, bytes);
-    }
+    for (size_t written; (written = utf8_show(safe + length, &text)) > 0;)
+        length += written;
     return slice_of(safe, length);
 }
 

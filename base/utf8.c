@@ -41,3 +41,23 @@ bool utf8_is_control(slice s)
     return s.len > 0 && (b[0] < 0x20 || b[0] == 0x7f ||
                          (b[0] == 0xc2 && s.len > 1 && b[1] >= 0x80 && b[1] < 0xa0));
 }
+
+size_t utf8_show(char *into, slice *text)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    size_t letter = utf8_length(*text), taken = letter ? letter : 1, written = 0;
+    if (text->len == 0)
+        return 0;
+    bool is_shown = letter && !utf8_is_control(*text);
+    for (size_t i = 0; i < taken; i++) {
+        unsigned char c = (unsigned char)text->ptr[i];
+        if (is_shown) {
+            into[written++] = (char)c;
+        } else {
+            memcpy(into + written, (char[]){'\\', 'x', DIGITS[c >> 4], DIGITS[c & 15]}, 4);
+            written += 4;
+        }
+    }
+    *text = slice_from(*text, taken);
+    return written;
+}

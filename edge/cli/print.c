@@ -1,6 +1,8 @@
 /* See print.h. */
 #include "edge/cli/print.h"
 
+#include "base/utf8.h"
+
 #include <stdlib.h>
 
 enum { DEPTH_MAX = 8, COLUMNS_MAX = 24, CELL_BYTES = 512, INDENT = 2 };
@@ -14,17 +16,14 @@ static bool is_scalar(const json_t *value)
 
 static void escape(char cell[CELL_BYTES], const char *text)
 {
+    enum { MARK_BYTES = sizeof("…") };
+    slice rest = slice_of_string(text);
     size_t used = 0;
-    for (; *text && used + 8 < CELL_BYTES; text++) { /* room for an escape, or for a mark behind */
-        unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7f)
-            used += (size_t)snprintf(cell + used, CELL_BYTES - used, "\\x%02x", c);
-        else
-            cell[used++] = (char)c;
-    }
+    while (rest.len && used + UTF8_SHOWN_MAX + MARK_BYTES <= CELL_BYTES)
+        used += utf8_show(cell + used, &rest);
     cell[used] = '\0';
-    if (*text)
-        memcpy(cell + used, "…", sizeof("…"));
+    if (rest.len)
+        memcpy(cell + used, "…", MARK_BYTES);
 }
 
 static void format_scalar(char cell[CELL_BYTES], const json_t *value)

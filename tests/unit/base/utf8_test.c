@@ -59,6 +59,20 @@ static void test_controls_are_those_of_one_byte_and_those_of_two(void **state)
         assert_false(utf8_is_control(text(LETTERS[i])));
 }
 
+static void test_a_text_is_shown_with_escapes_for_what_a_terminal_obeys(void **state)
+{
+    char shown[64] = "";
+    size_t used = 0;
+    slice rest = text("a\xc3\xbc\x1b\xc2\x9b\xff\xc3");
+    (void)state;
+    for (size_t written; (written = utf8_show(shown + used, &rest)) > 0;) {
+        assert_in_range(written, 1, UTF8_SHOWN_MAX);
+        used += written;
+    }
+    assert_string_equal(shown, "a\xc3\xbc\\x1b\\xc2\\x9b\\xff\\xc3");
+    assert_int_equal(rest.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -67,6 +81,7 @@ int main(void)
         cmocka_unit_test(test_a_cut_leaves_letters_whole),
         cmocka_unit_test(test_a_cut_through_what_is_no_utf8_is_where_it_shall_be),
         cmocka_unit_test(test_controls_are_those_of_one_byte_and_those_of_two),
+        cmocka_unit_test(test_a_text_is_shown_with_escapes_for_what_a_terminal_obeys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,6 +241,13 @@ static void test_control_bytes_of_strangers_do_not_reach_the_terminal(void **con
     assert_null(strchr(result.out, '\033'));
     assert_null(strchr(result.out, '\007'));
     assert_true(printed("\\x1b"));
+    assert_int_equal(varve("variants http://a/", json("{\"a\\u009b2J\":\"ü \\u0085\","
+                                                      "\"t\":[{\"n\":\"\\u0090q\"}]}")),
+                     0);
+    assert_null(strstr(result.out, "\xc2"));
+    assert_true(printed("\\xc2\\x9b2J"));
+    assert_true(printed("ü \\xc2\\x85"));
+    assert_true(printed("\\xc2\\x90q"));
 }
 
 static void test_deep_and_long_answers_are_printed_within_limits(void **context)
