@@ -11,9 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERIES_BYTES = COUNTER_NAME_BYTES + 1, UPSTREAM_LOG_INTERVAL_MS = 1000, STATUS_MAX = 599 };
+enum {
+    SERIES_BYTES = COUNTER_NAME_BYTES + 1,
+    UPSTREAM_LOG_INTERVAL_MS = 1000,
+    TOLD_MAX = 32,
+    STATUS_MAX = 599
+};
 
 typedef _Atomic(counter *) lazy_counter;
+
+/* When the log was last told of what a series counts. */
+struct told {
+    lazy_counter series; /* NULL: free */
+    _Atomic int64_t ms;
+};
 
 struct metrics {
     struct counters *counters;
@@ -32,7 +43,7 @@ struct metrics {
     struct histogram *queue_wait; /* [class] */
     atomic_uint *noted;           /* [route]: bit of each reason that was logged; semantics 2.9 */
     atomic_bool *noted_learned;   /* [route] */
-    _Atomic int64_t upstream_logged_ms;
+    struct told told[TOLD_MAX];   /* of failing renderers; filled from its start */
 };
 
 static counter *find(struct metrics *metrics, lazy_counter *lazy, const char *format, ...)
@@ -311,6 +322,18 @@ void metrics_note_learned(struct metrics *metrics, const struct request *request
     arena_fini(&arena);
 }
 
+/* Is it time for a line about it? Those for which there is no place any more share the last one. */
+static bool may_tell(struct metrics *metrics, counter *series)
+{
+    struct told *told = metrics->told, *last = &metrics->told[TOLD_MAX - 1];
+    for (counter *of = NULL; told != last; told++, of = NULL)
+        if (atomic_compare_exchange_strong(&told->series, &of, series) || of == series)
+            break;
+    int64_t now = clock_now().mono.ms, before = atomic_load(&told->ms);
+    return (before == 0 || now - before >= UPSTREAM_LOG_INTERVAL_MS) &&
+           atomic_compare_exchange_strong(&told->ms, &before, now);
+}
+
 void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
                             enum call_failure failure, slice detail)
 {
@@ -320,10 +343,9 @@ void metrics_upstream_error(struct metrics *metrics, const struct request *reque
     int length =
         snprintf(name, sizeof(name), "varve_upstream_errors_total{%s,kind=\"%" SLICE_FMT "\"}",
                  label, SLICE_ARG(kind));
-    counter_add(counters_series(metrics->counters, slice_of(name, (size_t)length)), 1);
-    int64_t now = clock_now().mono.ms, last = atomic_load(&metrics->upstream_logged_ms);
-    if (now - last >= UPSTREAM_LOG_INTERVAL_MS &&
-        atomic_compare_exchange_strong(&metrics->upstream_logged_ms, &last, now))
+    counter *series = counters_series(metrics->counters, slice_of(name, (size_t)length));
+    counter_add(series, 1);
+    if (may_tell(metrics, series))
         log_warn("renderer failed", {"worker", worker, 0}, {"kind", kind, 0}, {"detail", detail, 0},
                  {"path", request->path, 0});
 }

@@ -30,8 +30,8 @@ void metrics_note_not_stored(struct metrics *metrics, const struct request *requ
 void metrics_note_learned(struct metrics *metrics, const struct request *request,
                           const struct decision *decision, const struct field_names *names);
 void metrics_stored(struct metrics *metrics, const struct decision *decision, enum stored stored);
-/* varve_upstream_errors_total{worker,kind}; a log line at most once a second per worker and kind.
- */
+/* varve_upstream_errors_total{worker,kind}; a log line at most once a second per worker and kind,
+ * and at most 32 of them. */
 void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
                             enum call_failure failure, slice detail);
 /* The operator has changed it: varve_mode_changes_total{to}. */

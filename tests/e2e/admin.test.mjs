@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { freePort, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { exchange } from './wire.mjs'
 
 const MINUTE = { 'cache-control': 'max-age=60' }
@@ -307,6 +307,15 @@ test('9.2 a reload with more errors than fit: whole lines, and how many there ar
     assert.equal(lines.length + Number(more), 90)
     for (const line of lines) assert.match(line, /varve\.yaml:\d+:1: unknown key "a*…{15}\d+"(; known here: .*, user)?$/)
   }
+})
+
+test('of renderers that fail, each has a line of the log, though another had one in the same second', async (t) => {
+  const asked = []
+  const broken = () => renderer(t, (req) => asked.push(req.socket) === 2 && asked.forEach((socket) => socket.destroy()))
+  const workers = [(await broken()).url, (await broken()).url].map((url) => `"${url}"`)
+  const v = await varve(t, `origins: {renderer: {workers: [${workers}], slots: 1, retries: 0}}\nroutes: [{match: "/**"}]\n`)
+  assert.deepEqual((await all(2, (i) => v.get(`/${i}`))).map(({ status }) => status), [503, 503])
+  await until(() => [0, 1].every((n) => new RegExp(`renderer failed worker=renderer/${n} kind=(closed|reset)`).test(v.log)), 'a line about each')
 })
 
 /** Reads Prometheus text as a scraper does; throws at what it would not take. */
