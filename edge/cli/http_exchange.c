@@ -6,6 +6,7 @@
 #include "edge/cli/http_exchange.h"
 
 #include "base/arena.h"
+#include "edge/origin/phr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,23 +19,6 @@
 #include <unistd.h>
 
 enum { ERROR_BYTES = 256, HEADERS_MAX = 64, FIRST_BYTES = 65536 };
-
-struct phr_header {
-    const char *name;
-    size_t name_len;
-    const char *value;
-    size_t value_len;
-};
-struct phr_chunked_decoder {
-    size_t bytes_left_in_chunk;
-    char consume_trailer;
-    char _hex_count;
-    char _state;
-};
-int phr_parse_response(const char *buffer, size_t length, int *minor_version, int *status,
-                       const char **text, size_t *text_length, struct phr_header *headers,
-                       size_t *count, size_t last_length);
-ssize_t phr_decode_chunked(struct phr_chunked_decoder *decoder, char *buffer, size_t *size);
 
 /* --- connecting --- */
 

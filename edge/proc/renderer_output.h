@@ -37,7 +37,7 @@ struct renderer_output {
 
 /* Takes two non-blocking descriptors. */
 void output_open(struct renderer_output *output, slice name, int out, int err, mono_time now);
-/* Reads what there is, at most OUTPUT_TURN_BYTES of each stream. */
+/* Reads what there is, at most 64 KiB of each stream: the master has more to do. */
 void output_read(struct renderer_output *output, mono_time now);
 /* Says, at most once a second, how many lines were dropped. */
 void output_tell_dropped(struct renderer_output *output, mono_time now);
