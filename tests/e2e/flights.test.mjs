@@ -8,6 +8,15 @@ import { h2 } from './wire.mjs'
 const fresh = { 'cache-control': 'max-age=60' }
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
+/** A body for as long as somebody reads it. */
+function withoutEnd(res) {
+  const more = () => {
+    while (!res.closed && res.write(Buffer.alloc(65536)));
+  }
+  res.on('drain', more)
+  more()
+}
+
 /** `n` clients are connected and the first render has begun: as good as all of them wait for it. */
 const gathered = (v, origin, n) =>
   until(async () => origin.requests.length > 0 && (await v.metric('varve_connections')) >= n, 'everybody to be there')
@@ -273,6 +282,27 @@ test('3.4 the client leaves: an event stream is closed at once', async (t) => {
   await closed.promise
 })
 
+test('3.4 a refresh whose answer is not stored is not read to its end when who waited for it has left', async (t) => {
+  const [head, closed] = [gate(), gate()]
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n !== 2) return page(res, `render ${n}`, { 'cache-control': 'max-age=0, stale-while-revalidate=60' })
+    await head.promise
+    res.on('close', closed.open)
+    res.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-store' })
+    withoutEnd(res)
+  })
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin, ', client_cache_control: honour')}`)
+  for (let i = 0; i < 2; i++) assert.equal((await v.get('/p')).body, 'render 1')
+  await until(() => origin.requests.length === 2, 'the refresh')
+  const { get, settled } = await http2Client(t, v, tls.port)
+  const joined = get('/p', { 'cache-control': 'no-cache' })
+  await settled()
+  head.open()
+  assert.equal((await joined).body, 'render 3')
+  await closed.promise
+})
+
 test('7.1 the head of an event stream does not wait for its first event, which may be long in coming', async (t) => {
   const event = gate()
   const origin = await renderer(t, async (req, res) => {
@@ -297,11 +327,7 @@ test('3.4 the client leaves a body that is not stored: the renderer is not kept 
   const origin = await renderer(t, (req, res) => {
     res.on('close', closed.open)
     res.writeHead(200, { 'content-type': 'application/pdf', 'cache-control': 'no-store' })
-    const more = () => {
-      while (!res.closed && res.write(Buffer.alloc(65536)));
-    }
-    res.on('drain', more)
-    more()
+    withoutEnd(res)
   })
   const v = await varve(t, anyRoute(origin))
   const leaving = new AbortController()
@@ -315,11 +341,7 @@ test('3.4 the client leaves a body that turns out too large to store: it is not 
     res.on('close', closed.open)
     res.writeHead(200, { 'content-type': 'text/html', ...fresh }).write('the first of it')
     await hasLeft.promise
-    const more = () => {
-      while (!res.closed && res.write(Buffer.alloc(65536)));
-    }
-    res.on('drain', more)
-    more()
+    withoutEnd(res)
   })
   const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 0}}\nstore: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 1MiB}\nroutes: [{match: "/**"}]\n`)
   const leaving = new AbortController()
