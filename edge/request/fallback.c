@@ -128,3 +128,10 @@ void fallback_error(struct exchange *ex, enum reason reason)
                  : reason == REASON_DEADLY ? SLICE("not rendered for now: it has stopped renderers")
                                            : SLICE("no renderer could answer"));
 }
+
+void fallback_after_call(struct exchange *ex, unsigned call_failure)
+{
+    enum reason reason = fallback_reason(call_failure);
+    if (!fallback_after_failure(ex, reason))
+        fallback_error(ex, reason);
+}

@@ -10,6 +10,8 @@ enum reason fallback_reason(unsigned call_failure);
 /* True: answered from the stale object or the shell, or the shell is asked for (answer_shell()). */
 bool fallback_after_failure(struct exchange *ex, enum reason reason);
 void fallback_error(struct exchange *ex, enum reason reason);
+/* Answers who waited for a call that has failed: one or the other of the two above. */
+void fallback_after_call(struct exchange *ex, unsigned call_failure);
 /* After `client_wait`: leaves the flight if stale or the shell can be given (semantics 7.5). */
 bool fallback_instead_of_waiting(struct exchange *ex);
 

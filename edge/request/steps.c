@@ -3,13 +3,13 @@
  * returns NEXT (go on with the step it set), WAIT (something will call exchange_run() again) or
  * DONE. A step that waited is entered anew.
  *
- *   DECIDE   the rulebook: route, class, who asks, what is keyed              semantics 1, 2, 8
- *   LOOKUP   the URL's union → key → object; fresh, stale or nothing          lookup.c
- *   FETCH    start or join a flight; its head decides who gets what           semantics 3, 7
- *   STREAM   hand on the flight's bytes as they come
- *   SHELL    in the place of one of these: wait for an origin's light answer   semantics 8.2
- *   DECODE   wait for the plain body of what is stored coded                   semantics 4.7
- *   DONE     one log line, counters                                           edge/admin
+ *   DECIDE   the rulebook: route, class, who asks, what is keyed            semantics 1, 2, 8
+ *   LOOKUP   the URL's union → key → object; fresh, stale or nothing        lookup.c
+ *   FETCH    start or join a flight; its head decides who gets what         semantics 3, 7
+ *   STREAM   hand on the flight's bytes as they come                        stream.c
+ *   SHELL    in the place of one of these: wait for an origin's answer      await.c
+ *   DECODE   wait for the plain body of what is stored coded                await.c
+ *   DONE     one log line, counters                                         edge/admin
  */
 #include "edge/request/steps.h"
 
@@ -17,7 +17,6 @@
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 #include "edge/request/purge_method.h"
-#include "policy/media_type.h"
 
 /* --- DECIDE --- */
 
@@ -275,13 +274,6 @@ static bool is_too_old(const struct exchange *ex, const struct flight_view *view
                STALE_WHILE_REVALIDATE;
 }
 
-static void fail_over(struct exchange *ex, unsigned failure)
-{
-    enum reason reason = fallback_reason(failure);
-    if (!fallback_after_failure(ex, reason))
-        fallback_error(ex, reason);
-}
-
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
@@ -289,7 +281,7 @@ static enum progress serve_shared(struct exchange *ex, const struct flight_view 
     if (!is_for(ex, view))
         return look_again(ex);
     if (view->phase == FLIGHT_FAILED) {
-        fail_over(ex, view->failure);
+        fallback_after_call(ex, view->failure);
         return DONE;
     }
     if (is_too_old(ex, view)) {
@@ -351,7 +343,7 @@ static enum progress use_failure(struct exchange *ex, unsigned failure)
 {
     if (call_was_refused(failure) && !ex->waiter.is_leader)
         return look_again(ex);
-    fail_over(ex, failure);
+    fallback_after_call(ex, failure);
     return DONE;
 }
 
@@ -367,124 +359,6 @@ static enum progress step_fetch(struct exchange *ex)
     if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED)
         return use_failure(ex, view.failure);
     return use_head(ex, &view);
-}
-
-/* --- STREAM --- */
-
-/* The flight failed. Who has not seen a byte of it is none the worse for it (semantics 3.2); the
- * others must see that theirs breaks off. */
-static enum progress break_off(struct exchange *ex, unsigned failure)
-{
-    if (sink_is_started(ex->sink)) {
-        ex->step = STEP_DONE; /* before the call: `gone` may come inside */
-        ex->reason = REASON_TRUNCATED;
-        sink_break(ex->sink);
-    } else {
-        fail_over(ex, failure);
-    }
-    return DONE;
-}
-
-/* Takes what is there; with the first of it goes the head. */
-static enum progress hand_on(struct exchange *ex, const slice *views, size_t count, bool is_end)
-{
-    ex->is_sending = true;
-    ex->sent_bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        ex->sent_bytes += views[i].len;
-    if (is_end)
-        ex->step = STEP_DONE;
-    if (!sink_is_started(ex->sink)) {
-        ex->status = ex->head.status;
-        sink_start(ex->sink, &ex->head);
-    }
-    sink_send(ex->sink, views, count, is_end);
-    return is_end ? DONE : WAIT;
-}
-
-/* A flight that has failed gives no more than it must: nothing to who has not seen a byte of it. */
-static bool breaks_off(struct exchange *ex, bool is_empty, unsigned *failure)
-{
-    struct flight_view view;
-    if (sink_is_started(ex->sink) && !is_empty)
-        return false;
-    waiter_look(&ex->waiter, ex->server->purges, &view);
-    *failure = view.failure;
-    return view.phase == FLIGHT_FAILED;
-}
-
-/* The head of an event stream goes out at once, since its first event may be long in coming; that
- * of anything else with its first bytes: until then there is a fallback. */
-static bool is_to_be_opened(const struct exchange *ex)
-{
-    return !sink_is_started(ex->sink) &&
-           media_type_is_event_stream(fields_value(ex->head.fields, FIELD_CONTENT_TYPE));
-}
-
-static enum progress step_stream(struct exchange *ex)
-{
-    sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
-    if (ex->is_sending)
-        return WAIT;
-    slice views[READ_SLICES];
-    bool is_end;
-    unsigned failure;
-    size_t count = waiter_peek(&ex->waiter, views, &is_end);
-    bool is_empty = count == 0 && !is_end;
-    if (breaks_off(ex, is_empty, &failure))
-        return break_off(ex, failure);
-    return is_empty && !is_to_be_opened(ex) ? WAIT : hand_on(ex, views, count, is_end);
-}
-
-/* --- SHELL --- */
-
-/* While who is tired of waiting for a page waits for the shell, the page may come. */
-static bool is_overtaken(struct exchange *ex)
-{
-    struct flight_view view;
-    if (ex->shell_reason != REASON_CLIENT_WAIT)
-        return false;
-    waiter_look(&ex->waiter, ex->server->purges, &view);
-    return view.phase != FLIGHT_WAITING;
-}
-
-/* Without the origin's answer there is the file, and what else the route says; or it waits on. */
-static enum progress go_on_without_shell(struct exchange *ex)
-{
-    ex->is_shell_refused = true;
-    ex->step = ex->shell_instead_of;
-    if (ex->shell_reason == REASON_CLIENT_WAIT && fallback_instead_of_waiting(ex))
-        return DONE;
-    return NEXT;
-}
-
-static enum progress step_shell(struct exchange *ex)
-{
-    switch (shell_ask_state(ex->shell_ask)) {
-    case SHELL_ASK_GIVEN:
-        waiter_leave(&ex->waiter);
-        answer_shell_given(ex);
-        return ex->step = STEP_DONE, DONE;
-    case SHELL_ASK_FAILED:
-        return go_on_without_shell(ex);
-    case SHELL_ASK_WAITS:
-        break;
-    }
-    if (!is_overtaken(ex))
-        return WAIT;
-    ex->step = ex->shell_instead_of;
-    return NEXT;
-}
-
-/* --- DECODE --- */
-
-static enum progress step_decode(struct exchange *ex)
-{
-    if (ex->is_decoding) /* woken by a flight */
-        return WAIT;
-    ex->step = STEP_DONE;
-    deliver_decoded(ex);
-    return DONE;
 }
 
 /* --- the table --- */

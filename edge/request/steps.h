@@ -15,6 +15,13 @@ enum progress {
     DONE,
 };
 
+/* stream.c */
+enum progress step_stream(struct exchange *ex);
+
+/* await.c */
+enum progress step_shell(struct exchange *ex);
+enum progress step_decode(struct exchange *ex);
+
 /* lookup.c */
 enum progress step_lookup(struct exchange *ex);
 /* On with FETCH, as a pass. */

@@ -1,0 +1,57 @@
+/*
+ * The two steps of who waits for something else than the page's render: SHELL, for the light answer
+ * of an origin (semantics 8.2), and DECODE, for a plain body (4.7).
+ */
+#include "edge/request/fallback.h"
+#include "edge/request/steps.h"
+
+/* --- SHELL --- */
+
+/* While who is tired of waiting for a page waits for the shell, the page may come. */
+static bool is_overtaken(struct exchange *ex)
+{
+    struct flight_view view;
+    if (ex->shell_reason != REASON_CLIENT_WAIT)
+        return false;
+    waiter_look(&ex->waiter, ex->server->purges, &view);
+    return view.phase != FLIGHT_WAITING;
+}
+
+/* Without the origin's answer there is the file, and what else the route says; or it waits on. */
+static enum progress go_on_without_shell(struct exchange *ex)
+{
+    ex->is_shell_refused = true;
+    ex->step = ex->shell_instead_of;
+    if (ex->shell_reason == REASON_CLIENT_WAIT && fallback_instead_of_waiting(ex))
+        return DONE;
+    return NEXT;
+}
+
+enum progress step_shell(struct exchange *ex)
+{
+    switch (shell_ask_state(ex->shell_ask)) {
+    case SHELL_ASK_GIVEN:
+        waiter_leave(&ex->waiter);
+        answer_shell_given(ex);
+        return ex->step = STEP_DONE, DONE;
+    case SHELL_ASK_FAILED:
+        return go_on_without_shell(ex);
+    case SHELL_ASK_WAITS:
+        break;
+    }
+    if (!is_overtaken(ex))
+        return WAIT;
+    ex->step = ex->shell_instead_of;
+    return NEXT;
+}
+
+/* --- DECODE --- */
+
+enum progress step_decode(struct exchange *ex)
+{
+    if (ex->is_decoding) /* woken by a flight */
+        return WAIT;
+    ex->step = STEP_DONE;
+    deliver_decoded(ex);
+    return DONE;
+}
