@@ -106,7 +106,7 @@ static bool make_answers(struct server *server, char *error)
             return false;
     }
     server->error_pages = error_pages_new(policy, error);
-    server->compressor = compressor_new(server->cache);
+    server->compressor = compressor_new(server->cache, policy->max_object_bytes);
     return server->error_pages != NULL;
 }
 

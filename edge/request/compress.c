@@ -17,7 +17,6 @@ struct job {
     struct list node;
     struct object *object;
     enum coding coding;  /* to be made; CODING_IDENTITY: decodes */
-    size_t max_bytes;    /* of a plain body */
     struct list waiting; /* struct decoding: hold lock */
 };
 
@@ -29,6 +28,7 @@ struct given_up {
 
 struct compressor {
     struct cache *cache;
+    size_t max_bytes; /* of a plain body */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -121,7 +121,7 @@ void compressor_ask(struct compressor *compressor, struct object *object, enum c
     pthread_mutex_unlock(&compressor->lock);
 }
 
-bool compressor_decode(struct compressor *compressor, struct object *object, size_t max_bytes,
+bool compressor_decode(struct compressor *compressor, struct object *object,
                        struct decoding *decoding)
 {
     pthread_mutex_lock(&compressor->lock);
@@ -130,7 +130,6 @@ bool compressor_decode(struct compressor *compressor, struct object *object, siz
         struct job *job = find_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
         if (!job)
             job = add_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
-        job->max_bytes = max_bytes;
         decoding->plain = NULL;
         list_append(&job->waiting, &decoding->node);
     }
@@ -146,7 +145,7 @@ static struct object *make(struct compressor *compressor, const struct job *job)
 {
     const struct object *object = job->object;
     struct blob *made = job->coding == CODING_IDENTITY
-                            ? body_decode(object->coding, source_of(object), job->max_bytes)
+                            ? body_decode(object->coding, source_of(object), compressor->max_bytes)
                             : body_encode(job->coding, source_of(object));
     if (!made)
         return NULL;
@@ -207,10 +206,11 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct compressor *compressor_new(struct cache *cache)
+struct compressor *compressor_new(struct cache *cache, size_t max_bytes)
 {
     struct compressor *compressor = mem_alloc(sizeof(*compressor));
     compressor->cache = cache;
+    compressor->max_bytes = max_bytes;
     pthread_mutex_init(&compressor->lock, NULL);
     pthread_cond_init(&compressor->wake, NULL);
     list_init(&compressor->to_decode);

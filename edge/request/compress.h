@@ -9,8 +9,8 @@
 
 struct compressor;
 
-/* `cache`: where a finished coding goes (cache_update). */
-struct compressor *compressor_new(struct cache *cache);
+/* `cache`: where a finished body goes (cache_update); `max_bytes`: of a decoded one. */
+struct compressor *compressor_new(struct cache *cache, size_t max_bytes);
 /* Ends the thread; what is queued is dropped, and who waits for it hears nothing. NULL is fine. */
 void compressor_free(struct compressor *compressor);
 /* Has it an identity body of at least `min` bytes, of a kind to compress (semantics 4.7)? */
@@ -28,9 +28,9 @@ struct decoding {
     struct object *plain; /* a reference: the object with its plain body too. NULL: there is none */
 };
 /*
- * Decodes the body of an object that came coded, to at most `max_bytes`; takes a reference of its
- * own. Any thread, never blocks. False: it was tried not long ago, and cannot be decoded or is too
- * long. True: done() will come, ahead of all compressing that still waits.
+ * Decodes the body of an object that came coded; takes a reference of its own. Any thread, never
+ * blocks. False: it was tried not long ago, and cannot be decoded or is too long. True: done() will
+ * come, ahead of all compressing that still waits.
  */
-bool compressor_decode(struct compressor *compressor, struct object *object, size_t max_bytes,
+bool compressor_decode(struct compressor *compressor, struct object *object,
                        struct decoding *decoding);

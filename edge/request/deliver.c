@@ -128,8 +128,7 @@ static void decoding_is_done(struct decoding *decoding)
 static bool start_decoding(struct exchange *ex)
 {
     ex->decoding.done = decoding_is_done;
-    ex->is_decoding = compressor_decode(ex->server->compressor, ex->delivered,
-                                        ex->server->policy->max_object_bytes, &ex->decoding);
+    ex->is_decoding = compressor_decode(ex->server->compressor, ex->delivered, &ex->decoding);
     if (ex->is_decoding)
         ex->step = STEP_DECODE;
     return ex->is_decoding;

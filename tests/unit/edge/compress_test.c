@@ -15,6 +15,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+enum { MAX_BYTES = 16 << 20 };
+
 static struct arena arena;
 static struct cache *cache;
 static struct compressor *compressor;
@@ -24,12 +26,12 @@ static int setup(void **context)
     (void)context;
     char error[256];
     const struct cache_config config = {
-        .memory_bytes = 64 << 20, .max_object_bytes = 16 << 20, .max_variants = 8};
+        .memory_bytes = 64 << 20, .max_object_bytes = MAX_BYTES, .max_variants = 8};
     arena_init(&arena);
     cache = cache_open(&config, error);
     if (!cache)
         return -1;
-    compressor = compressor_new(cache);
+    compressor = compressor_new(cache, MAX_BYTES);
     return 0;
 }
 
@@ -143,7 +145,7 @@ static void test_an_object_replaced_meanwhile_does_not_get_the_old_bytes(void **
     compressor_ask(compressor, old, CODING_GZIP);
     compressor_ask(compressor, old, CODING_BR); /* queued behind; the first is done when… */
     compressor_free(compressor);
-    compressor = compressor_new(cache);
+    compressor = compressor_new(cache, MAX_BYTES);
     compressor_ask(compressor, fresh, CODING_GZIP);
     struct object *coded = until_coded(fresh, CODING_GZIP);
     struct blob *back = body_decode(CODING_GZIP, coded->bodies[CODING_GZIP], 4000);
@@ -187,10 +189,10 @@ static void be_told(struct decoding *decoding)
     atomic_store(&container_of(decoding, struct reader, decoding)->is_told, true);
 }
 
-static bool ask_for_plain(struct reader *reader, struct object *object, size_t max_bytes)
+static bool ask_for_plain(struct reader *reader, struct object *object)
 {
     *reader = (struct reader){.decoding.done = be_told};
-    return compressor_decode(compressor, object, max_bytes, &reader->decoding);
+    return compressor_decode(compressor, object, &reader->decoding);
 }
 
 /* The object that came; the reader's reference. */
@@ -217,7 +219,7 @@ static void test_4_7_all_who_wait_for_a_plain_body_get_it_and_the_cache_has_it(v
     struct blob *body = body_of("<li>varve</li>\n", 300000);
     struct object *object = store_coded(body);
     for (size_t i = 0; i < READERS; i++)
-        assert_true(ask_for_plain(&readers[i], object, body->len));
+        assert_true(ask_for_plain(&readers[i], object));
     for (size_t i = 0; i < READERS; i++) {
         struct object *both = until_told(&readers[i]);
         assert_non_null(both);
@@ -237,16 +239,16 @@ static void test_4_7_what_cannot_be_decoded_is_tried_once(void **context)
 {
     (void)context;
     struct reader reader;
-    struct blob *body = body_of("<li>varve</li>\n", 300000), *noise = body_of(NULL, 1000);
+    struct blob *body = body_of("<li>varve</li>\n", MAX_BYTES + 1), *noise = body_of(NULL, 1000);
     struct object *large = store_coded(body);
-    assert_true(ask_for_plain(&reader, large, body->len - 1));
+    assert_true(ask_for_plain(&reader, large));
     assert_null(until_told(&reader));
-    assert_false(ask_for_plain(&reader, large, body->len - 1));
+    assert_false(ask_for_plain(&reader, large));
     struct object *broken = store("text/html", noise, CODING_BR);
-    assert_true(ask_for_plain(&reader, broken, 1 << 20));
+    assert_true(ask_for_plain(&reader, broken));
     assert_null(until_told(&reader));
     for (int i = 0; i < 100; i++)
-        assert_false(ask_for_plain(&reader, broken, 1 << 20));
+        assert_false(ask_for_plain(&reader, broken));
     object_unref(&large);
     object_unref(&broken);
     blob_unref(&body);
@@ -260,7 +262,7 @@ static void test_4_7_who_waits_is_given_the_body_of_its_own_object(void **contex
     struct blob *bodies[] = {body_of("old ", 200000), body_of("new ", 200000)};
     struct object *objects[] = {store_coded(bodies[0]), store_coded(bodies[1])};
     for (size_t i = 0; i < 2; i++)
-        assert_true(ask_for_plain(&readers[i], objects[i], 1 << 20));
+        assert_true(ask_for_plain(&readers[i], objects[i]));
     for (size_t i = 0; i < 2; i++) {
         struct object *both = until_told(&readers[i]);
         assert_memory_equal(both->bodies[CODING_IDENTITY]->bytes, bodies[i]->bytes, 200000);
