@@ -15,7 +15,6 @@ enum {
     READY_EVERY_MS = 50, /* a process that starts is asked so often whether it listens */
     LOOK_EVERY_MS = 500, /* one that serves is looked at so often */
     SETTLE_MS = 50,      /* a worker process that saw the gate open has taken its slot by then */
-    LATE_MS = 1000,      /* what slot_max ends is over by then */
     LEAVE_MS = 1000,     /* what was killed has left by then */
     RUN_PATH_BYTES = 128
 };
@@ -201,7 +200,7 @@ void spawned_restart(struct spawned *spawned, mono_time now)
 {
     duration limit = spawned->why == RESTART_STUCK
                          ? spawned->plan->grace
-                         : duration_add(spawned->plan->slot_max, (duration){LATE_MS});
+                         : duration_add(spawned->plan->slot_max, (duration){SPAWN_LATE_MS});
     log_info("renderer restarts", {"worker", spawned->plan->name},
              {"why", slice_of_string(restart_why_name(spawned->why))});
     spawned->wants_restart = false;
@@ -223,7 +222,7 @@ void spawned_leave(struct spawned *spawned, mono_time now)
         return;
     spawned->is_leaving = true;
     if (spawned->state == SPAWNED_READY)
-        drain(spawned, duration_add(spawned->plan->slot_max, (duration){LATE_MS}), now);
+        drain(spawned, duration_add(spawned->plan->slot_max, (duration){SPAWN_LATE_MS}), now);
     else
         spawned_stop(spawned, now);
 }
@@ -297,48 +296,6 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now)
 
 /* --- what is due --- */
 
-/* A slot is stuck when a render outlived slot_max. Where the process that waited for it has died, a
- * look at the worker follows, and with it an answer or none. */
-static bool is_stuck(const struct spawned *spawned, mono_time now)
-{
-    int64_t late = duration_add(spawned->plan->slot_max, spawned->plan->grace).ms + LATE_MS;
-    for (unsigned i = 0; i < slots_used(spawned->slots); i++) {
-        struct slot_view view = slot_view(spawned->slots, i);
-        bool is_orphan = view.state == SLOT_OWNER_DEAD || view.state == SLOT_PROBING;
-        if (view.state == SLOT_STUCK || (is_orphan && mono_since(now, view.since).ms > late))
-            return true;
-    }
-    return false;
-}
-
-/* It goes on until its turn comes (spawn.c). */
-static void look_for_wear(struct spawned *spawned, mono_time now)
-{
-    const struct recycle_limits *limits = &spawned->plan->recycle;
-    const struct renderer *shared = spawned->shared;
-    struct wear wear = {
-        .renders = atomic_load(&shared->renders) - spawned->renders_before,
-        .memory_bytes = atomic_load(&shared->memory_bytes),
-        .errors = error_window_note(&spawned->errors, limits->errors_within,
-                                    atomic_load(&shared->errors), now),
-        .lived = mono_since(now, spawned->since),
-    };
-    if (!spawned->wants_restart && spawn_is_worn(limits, &wear, &spawned->why))
-        spawned->wants_restart = true;
-}
-
-static void look_at(struct spawned *spawned, mono_time now)
-{
-    atomic_store(&spawned->shared->memory_bytes, process_memory_bytes(spawned->pid));
-    look_for_wear(spawned, now);
-    if (!is_stuck(spawned, now))
-        return;
-    log_error("renderer is stuck: a render outlived slot_max", {"worker", spawned->plan->name},
-              {"pid", .number = spawned->pid});
-    spawned->why = RESTART_STUCK;
-    spawned_restart(spawned, now);
-}
-
 static void tick_starting(struct spawned *spawned, mono_time now)
 {
     if (process_is_listening(spawned)) {
@@ -387,7 +344,7 @@ void spawned_tick(struct spawned *spawned, mono_time now)
         break;
     case SPAWNED_READY:
         if (is_time_to_look(spawned, LOOK_EVERY_MS, now))
-            look_at(spawned, now);
+            spawned_look(spawned, now);
         break;
     case SPAWNED_DRAINING:
         tick_draining(spawned, now);

@@ -20,6 +20,8 @@
 #include "edge/proc/spawn.h"
 #include "edge/proc/spawn_rules.h"
 
+enum { SPAWN_LATE_MS = 1000 /* what slot_max ends is over by then */ };
+
 enum spawned_state {
     SPAWNED_OFF,
     SPAWNED_STARTING,
@@ -118,6 +120,11 @@ bool spawned_is_between(const struct spawned *spawned);
 /* Was `varve restart` asked for, and is not answered yet? */
 bool spawned_owes_answer(const struct spawned *spawned);
 void spawned_answer(struct spawned *spawned, bool is_ok);
+
+/* --- spawn_look.c --- */
+
+/* Restarts it if it is stuck; wants that if it is worn out. */
+void spawned_look(struct spawned *spawned, mono_time now);
 
 /* --- spawn.c --- */
 
