@@ -8,7 +8,6 @@
 
 #include "base/arena.h"
 #include "base/must.h"
-#include "cache/key.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +15,6 @@
 enum { SLOTS_MIN = 1024 };
 
 static const uint64_t region_magic = 0x7661727665707267u; /* "varveprg" */
-static const uint64_t url_seed = 0x9ae16a3b2f90404fu, host_seed = 0xc949d7c7509e6557u,
-                      tag_mark = 0xff51afd7ed558ccdu, query_mark = 0x94d049bb133111ebu;
 
 static uint64_t load(const _Atomic uint64_t *place)
 {
@@ -34,34 +31,6 @@ static void raise_to(_Atomic uint64_t *place, uint64_t value)
 {
     if (load(place) < value)
         store(place, value);
-}
-
-/* --- keys: kinds have seeds of their own, so that they share one table; 0 means empty there --- */
-
-static uint64_t not_zero(uint64_t hash)
-{
-    return hash ? hash : 1;
-}
-
-uint64_t purge_key_url(slice host, slice path, bool has_query, slice query)
-{
-    uint64_t hash = hash_more(hash_more(url_seed, host), path);
-    return not_zero(has_query ? hash_more(hash ^ query_mark, query) : hash);
-}
-
-uint64_t purge_key_host(slice host)
-{
-    return not_zero(hash_more(host_seed, host));
-}
-
-uint64_t purge_key_tag(uint64_t tag_hash)
-{
-    return not_zero(tag_hash ^ tag_mark);
-}
-
-uint64_t purge_tag_hash(slice tag)
-{
-    return hash_of(tag);
 }
 
 /* --- the region --- */
