@@ -306,29 +306,20 @@ static int list_variant(struct store *store, const struct store_put *put,
     return rc;
 }
 
-/* The object that the row under the key holds, without its bodies. A reference, or NULL: there is
- * none, or one that cannot be trusted. */
-static int row_object(struct store *store, const struct key *key, struct object **object)
-{
-    MDB_val name = val_of(key->bytes, sizeof(key->bytes)), value;
-    struct index_row row;
-    slice head;
-    int rc = store_code(mdb_get(store->txn, store->index, &name, &value));
-    *object = NULL;
-    if (!rc && index_row_read(slice_of(value.mv_data, value.mv_size), &row, &head))
-        *object = object_decode(head);
-    return rc == STORE_NOT_FOUND ? 0 : rc;
-}
-
 /* Another process may have asked the origin later and been faster. */
 static int is_older_than_row(struct store *store, const struct object *object, bool *is_older)
 {
-    struct object *stored;
-    int rc = row_object(store, &object->key, &stored);
+    MDB_val name = val_of(object->key.bytes, sizeof(object->key.bytes)), value;
+    struct object *stored = NULL;
+    struct index_row row;
+    slice head;
+    int rc = store_code(mdb_get(store->txn, store->index, &name, &value));
+    if (!rc && index_row_read(slice_of(value.mv_data, value.mv_size), &row, &head))
+        stored = object_decode(head);
     *is_older = stored && slice_equal(stored->key_text, object->key_text) &&
                 object_is_older(object, stored);
     object_unref(&stored);
-    return rc;
+    return rc == STORE_NOT_FOUND ? 0 : rc;
 }
 
 int store_put(struct store *store, struct store_put *put, wall_time now)
