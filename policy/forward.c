@@ -177,11 +177,17 @@ bool forward_holds_back(const struct policy *policy, const struct request *reque
                         const struct decision *decision, const struct field_names *names,
                         slice name)
 {
-    struct head without = head_of(policy, request, decision, names), with = without;
+    struct arena scratch; /* two whole heads for one bit, for each name of a Vary */
+    struct request aside = *request;
+    arena_init(&scratch);
+    aside.arena = &scratch;
+    struct head without = head_of(policy, &aside, decision, names), with = without;
     with.one_more = name;
     head_build(&without);
     head_build(&with);
-    return !is_same_head(&without.fields, &with.fields);
+    bool holds_back = !is_same_head(&without.fields, &with.fields);
+    arena_fini(&scratch);
+    return holds_back;
 }
 
 bool forward_learns(const struct policy *policy, const struct request *request,
