@@ -1,7 +1,7 @@
 /*
  * Two requests of strangers under one policy (semantics 1.2, 2.1, 2.7): what the fills of one key
- * carry is the same, whatever else the two requests said; nothing that is held back goes out; and a
- * key's text takes itself apart again.
+ * carry is the same, whatever else the two requests said; nothing that is held back goes out; a
+ * key's text takes itself apart again; and what they cost in memory grows with their length alone.
  *
  *   input = policy (1 byte) union, as names with spaces, newline, two requests, each "METHOD
  *           TARGET", newline, lines "name: value", empty line
@@ -199,6 +199,13 @@ static bool fill(const struct policy *policy, const struct field_names *names, s
     return true;
 }
 
+/* Not with the square of it: memory is held for as long as a request waits. */
+static void check_cost(const struct arena *arena, size_t size)
+{
+    enum { BASE_BYTES = 64 * 1024, BYTES_PER_BYTE = 200 };
+    MUST(arena->used_bytes <= BASE_BYTES + BYTES_PER_BYTE * size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     slice input = input_of(data, size < 8192 ? size : 8192);
@@ -216,6 +223,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_same_head(&a.forward.fields, &b.forward.fields);
             check_same_head(&b.forward.fields, &a.forward.fields);
         }
+        check_cost(&arena, size);
     }
     arena_fini(&arena);
     return 0;
