@@ -57,6 +57,15 @@ bool head_is_ours(enum field_id id)
            id == FIELD_X_VARVE_DEBUG;
 }
 
+/* Under `seal: strict` a Vary teaches nothing: what the policy does not name is the same for all
+ * (semantics 2.2). */
+static bool is_held_back(const struct head *head, const struct field *field)
+{
+    if (head->policy->seal == SEAL_STRICT)
+        return field->id != FIELD_COOKIE && !representation_is_field(field->name);
+    return !head->is_open && seal_holds_back(field->name);
+}
+
 static bool may_carry(const struct head *head, const struct field *field,
                       const struct vary_config *vary)
 {
@@ -67,7 +76,7 @@ static bool may_carry(const struct head *head, const struct field *field,
     if (vary && has_other_name(vary)) /* the raw field is not sent: set_headers may name it */
         return !is_set_header(head->decision->origin, vary->as);
     return !head_is_replaced(head->policy, head->decision, name) &&
-           (head->is_open || vary || !seal_holds_back(name));
+           (vary || !is_held_back(head, field));
 }
 
 bool head_may_carry(const struct head *head, slice name)

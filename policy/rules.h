@@ -92,8 +92,9 @@ void forward_pass(const struct policy *policy, const struct request *request,
  * Would a sealed fill of this request hold back, or not yet send, the field `name` (semantics 2.3)?
  * Exactly: would its head be another one, were `name` in the union too? Then an answer that varies
  * by it was made without it: drop it, and repeat the fill. False when this client sends no such
- * field (and no normaliser makes one up), for cookies and seal.def, and on fills that are not
- * sealed, which send every field that may be keyed.
+ * field (and no normaliser makes one up), for cookies and seal.def, under `seal: strict` for all
+ * that the policy does not name, and on fills that are not sealed, which send every field that may
+ * be keyed.
  */
 bool forward_holds_back(const struct policy *policy, const struct request *request,
                         const struct decision *decision, const struct field_names *names,

@@ -95,6 +95,7 @@ class Trial {
     this.origins = [first.url, `http://127.0.0.1:${port}`]
     this.dir = tempDir(t)
     this.chosen = Object.fromEntries(Object.entries(choices).map(([name, list]) => [name, random.pick(list)]))
+    this.noteSeal()
     this.v = await varve(t, policy(this.chosen, this.origins), { dir: this.dir })
     this.end = Date.now() + SECONDS * 1000
   }
@@ -126,11 +127,18 @@ class Trial {
     return this.v.admin('POST', '/v1/purge', kind === 'all' ? { all: true, soft: isSoft } : { [names[kind]]: [url], soft: isSoft })
   }
 
+  /** A worker that is replaced goes on for a while with its own policy. */
+  noteSeal() {
+    if (this.chosen.seal === 'strict') this.site.strictUntil = Infinity
+    else if (this.site.strictUntil === Infinity) this.site.strictUntil = Date.now() + 15000
+  }
+
   async reload(random) {
     while (!this.isOver()) {
       await sleep(500 + random.int(1500))
       const name = random.pick(Object.keys(choices))
       this.chosen[name] = random.pick(choices[name])
+      this.noteSeal()
       this.v.write(policy(this.chosen, this.origins))
       const from = Date.now()
       const res = await this.v.admin('POST', '/v1/reload', {}).catch((error) => ({ error: error.code ?? error.message }))

@@ -19,7 +19,7 @@ export const cookiesOf = (text) => Object.fromEntries((text ?? '').split('; ').f
 /** Which request fields a class reads; those with `declares` it names in Vary, as often as `declares` says. */
 export const classes = {
   p: { lang: true, declares: 0.5, sealed: true }, // the route has a ttl: reads what it gets and may forget to say so
-  f: { lang: true, flavor: true, declares: 1, sealed: true }, // a Vary that the policy does not know: learned
+  f: { lang: true, flavor: true, declares: 1, sealed: true }, // a Vary that the policy does not know: learned, but for a strict seal
   v: { lang: true, declares: 1, control: ['max-age=1', 'max-age=3', 's-maxage=2', 'max-age=1, stale-while-revalidate=5'] },
   t: { control: ['max-age=20'], tags: true },
   q: { sealed: true },

@@ -22,6 +22,7 @@ export class Site {
   unanswered = []
   violations = []
   counts = {}
+  strictUntil = 0 // until when a worker may have `seal: strict`, which learns no field
   etags = new Map()
   onlyOnce = new Map() // renders that were not for everybody → who got them
 

@@ -42,7 +42,8 @@ function objection(sent, made) {
   if (made.person !== person) return 'another person'
   if (!isOwn(made.lang, lang, lang === undefined ? 'en' : reduced[lang])) return 'another language'
   if (!isOwn(made.flavor, fields['x-flavor'])) return 'another flavor'
-  if (made.declared.includes('X-Flavor') && made.flavor !== (fields['x-flavor'] ?? null)) return 'not this flavor'
+  const isWithheld = made.flavor === null && sent.mayBeStrict()
+  if (made.declared.includes('X-Flavor') && !isWithheld && made.flavor !== (fields['x-flavor'] ?? null)) return 'not this flavor'
   const accept = fields.accept ?? null
   if (made.accept !== accept && made.accept !== (reducedAccept[accept] ?? accept)) return 'another representation'
   for (const [name, value] of Object.entries(made.cookies)) if (fields.cookies[name] !== value) return `another's cookie ${name}`
@@ -85,6 +86,7 @@ export class Visitor {
   compose(n) {
     const { random, site } = this
     const page = random.favourite(site.pages)
+    const from = Date.now()
     const isPost = this.kind !== 'kept' && random.chance(0.03)
     const sent = {
       page,
@@ -94,6 +96,7 @@ export class Visitor {
       fields: fieldsOf(this.kind, this.who, random),
       target: page.target,
       newest: () => site.versions.get(page.name),
+      mayBeStrict: () => site.strictUntil > from,
     }
     if (random.chance(0.03)) sent.leavesAfter = random.int(40)
     if (random.chance(0.03)) sent.isSlow = true

@@ -149,6 +149,27 @@ static bool learns(struct setup *s, const char *name)
     return forward_learns(s->policy, &s->request, &s->decision, &s->names, slice_of_string(name));
 }
 
+static void test_2_2_strict_never_learns(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE "seal: strict\nvary: {x-plan: {always: false}}\n" ROUTES);
+    const char *const paths[] = {"GET https://h/a" MUCH, "GET https://h/s/a" MUCH};
+    for (size_t i = 0; i < 2; i++) {
+        set_union(&s, "");
+        fill(&s, paths[i]);
+        assert_false(held(&s, "accept-language"));
+        assert_false(learns(&s, "accept-language"));
+        assert_false(learns(&s, "x-foo"));
+        assert_true(learns(&s, "x-plan")); /* the policy names it */
+        set_union(&s, "accept-language user-agent x-foo cookie");
+        fill(&s, paths[i]);
+        assert_slice(head_text(&s.arena, &s.forward.fields),
+                     "accept=text/html,*/*;q=0.8; user-agent=varve");
+    }
+    setup_fini(&s);
+}
+
 static void test_2_3_what_the_seal_held_back(void **state)
 {
     struct setup s;
@@ -519,6 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_2_1_a_sealed_fill_carries_next_to_nothing),
         cmocka_unit_test(test_2_1_strict_sends_the_same_without_a_ttl),
+        cmocka_unit_test(test_2_2_strict_never_learns),
         cmocka_unit_test(test_2_2_standard_holds_back_the_list_and_sends_the_rest_in_order),
         cmocka_unit_test(test_2_2_lines_are_joined_and_trimmed),
         cmocka_unit_test(test_1_4_what_was_stored_without_a_seal_has_another_key_than_under_one),

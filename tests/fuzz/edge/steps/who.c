@@ -27,6 +27,8 @@ static const char *kept_cookie(const struct rules *rules, const char *cookie)
 /* Fields that a fill carries as they came, under these rules. */
 static bool is_passed_on(const struct rules *rules, unsigned name)
 {
+    if (rules->seal == RULES_SEALED_STRICT)
+        return false;
     switch (name) {
     case VARY_COOKIE:
     case VARY_ORIGINAL_URL:
