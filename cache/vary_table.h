@@ -88,9 +88,10 @@ void vary_table_written(struct vary_table *table, struct vary_change *change,
 void vary_table_not_written(struct vary_table *table, struct vary_change *change);
 /* The disk has lost the record (swept away): it is written again. */
 void vary_table_rewrite(struct vary_table *table, const struct key *url_key);
-/* The disk's union of a URL turned out to be wider. */
+/* The disk's union of a URL turned out to be another one: memory's is widened by it, and written
+ * again if the disk's lacks names (another process has reset it). */
 void vary_table_widen(struct vary_table *table, const struct key *url_key,
-                      const struct field_names *wider);
+                      const struct field_names *disk);
 
 /* Forgets what can be read again. */
 void vary_table_drop(struct vary_table *table);

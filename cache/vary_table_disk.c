@@ -137,11 +137,14 @@ void vary_table_rewrite(struct vary_table *table, const struct key *url_key)
 }
 
 void vary_table_widen(struct vary_table *table, const struct key *url_key,
-                      const struct field_names *wider)
+                      const struct field_names *disk)
 {
     struct shard *shard = shard_lock(table, url_key);
     struct entry *entry = entry_find(shard, url_key);
-    if (entry && entry->record->is_known && !entry->needs_reset)
-        entry_widen(table, shard, entry, wider);
+    if (entry && entry->record->is_known && !entry->needs_reset) {
+        entry_widen(table, shard, entry, disk);
+        if (!field_names_equal(&entry->record->names, disk) && entry_may_get_dirty(table, entry))
+            entry_mark_dirty(table, shard, entry);
+    }
     pthread_mutex_unlock(&shard->mtx);
 }

@@ -271,6 +271,41 @@ static void test_2_5_the_writer_hands_a_wider_union_back(void **state)
     remove_tree(b.path);
 }
 
+/* What another process has done to the store: the writer of this one is idle. */
+static void change_on_disk(struct store *store, const struct key *url_key,
+                           const struct field_names *names, bool is_reset)
+{
+    struct vary_record *change = vary_record_new(url_key, names, true, NULL, 0), *disk;
+    assert_int_equal(store_begin(store), 0);
+    assert_int_equal(store_write_vary(store, change, is_reset, (wall_time){1}, &disk), 0);
+    assert_int_equal(store_commit(store), 0);
+    vary_record_unref(&disk);
+    vary_record_unref(&change);
+}
+
+static void test_2_5_a_union_that_another_process_has_reset_grows_again(void **state)
+{
+    (void)state;
+    struct bench b = {.path = temp_directory()};
+    const struct field_names a = names_of("a", NULL), none = {.count = 0};
+    struct key url_key = url_key_of(1);
+    struct vary_record *record;
+    struct recipe r = {.url = 1, .version = 1, .body_bytes = 100, .names = &a};
+    bench_open(&b, 64 << 20, 10000);
+    assert_true(vary_table_grow(b.vary, &url_key, &a, &record));
+    writer_flush(b.writer);
+    change_on_disk(b.store, &url_key, &none, true); /* purged, and rendered without Vary */
+    assert_true(put(&b, &r));
+    writer_flush(b.writer);
+    assert_false(on_disk(&b, &r)); /* its union was not the disk's */
+    assert_true(put(&b, &r));
+    writer_flush(b.writer);
+    assert_true(on_disk(&b, &r));
+    vary_record_unref(&record);
+    assert_true(bench_close(&b));
+    remove_tree(b.path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_9_4_large_objects_are_written_in_parts),
         cmocka_unit_test(test_9_4_a_failing_disk_leaves_memory_and_is_tried_again),
         cmocka_unit_test(test_2_5_the_writer_hands_a_wider_union_back),
+        cmocka_unit_test(test_2_5_a_union_that_another_process_has_reset_grows_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
