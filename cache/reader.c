@@ -56,7 +56,8 @@ static void note_damage(struct readers *readers, const struct key *key)
 {
     if (atomic_fetch_add(&readers->damaged, 1) == 0)
         log_error("the store holds damaged objects, dropping them");
-    writer_remove(readers->config.writer, key);
+    if (!writer_is_removing(readers->config.writer, key))
+        writer_remove(readers->config.writer, key);
 }
 
 static struct object *from_ram(struct readers *readers, const struct cache_read *read)

@@ -131,6 +131,7 @@ static void writer_init(struct writer *writer, const struct writer_config *confi
     writer->config = *config;
     writer->tick_at = writer_now_ms() + config->interval_ms;
     list_init(&writer->jobs);
+    key_map_init(&writer->removing);
     MUST(pthread_mutex_init(&writer->mtx, NULL) == 0);
     MUST(pthread_condattr_init(&monotonic) == 0);
     MUST(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
@@ -141,6 +142,7 @@ static void writer_init(struct writer *writer, const struct writer_config *confi
 
 static void writer_fini(struct writer *writer)
 {
+    key_map_fini(&writer->removing);
     pthread_cond_destroy(&writer->is_idle);
     pthread_cond_destroy(&writer->has_work);
     pthread_mutex_destroy(&writer->mtx);

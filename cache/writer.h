@@ -30,9 +30,8 @@ bool writer_put(struct writer *writer, struct object *object, bool is_pinned,
 bool writer_update(struct writer *writer, struct object *object);
 /* Refused only when thousands wait; kept while the disk fails. */
 bool writer_remove(struct writer *writer, const struct key *key);
-/* Is the removal of this key (perhaps of another) still to be written? Then what the disk has under
- * it does not count. */
-bool writer_is_removing(const struct writer *writer, const struct key *key);
+/* Is a removal of this key still to be written? Then what the disk has under it does not count. */
+bool writer_is_removing(struct writer *writer, const struct key *key);
 /* A Vary record has changed. */
 void writer_wake(struct writer *writer);
 /* Returns when everything that was queued before has been written or given up. */

@@ -13,17 +13,45 @@ enum { JOBS_MAX = 4096, REMOVALS_MAX = 16384 /* on top */ };
 
 /* --- jobs --- */
 
-static atomic_uint *removing_slot(const struct writer *writer, const struct key *key)
+/* By key, because with a failing disk thousands may wait: were each to stand for a part of all
+ * keys, hardly any could be read. */
+struct removal {
+    struct key_node in_map;
+    unsigned count;
+};
+
+static struct removal *removal_of(const struct writer *writer, const struct key *key)
 {
-    uint32_t word;
-    memcpy(&word, key->bytes, sizeof(word));
-    return (atomic_uint *)(uintptr_t)&writer->removing[word % REMOVING_SLOTS];
+    struct key_node *node = key_map_find(&writer->removing, key);
+    return node ? container_of(node, struct removal, in_map) : NULL;
+}
+
+static void removal_begin(struct writer *writer, const struct key *key)
+{
+    struct removal *removal = removal_of(writer, key);
+    if (!removal) {
+        removal = mem_alloc(sizeof(*removal));
+        key_map_add(&writer->removing, &removal->in_map, key);
+    }
+    removal->count++;
+}
+
+static void removal_end(struct writer *writer, const struct key *key)
+{
+    struct removal *removal = removal_of(writer, key);
+    if (--removal->count)
+        return;
+    key_map_remove(&writer->removing, &removal->in_map);
+    free(removal);
 }
 
 void job_free(struct writer *writer, struct job *job)
 {
-    if (job->kind == JOB_REMOVE)
-        atomic_fetch_sub(removing_slot(writer, &job->key), 1);
+    if (job->kind == JOB_REMOVE) {
+        pthread_mutex_lock(&writer->mtx);
+        removal_end(writer, &job->key);
+        pthread_mutex_unlock(&writer->mtx);
+    }
     object_unref(&job->object);
     free(job);
 }
@@ -64,6 +92,8 @@ static bool post(struct writer *writer, struct job *job)
 {
     pthread_mutex_lock(&writer->mtx);
     bool may = may_post(writer, job);
+    if (job->kind == JOB_REMOVE)
+        removal_begin(writer, &job->key);
     if (may) {
         list_append(&writer->jobs, &job->node);
         writer->job_count++;
@@ -99,13 +129,15 @@ bool writer_remove(struct writer *writer, const struct key *key)
 {
     struct job *job = job_new(JOB_REMOVE, NULL);
     job->key = *key;
-    atomic_fetch_add(removing_slot(writer, key), 1);
     return post(writer, job);
 }
 
-bool writer_is_removing(const struct writer *writer, const struct key *key)
+bool writer_is_removing(struct writer *writer, const struct key *key)
 {
-    return atomic_load(removing_slot(writer, key)) != 0;
+    pthread_mutex_lock(&writer->mtx);
+    bool is_removing = removal_of(writer, key) != NULL;
+    pthread_mutex_unlock(&writer->mtx);
+    return is_removing;
 }
 
 uint64_t writer_oldest_stamp(struct writer *writer)

@@ -1,13 +1,13 @@
 /* What the parts of the writer share: writer.c (the thread), writer_mailbox.c, writer_work.c. */
 #pragma once
 
+#include "cache/key_map.h"
 #include "cache/writer.h"
 #include "cache/writer_batch.h"
 
 #include <pthread.h>
 
 enum {
-    REMOVING_SLOTS = 4096,
     GATHER_JOBS = 16, /* so many are worth a transaction at once */
 };
 
@@ -21,12 +21,12 @@ struct writer {
     size_t job_count, job_bytes;
     uint64_t asked, done; /* flushes */
     bool is_stopping, is_woken;
+    struct key_map removing; /* struct removal: keys with removals that are not written yet */
     /* writer thread only */
     struct batch batch;
     int64_t tick_at, retry_at; /* CLOCK_MONOTONIC, ms */
     bool lost;                 /* something did not reach the store while stopping */
     /* shared: atomic */
-    atomic_uint removing[REMOVING_SLOTS]; /* removals that are queued, by a part of the key */
     atomic_bool refuses, is_failing;
     _Atomic uint64_t commits, dropped, last_commit_us;
 };
@@ -36,6 +36,7 @@ int64_t writer_now_ms(void);
 
 /* --- writer_mailbox.c; the mailbox's lock is taken there --- */
 
+/* The mailbox's lock is not held. */
 void job_free(struct writer *writer, struct job *job);
 /* The job has come to nothing: counts it, and tells the Vary table. Writer thread, as all below. */
 void job_drop(struct writer *writer, struct job *job);

@@ -166,6 +166,33 @@ static void test_a_full_mailbox_refuses_and_counts(void **state)
     remove_tree(b.path);
 }
 
+static void test_9_4_removals_that_wait_make_no_other_key_unreadable(void **state)
+{
+    (void)state;
+    enum { REMOVALS = 6000, OTHERS = 1000 };
+    struct bench b = {.path = temp_directory()};
+    struct other other = other_start(b.path);
+    bench_open(&b, 64 << 20, 10000);
+    other_lock(&other); /* now the writer cannot get on */
+    struct key twice = variant_key_of(0, 0), unknown = variant_key_of(REMOVALS, 0);
+    for (unsigned i = 0; i < REMOVALS; i++) {
+        struct key key = variant_key_of(i, 0);
+        assert_true(writer_remove(b.writer, &key));
+        assert_true(writer_is_removing(b.writer, &key));
+    }
+    for (unsigned i = 0; i < OTHERS; i++) {
+        struct key key = variant_key_of(i, 1);
+        assert_false(writer_is_removing(b.writer, &key));
+    }
+    assert_true(writer_remove(b.writer, &twice));
+    assert_false(writer_is_removing(b.writer, &unknown));
+    other_end(&other);
+    writer_flush(b.writer);
+    assert_false(writer_is_removing(b.writer, &twice));
+    assert_true(bench_close(&b));
+    remove_tree(b.path);
+}
+
 static void test_9_4_large_objects_are_written_in_parts(void **state)
 {
     (void)state;
@@ -311,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_queued_is_written_before_the_end),
         cmocka_unit_test(test_a_full_mailbox_refuses_and_counts),
+        cmocka_unit_test(test_9_4_removals_that_wait_make_no_other_key_unreadable),
         cmocka_unit_test(test_9_4_large_objects_are_written_in_parts),
         cmocka_unit_test(test_9_4_a_failing_disk_leaves_memory_and_is_tried_again),
         cmocka_unit_test(test_2_5_the_writer_hands_a_wider_union_back),
