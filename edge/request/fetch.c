@@ -172,10 +172,20 @@ static const struct ip_address *charged_client(const struct fetch *fetch)
     return is_anybodys ? NULL : client;
 }
 
+/* A 304 makes what is stored an answer to this very head. What was made of more than a sealed head
+ * says, before a reload gave its route a `ttl`, is none, whatever the renderer takes for the same
+ * (semantics 2.1). */
+static bool may_validate(const struct fetch *fetch)
+{
+    const struct object *old = fetch->old;
+    return old && !fetch->is_unconditional && slice_equal(old->key_text, fetch->forward.key_text) &&
+           old->policy_hash == fetch->decision.route->policy_hash &&
+           (!fetch->decision.is_sealed || old->facts.flags & FACT_SEALED);
+}
+
 static void make_head(struct fetch *fetch)
 {
     const struct policy *policy = fetch->server->policy;
-    const struct route *route = fetch->decision.route;
     fields_init(&fetch->more, &fetch->arena);
     fetch->has_validators = false;
     if (fetch->kind == FETCH_PASS) {
@@ -184,15 +194,12 @@ static void make_head(struct fetch *fetch)
     }
     vary_record_unref(&fetch->sent_under);
     fetch->sent_under = vary_record_ref(fetch->record);
-    fetch->wants_identity = fill_wants_identity(route, fetch->record);
+    fetch->wants_identity = fill_wants_identity(fetch->decision.route, fetch->record);
     forward_fill(policy, &fetch->request, &fetch->decision, &fetch->record->names,
                  fetch->wants_identity, &fetch->forward);
     fetch->key = key_of(fetch->forward.key_text);
     struct fields stored = fetch_stored_fields(fetch);
-    bool may_ask = fetch->old && !fetch->is_unconditional &&
-                   slice_equal(fetch->old->key_text, fetch->forward.key_text) &&
-                   fetch->old->policy_hash == route->policy_hash;
-    if (may_ask)
+    if (may_validate(fetch))
         fetch->has_validators =
             fields_add_validators(&stored, loop_now(fetch->loop).wall, &fetch->more);
 }

@@ -63,3 +63,21 @@ test('a 304 is shared with all that waited for it', async (t) => {
   assert.equal((await second.answer).body, 'old')
   assert.equal(origin.requests.length, 2)
 })
+
+test('2.1, 4.6 after a reload that adds ttl, what was rendered before the seal is not asked about but rendered anew', async (t) => {
+  const isAsked = []
+  const origin = await renderer(t, (req, res) => {
+    isAsked.push('if-none-match' in req.headers)
+    const fields = { etag: '"careless"', ...(req.headers['user-agent'] === 'varve' ? {} : { 'cache-control': 'no-cache' }) }
+    if (req.headers['if-none-match'] === fields.etag) return res.writeHead(304, fields).end()
+    page(res, `for ${req.headers['user-agent']}`, fields)
+  })
+  const policy = (more) => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
+  const v = await varve(t, policy(''))
+  for (let n = 0; n < 2; n++) assert.equal((await v.get('/', { 'user-agent': 'spy' })).body, 'for spy')
+  assert.deepEqual(isAsked, [false, true], 'it is stored, and asked about each time')
+  v.write(policy(', ttl: 1m'))
+  assert.equal((await v.cli('reload')).code, 0)
+  await until(async () => (await v.get('/', { 'user-agent': 'me' })).body === 'for varve', 'a page that was made under the seal')
+  assert.equal(isAsked.at(-1), false)
+})

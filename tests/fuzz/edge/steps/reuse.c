@@ -13,7 +13,7 @@ struct effective {
     bool has_expires, expires_is_invalid, has_date, has_modified;
     int64_t date_ms, expires_ms, modified_ms, age_s;
     unsigned vary;
-    bool is_sealed; /* freshness may be invented */
+    bool is_sealed; /* all renders were: freshness may be invented */
 };
 
 static int64_t whole_second(int64_t ms)
@@ -41,7 +41,8 @@ static void take_dates(struct effective *e, const struct render *render)
 
 static struct effective effect_of(const struct chain *chain)
 {
-    struct effective e = {.first = chain->at[0], .last = chain->at[chain->count - 1]};
+    struct effective e = {
+        .first = chain->at[0], .last = chain->at[chain->count - 1], .is_sealed = true};
     e.plain = e.targeted = (struct claims){
         .max_age = NONE, .s_maxage = NONE, .while_revalidate = NONE, .if_error = NONE};
     for (size_t i = 0; i < chain->count; i++) {
@@ -51,7 +52,7 @@ static struct effective effect_of(const struct chain *chain)
         if (plan->targeted_text)
             e.targeted = plan->targeted;
         e.vary |= plan->vary;
-        e.is_sealed |= rules_are_sealed(&chain->at[i]->rules);
+        e.is_sealed &= rules_are_sealed(&chain->at[i]->rules);
         take_dates(&e, chain->at[i]);
     }
     e.claims = e.targeted.is_given ? e.targeted : e.plain;
