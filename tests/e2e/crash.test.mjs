@@ -180,8 +180,11 @@ test('9.3 a purge log of garbage: everything older is dead, and serving goes on'
   await v.stop()
   assert.ok(existsSync(`${v.dir}/store/purges`))
   writeFileSync(`${v.dir}/store/purges`, Buffer.alloc(statSync(`${v.dir}/store/purges`).size, 'garbage '))
+  v.log = ''
   await v.start()
   assert.equal((await v.get('/kept')).body, 'render 2', 'nobody knows whether it was purged')
+  assert.equal(countOf(v.log, 'the purge file is damaged'), 1, v.log)
+  assert.match((await v.admin('GET', '/metrics')).body, /^varve_purge_overflows_total 1$/m)
 })
 
 test('9.3 a second instance on the same store exits 2 and names the pid of the first', async (t) => {
