@@ -40,6 +40,14 @@ void api_error(struct api_job *job, unsigned status, const char *detail)
                               (int)status, "detail", api_text(slice_of_string(detail))));
 }
 
+void api_error_leaving(struct api_job *job)
+{
+    bool is_stopping = atomic_load(&job->server->shared->is_stopping);
+    api_error(job, 503,
+              is_stopping ? "varve is stopping"
+                          : "this worker is leaving: ask again, the next one answers");
+}
+
 static bool give_text(struct api_job *job, char *text, slice type)
 {
     job->status = 200;
@@ -103,7 +111,7 @@ static bool api_reload(struct api_job *job)
         if (!atomic_load(&job->server->is_draining))
             return false;
         /* the next reload waits until this worker has left, which would wait for this answer */
-        api_error(job, 503, "this worker is leaving: ask again, the next one answers");
+        api_error_leaving(job);
         return true;
     }
     if (is_ok)

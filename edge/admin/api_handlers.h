@@ -41,6 +41,8 @@ api_handler_fn api_handler(enum method method, slice path, slice *allow);
 json_t *api_text(slice text);
 /* An RFC 9457 problem document as the answer. */
 void api_error(struct api_job *job, unsigned status, const char *detail);
+/* The same for what this worker process does not begin any more. */
+void api_error_leaving(struct api_job *job);
 /* Takes the reference of `json`. */
 void api_answer_json(struct api_job *job, unsigned status, json_t *json);
 

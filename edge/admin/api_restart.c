@@ -58,7 +58,7 @@ bool api_restart(struct api_job *job)
         if (!read_body(job))
             return true;
         if (atomic_load(&server->is_draining)) { /* it would leave while others restart */
-            api_error(job, 503, "this worker is leaving: ask again, the next one answers");
+            api_error_leaving(job);
             return true;
         }
         job->ticket = origins_ask_restart(server->origins, job->origin);

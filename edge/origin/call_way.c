@@ -260,6 +260,7 @@ static void go(struct call *call)
         return;
     }
     call->worker_name = worker->name;
+    call->permit.is_used = true;
     atomic_fetch_add(&worker->counters.requests, 1);
     if (call->permit.kind == PERMIT_SLOT)
         loop_timer_set(call->home->loop, &call->total, call->total_left);

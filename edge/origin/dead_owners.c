@@ -9,12 +9,12 @@ static mono_time dead_before(const struct pool *pool, mono_time now)
     return (mono_time){saturating_sub(now.ms, pool->config->slot_max.ms)};
 }
 
-bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now)
+bool pool_take_probe(struct pool *pool, size_t *next, struct permit *permit, mono_time now)
 {
     bool is_taken = false;
     pthread_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < pool->worker_count && !is_taken; i++) {
-        struct worker *worker = pool->workers[i];
+    while (*next < pool->worker_count && !is_taken) {
+        struct worker *worker = pool->workers[(*next)++];
         if (!worker_is_up(worker) && worker->state != WORKER_DOWN)
             continue;
         int slot = slot_take_dead(worker->slots, pool->pid, dead_before(pool, now));

@@ -103,6 +103,7 @@ static void doubt(struct worker *worker, mono_time now)
     worker->doubted_at = now;
     worker->doubted_after = atomic_load(&worker->counters.connects);
     worker->is_doubtful = true;
+    worker->has_answered = false;
 }
 
 /*
@@ -118,6 +119,14 @@ bool pool_worker_broke(struct worker *worker, uint64_t number, mono_time now)
         doubt(worker, now);
     pthread_mutex_unlock(&pool->lock);
     return was_dying;
+}
+
+/* What was under way may still be answered while it dies: only then is it seen to live. */
+static void settle_doubt(struct worker *worker, mono_time now)
+{
+    if (worker->has_answered && !was_doubted_within(worker, DYING_FOR, now))
+        worker->doubted_at.ms = 0;
+    worker->is_doubtful = was_doubted_within(worker, NOTICED_WITHIN, now);
 }
 
 /* --- time passes --- */
@@ -153,7 +162,7 @@ void workers_settle(struct pool *pool, mono_time now)
         welcome(worker, now);
         if (has_started(worker, now))
             worker_move(worker, WORKER_LIVE, SLICE_NONE, now);
-        worker->is_doubtful = was_doubted_within(worker, NOTICED_WITHIN, now);
+        settle_doubt(worker, now);
         worker_settle_build(worker, now);
     }
     outage_look(pool, now);
@@ -192,10 +201,10 @@ static void take_failure(struct worker *worker, slice why, mono_time now)
 }
 
 /* Something may accept in its place and answer nothing: that is no sign of life either. */
-void worker_end_try(struct worker *worker, mono_time now)
+void worker_end_try(struct worker *worker, bool is_used, mono_time now)
 {
     worker->trying = 0;
-    if (worker->state == WORKER_DOWN)
+    if (worker->state == WORKER_DOWN && is_used)
         stay_away(worker, now);
 }
 
@@ -225,8 +234,7 @@ void pool_worker_answered(struct worker *worker, mono_time now)
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
     retry_budget_note_render(&pool->budget, now);
-    if (!was_doubted_within(worker, DYING_FOR, now))
-        worker->doubted_at.ms = 0; /* it lives */
+    worker->has_answered = true;
     if (worker->state != WORKER_LIVE) {
         worker_take_answer(worker, now);
         pool_serve(pool, now);

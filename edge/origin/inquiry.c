@@ -145,6 +145,7 @@ void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned stat
     char text[WHY_BYTES];
     pthread_mutex_lock(&pool->lock);
     worker->is_asked = false;
+    worker->has_answered |= status > 0;
     bool is_there = worker_is_up(worker) || worker->state == WORKER_DOWN;
     if (is_there && inquiry == INQUIRY_WARMUP) {
         end_warmup(worker, status, why, now);

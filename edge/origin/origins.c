@@ -23,7 +23,8 @@ static void fire_probe(struct loop_timer *timer)
     for (size_t i = 0; i < home->origins->policy->origin_count; i++) {
         struct pool *pool = home->origins->pools[i];
         pool_tell(pool, loop_now(home->loop).mono);
-        while (pool_take_probe(pool, &permit, loop_now(home->loop).mono))
+        size_t next = 0; /* one question for each worker: it may have failed before we are back */
+        while (pool_take_probe(pool, &next, &permit, loop_now(home->loop).mono))
             origins_probe(home, pool, &permit);
     }
     loop_timer_set(home->loop, timer, PROBE_EVERY);

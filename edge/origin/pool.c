@@ -209,7 +209,7 @@ static void release(struct permit *permit, mono_time now)
         worker->detached--;
     }
     if (permit->try && permit->try == worker->trying)
-        worker_end_try(worker, now);
+        worker_end_try(worker, permit->is_used, now);
 }
 
 void pool_return(struct permit *permit, mono_time now)

@@ -69,8 +69,9 @@ struct worker {
     uint32_t readied; /* of its process, when last looked at */
     uint64_t birth;   /* of the pool's, when that was started anew */
     /* `spawn`: it refused a connection or broke one off then, and had been asked for so many */
-    mono_time doubted_at; /* 0: not since it was started, or has answered */
+    mono_time doubted_at; /* 0: not since it was started, or was seen to live */
     uint64_t doubted_after;
+    bool has_answered;         /* since then */
     bool is_doubtful;          /* it may be dead, and the master about to say so */
     struct render_note *notes; /* one per slot: what it renders for this process */
     /* what varve asks it by itself: under the lock too */
@@ -97,6 +98,7 @@ struct permit {
     unsigned slot;
     bool is_inquiry;            /* varve's own: no render */
     bool is_unseen;             /* the worker did not take the connection: none either */
+    bool is_used;               /* it was, or was to be, connected to */
     struct fair_client *holder; /* whose slot it is; NULL: nobody's (semantics 7.3) */
     unsigned try;               /* it is this try of a worker that was down; 0: none */
 };
@@ -230,8 +232,9 @@ void pool_tell(struct pool *pool, mono_time now);
 bool pool_may_retry(struct pool *pool, mono_time now);
 /* Looks whether another process has freed a slot, or a back-off has ended. */
 void pool_poll(struct pool *pool, mono_time now);
-/* A slot whose owner died longer than slot_max ago, to be asked after. False: none is due. */
-bool pool_take_probe(struct pool *pool, struct permit *permit, mono_time now);
+/* A slot whose owner died longer than slot_max ago, to be asked after, of worker *next or one
+ * behind it; *next is then the worker behind that. False: none is due. */
+bool pool_take_probe(struct pool *pool, size_t *next, struct permit *permit, mono_time now);
 /* The probe got an answer, or did not. */
 void pool_end_probe(struct permit *permit, bool is_answered, mono_time now);
 /*

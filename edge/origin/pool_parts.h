@@ -80,7 +80,7 @@ void worker_settle_build(struct worker *worker, mono_time now);
 duration worker_jitter(const struct worker *worker, mono_time now, int64_t most);
 /* It is none of what it was: another state, with a line for the log. */
 void worker_move(struct worker *worker, enum worker_state state, slice why, mono_time now);
-/* The one request that tried it has ended, whatever came of it. */
-void worker_end_try(struct worker *worker, mono_time now);
+/* The one request that was to try it has ended, whatever came of it; `is_used`: it did try. */
+void worker_end_try(struct worker *worker, bool is_used, mono_time now);
 /* It answered something. */
 void worker_take_answer(struct worker *worker, mono_time now);

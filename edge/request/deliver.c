@@ -112,10 +112,10 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
 /* Only a coded body is there and the client cannot read it, or wants a part of what it says. */
 static bool is_to_be_decoded(const struct exchange *ex, const struct object *object)
 {
-    unsigned accepted = codings_accepted(&ex->request->fields);
-    bool can_read = accepted & 1u << object->coding && !wants_identity(ex);
-    return object->coding != CODING_IDENTITY && !object->bodies[CODING_IDENTITY] &&
-           object->bodies[object->coding] && !can_read;
+    if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
+        !object->bodies[object->coding])
+        return false;
+    return wants_identity(ex) || !(codings_accepted(&ex->request->fields) & 1u << object->coding);
 }
 
 static void decoding_is_done(struct decoding *decoding)
@@ -199,10 +199,12 @@ void deliver_object(struct exchange *ex, struct object *object, enum outcome out
 
 void deliver_decoded(struct exchange *ex)
 {
-    if (ex->decoding.plain) {
-        object_unref(&ex->delivered);
-        ex->delivered = ex->decoding.plain;
-        ex->decoding.plain = NULL;
+    if (ex->decoding.plain) { /* of the same body; its head may be that of before a 304 */
+        struct object *coded = ex->delivered;
+        struct blob *plain = ex->decoding.plain->bodies[CODING_IDENTITY];
+        ex->delivered = object_with_coding(coded, CODING_IDENTITY, blob_ref(plain));
+        object_unref(&coded);
+        object_unref(&ex->decoding.plain);
     }
     send_object(ex);
 }

@@ -93,6 +93,8 @@ static void note_unanswered(struct exchange *ex)
     if (ex->status)
         return;
     ex->status = 499;
+    if (ex->delivered) /* it was about to be sent */
+        return;
     ex->outcome = ex->decision.action == ACTION_PASS ? OUTCOME_PASS : OUTCOME_MISS;
     ex->reason = ex->decision.action == ACTION_PASS ? ex->decision.reason : ex->found.reason;
 }

@@ -238,6 +238,7 @@ enum progress step_lookup(struct exchange *ex)
     if (find_key(ex) == WAIT)
         return WAIT;
     if (ex->decision.action == ACTION_PASS) { /* a POST: only its URL's union was wanted */
+        ex->decision.may_store_post &= !ex->read.is_unreadable;
         ex->step = STEP_FETCH;
         return NEXT;
     }

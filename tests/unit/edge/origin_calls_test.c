@@ -1,5 +1,8 @@
 /* Workers, slots, the queue and retries of the origin client, over real sockets on 127.0.0.1. */
+#include "edge/origin/origins.h"
+#include "edge/origin/pool.h"
 #include "edge/origin/slots.h"
+
 #include "tests/unit/edge/origin_rig.h"
 
 static const struct script GOOD = {
@@ -606,6 +609,35 @@ static void test_7_2_a_head_is_an_answer_though_its_body_never_ends(void **state
     check_revival(answer_good_or_400_without_end, SLICE_NONE);
 }
 
+static void test_7_2_who_refuses_to_be_asked_is_asked_once_a_second_and_stops_nobody(void **state)
+{
+    enum { DEAD_PID = 77, SLOTS = 8 };
+    struct rig rig;
+    struct server dead;
+    char address[32];
+    (void)state;
+    memset(&dead, 0, sizeof(dead));
+    server_bind(&dead);
+    rig_init(&rig, dead.port);
+    rig.config.slot_max = (duration){1};
+    void *region = shared_region();
+    snprintf(address, sizeof(address), "loopback %u", dead.port);
+    struct slot_worker *worker = slots_attach(region, slice_of_string(address), DEAD_PID);
+    for (int i = 0; i < SLOTS; i++)
+        assert_int_equal(slot_take(worker, SLOTS, DEAD_PID, clock_now().mono), i);
+    slots_owner_died(region, DEAD_PID);
+
+    rig_start_with(&rig, region, 1);
+    const _Atomic uint64_t *probes = &rig.origins->pools[0]->workers[0]->counters.probes;
+    while (atomic_load(probes) == 0)
+        poll(NULL, 0, 1);
+    struct probe_call probe; /* the loop goes on */
+    probe_run(&probe, &rig, SLICE("GET"), SLICE("/"));
+    probe_fini(&probe);
+    rig_stop(&rig);
+    close(dead.listener);
+}
+
 static void test_7_2_what_runs_when_a_process_ends_is_quarantined(void **state)
 {
     struct rig rig;
@@ -652,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_7_2_a_slot_whose_owner_died_is_free_after_slot_max_and_one_answer),
         cmocka_unit_test(test_7_2_where_a_probe_is_configured_that_is_what_must_be_answered),
         cmocka_unit_test(test_7_2_a_head_is_an_answer_though_its_body_never_ends),
+        cmocka_unit_test(test_7_2_who_refuses_to_be_asked_is_asked_once_a_second_and_stops_nobody),
         cmocka_unit_test(test_7_2_what_runs_when_a_process_ends_is_quarantined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

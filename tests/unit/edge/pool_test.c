@@ -169,10 +169,18 @@ static void test_7_6_a_try_that_was_accepted_and_not_answered_is_none_again_at_o
     pool_worker_failed(broken, SLICE("refused"), at(1000));
     assert_int_equal(ask(f, &first, at(1100)), POOL_GRANTED);
     assert_ptr_equal(first.worker, broken);
+    first.is_used = true;
     pool_return(&first, at(1101)); /* a proxy before it took the connection, and closed it */
     assert_int_equal(ask(f, &second, at(1102)), POOL_GRANTED);
     assert_ptr_equal(second.worker, f->pool->workers[1]);
     pool_return(&second, at(1103));
+    /* who left before he tried it has taken nothing from the next one */
+    assert_int_equal(ask(f, &first, at(1300)), POOL_GRANTED);
+    assert_ptr_equal(first.worker, broken);
+    pool_return(&first, at(1301));
+    assert_int_equal(ask(f, &second, at(1302)), POOL_GRANTED);
+    assert_ptr_equal(second.worker, broken);
+    pool_return(&second, at(1303));
 }
 
 static void test_a_refusing_worker_gets_one_try_after_each_quarter_of_its_time_away(void **state)
@@ -347,8 +355,14 @@ static void test_7_7_one_that_breaks_off_connections_and_lives_is_not_waited_for
     assert_int_equal(waiter.state, WAITER_ALL_DOWN);
     /* an answer shows that it lives: what it breaks off later is a new doubt */
     pool_worker_answered(worker, at(2200));
+    pool_poll(f->pool, at(2250));
     assert_false(pool_worker_broke(worker, 4, at(2300)));
-    assert_true(pool_worker_broke(worker, 5, at(2310)));
+    pool_worker_answered(worker, at(2310)); /* it may have been said before it began to die */
+    pool_poll(f->pool, at(2320));
+    assert_true(pool_worker_broke(worker, 5, at(2330)));
+    pool_poll(f->pool, at(9000)); /* but then it was not dying */
+    assert_false(pool_worker_broke(worker, 6, at(9010)));
+    assert_true(pool_worker_broke(worker, 7, at(9020)));
 }
 
 static void
