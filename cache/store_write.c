@@ -357,7 +357,7 @@ static struct object *newer_than(const struct object *object, const struct index
                                  slice head)
 {
     struct object *stored = object_decode(head);
-    if (stored && stored->facts.response_time.ms <= object->facts.response_time.ms)
+    if (stored && !object_is_older(object, stored))
         object_unref(&stored);
     if (stored)
         atomic_store(&stored->checked_stamp, row->alive_stamp);
