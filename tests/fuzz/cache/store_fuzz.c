@@ -130,8 +130,12 @@ static void write_over(struct object *object)
     struct object *again = NULL;
     bool is_damaged;
     MUST(store_begin(store) == 0);
-    MUST(store_put(store, &put, now) == 0 && put.outcome == STORE_WRITTEN);
-    MUST(store_commit(store) == 0);
+    MUST(store_put(store, &put, now) == 0);
+    if (put.outcome == STORE_OLDER) { /* the row says that it is of a later request */
+        MUST(store_remove(store, &object->key, now) == 0);
+        MUST(store_put(store, &put, now) == 0);
+    }
+    MUST(put.outcome == STORE_WRITTEN && store_commit(store) == 0);
     MUST(store_read_object(reader, &object->key, &again, &is_damaged) == 0);
     MUST(again->bodies[0]->len == object->bodies[0]->len);
     object_unref(&again);
