@@ -240,7 +240,7 @@ static bool is_same_body(const struct object *a, const struct object *b)
 /* The newer head with the codings of both. A reference. */
 static struct object *join(struct object *a, struct object *b)
 {
-    bool a_is_newer = a->facts.response_time.ms >= b->facts.response_time.ms;
+    bool a_is_newer = !object_is_older(a, b);
     struct object *joined = object_ref(a_is_newer ? a : b), *other = a_is_newer ? b : a;
     for (enum coding i = 0; i < CODING_COUNT; i++) {
         if (joined->bodies[i] || !other->bodies[i])

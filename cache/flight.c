@@ -83,8 +83,7 @@ struct flight *flight_ref(struct flight *flight)
 static void flight_free(struct flight *flight)
 {
     MUST(list_is_empty(&flight->waiters) && !list_is_linked(&flight->table_node));
-    if (list_is_linked(&flight->storable_node))
-        storable_remove(flight);
+    storable_remove(flight);
     flight_free_chunks(flight);
     object_unref(&flight->head.object);
     pthread_mutex_destroy(&flight->lock);

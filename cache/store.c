@@ -210,10 +210,17 @@ uint64_t sequence_take(struct store *store)
     return store->meta.next_sequence++;
 }
 
+/* What evictions of the transaction that came to nothing have used up. */
+static void give_back(struct store *store)
+{
+    hits_give_back(store);
+    store->keeps_left = store->keeps_at_begin;
+}
+
 void store_abort(struct store *store)
 {
     mdb_txn_abort(store->txn);
-    hits_give_back(store);
+    give_back(store);
     store->txn = NULL;
     txn_left(store);
 }
@@ -225,6 +232,8 @@ int store_begin(struct store *store)
     if (rc)
         return rc;
     store->evicted_in_txn = 0;
+    store->keeps_at_begin = store->keeps_left;
+    store->kept_in_txn = 0;
     store->hits_taken_count = 0;
     rc = meta_get(store, store->txn, &store->meta);
     store->meta_at_begin = store->meta;
@@ -260,7 +269,7 @@ int store_commit(struct store *store)
         atomic_fetch_add(&store->evictions, store->evicted_in_txn);
         atomic_store(&store->newest_stamp, store->meta.newest_stamp);
     } else {
-        hits_give_back(store);
+        give_back(store);
     }
     return store_code(rc);
 }

@@ -57,9 +57,10 @@ _Static_assert(sizeof(struct index_row) == 48 + 24 * CODING_COUNT, "the format a
 /*
  * What is kept old (semantics 5.5) is re-inserted instead of evicted as long as that leaves room
  * for others: each eviction earns it so many re-insertions, and so many may be saved up. So it has
- * eight ninths of the store at most, and making room ends also where there is nothing else.
+ * eight ninths of the store at most, and making room ends also where there is nothing else. A
+ * transaction moves so many at most, and leaves the rest to the next ones.
  */
-enum { STORE_KEEPS_PER_EVICTION = 8, STORE_KEEPS_MAX = 4096 };
+enum { STORE_KEEPS_PER_EVICTION = 8, STORE_KEEPS_MAX = 4096, STORE_KEEPS_PER_TXN = 256 };
 
 enum { HIT_BITS = 1 << 22, HIT_WORDS = HIT_BITS / 64, HITS_TAKEN_MAX = 8192 };
 
@@ -85,7 +86,8 @@ struct store {
     MDB_txn *txn;
     struct store_meta meta, meta_at_begin;
     uint64_t evicted_in_txn;
-    unsigned keeps_left; /* so many more of `keep_old` are passed over (store_evict.c) */
+    /* so many more of `keep_old` are passed over (store_evict.c) */
+    unsigned keeps_left, keeps_at_begin, kept_in_txn;
     /* hit bits that the transaction has cleared, set again should it fail; what is over the limit
      * may be evicted too early then */
     uint32_t hits_taken[HITS_TAKEN_MAX];

@@ -94,6 +94,7 @@ static bool earns_round(struct store *store, struct index_row *row, slice head, 
         return false;
     row->reinserted += by_hit;
     store->keeps_left -= by_age;
+    store->kept_in_txn += by_age;
     return true;
 }
 
@@ -139,7 +140,7 @@ static int oldest(struct store *store, uint64_t *sequence, struct key *key)
 int store_evict(struct store *store, uint64_t incoming, size_t max, wall_time now)
 {
     uint64_t live, sequence = 0, target = atomic_load(&store->target_bytes);
-    for (size_t i = 0; i < max; i++) {
+    for (size_t i = 0; i < max && store->kept_in_txn < STORE_KEEPS_PER_TXN; i++) {
         struct key key;
         int rc = store_live_bytes(store, store->txn, &live);
         if (rc || live + incoming <= target)

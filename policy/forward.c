@@ -76,14 +76,13 @@ static bool is_too_long(const struct head *head, slice name, slice value)
 }
 
 /*
- * On fills that are not sealed, what differs in white space about commas only is one variant: what
- * Vary is about means the same (RFC 9111 §4.1). A sealed head is the same for all who have its key,
- * to the byte.
+ * With `seal: off`, what differs in white space about commas only is one variant: as far as anybody
+ * can know it means the same (RFC 9111 §4.1). Under a seal nobody relies on that: what is in the
+ * key is what is sent.
  */
 static slice keyed_value(const struct head *head, const struct field *field)
 {
-    bool is_exact = head->decision->is_sealed || vary_find_either(head->policy, field->name) ||
-                    (!head->is_open && representation_is_field(field->name));
+    bool is_exact = !head->is_open || vary_find_either(head->policy, field->name);
     return is_exact ? field->value
                     : vary_canonical(field->name, field->value, head->request->arena);
 }

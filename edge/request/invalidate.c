@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "policy/reference.h"
+#include "policy/twins.h"
 
 #include <stdlib.h>
 
@@ -143,6 +144,18 @@ static void invalidate_groups(struct marking *m, const struct request *request,
                    &(struct purge_order){.kind = PURGE_TAG, .is_soft = is_soft, .tag = tags.at[i]});
 }
 
+/* The data of the page that its framework asks for at URLs of their own (semantics 6.4). */
+static void invalidate_twins(struct marking *m, const struct request *request,
+                             const struct purge_order *page)
+{
+    if (m->server->policy->purge_twins.count == 0)
+        return;
+    const struct purge_order order = {.kind = PURGE_TAG,
+                                      .is_soft = page->is_soft,
+                                      .tag = twins_tag(page->host, page->path, request->arena)};
+    invalidate(m, &order);
+}
+
 uint64_t invalidate_after(struct server *server, struct loop *loop, const struct request *request,
                           const struct decision *decision, const struct response *response)
 {
@@ -156,6 +169,7 @@ uint64_t invalidate_after(struct server *server, struct loop *loop, const struct
                                 .query = decision->query,
                                 .has_query = decision->has_query};
     invalidate(&marking, &order);
+    invalidate_twins(&marking, request, &order);
     invalidate_groups(&marking, request, response, order.is_soft);
     if (!order.is_soft) {
         purge_named(&marking, request, fields_find_id(&response->fields, FIELD_LOCATION));

@@ -57,3 +57,13 @@ test('6.4, 3.3 data whose render began before the purge is not stored', async (t
   assert.equal((await first).body, 'old')
   assert.equal((await v.get('/_next/data/b1/a.json')).body, 'new')
 })
+
+test('6.1, 6.4 what a POST makes stale is the page and its data', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, MINUTE))
+  const v = await varve(t, site(origin))
+  const [a, b] = [await v.get('/a/__data.json'), await v.get('/b/__data.json')]
+  assert.equal((await request(`${v.url}/a?/save`, { method: 'POST' })).status, 200)
+  await until(async () => (await v.get('/a/__data.json')).body !== a.body, 'it to be refreshed')
+  assert.equal((await v.get('/b/__data.json')).body, b.body)
+  assert.equal(origin.requests.filter((r) => r.url.startsWith('/b')).length, 1)
+})

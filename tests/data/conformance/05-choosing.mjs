@@ -64,7 +64,7 @@ export default section(5, 'Choosing and reusing', [
       { headers: { Foo: '1', 'Foo-Bar': '1' }, answer: { headers: varies('Foo') }, from: 'origin' },
       { headers: { Foo: '1', 'Foo-Bar': '2' }, from: 'cache' }),
   ]),
-  rule('Values are compared with lines joined and the whitespace about commas dropped', { unit: ['policy/normalise_test.c: test_2_2_white_space_about_commas_does_not_make_a_variant'] }, [
+  rule('Values are compared with lines joined and the whitespace about commas dropped', { unit: ['policy/normalise_test.c: test_2_2_white_space_about_commas_does_not_make_a_variant'], defaults: 'under a seal what is in the key is what is sent, byte by byte (2.4)' }, [
     steps('1,2 and “ 1, 2 ”', { ...foo('1,2'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo(' 1, 2 '), from: 'cache' }),
     steps('tabs', { ...foo('1, 2'), answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('1\t,\t2'), from: 'cache' }),
     steps('two lines and one', { headers: { Foo: ['1', '2'] }, answer: { headers: varies('Foo') }, from: 'origin' }, { ...foo('1, 2'), from: 'cache' }),

@@ -524,6 +524,26 @@ static void test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked(vo
 
 /* During a reload each worker may have a 304 for the page: the newer one holds, whoever writes
  * last. */
+static void test_5_3_a_clock_that_was_set_back_does_not_make_an_update_old(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct store *store = open_store(path);
+    struct recipe r = {.url = 1, .body_bytes = 3000, .response_ms = 9000, .mono_ms = 100};
+    assert_int_equal(put(store, &r), STORE_WRITTEN);
+    r.response_ms = 5000;
+    r.mono_ms = 200;
+    struct object *refreshed = object_make(&r);
+    assert_int_equal(update(store, refreshed), STORE_WRITTEN);
+    object_unref(&refreshed);
+    bool is_damaged;
+    struct object *read = get(store, 1, 0, &is_damaged);
+    assert_int_equal(read->facts.response_time.ms, 5000);
+    object_unref(&read);
+    assert_int_equal(store_close(store), 0);
+    remove_tree(path);
+}
+
 static void test_9_1_an_older_update_does_not_undo_a_newer_one(void **state)
 {
     (void)state;
@@ -930,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_a_full_map_makes_room_and_goes_on),
         cmocka_unit_test(test_6_3_the_oldest_stamp_rises_with_eviction),
         cmocka_unit_test(test_6_3_the_newest_stamp_rises_with_what_is_refreshed_or_checked),
+        cmocka_unit_test(test_5_3_a_clock_that_was_set_back_does_not_make_an_update_old),
         cmocka_unit_test(test_9_1_an_older_update_does_not_undo_a_newer_one),
         cmocka_unit_test(test_9_2_a_store_that_another_process_made_larger_is_read_and_written),
         cmocka_unit_test(test_9_4_a_store_whose_meta_page_could_not_be_written_is_opened_again),

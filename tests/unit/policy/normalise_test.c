@@ -223,7 +223,7 @@ static void test_2_2_white_space_about_commas_does_not_make_a_variant(void **sta
 {
     struct setup s;
     (void)state;
-    setup_init(&s, BASE);
+    setup_init(&s, BASE "seal: \"off\"\n");
     set_union(&s, "foo");
     fill(&s, "GET http://h/a\nFoo: 1,2");
     slice one = s.forward.key_text;
@@ -234,6 +234,19 @@ static void test_2_2_white_space_about_commas_does_not_make_a_variant(void **sta
     fill(&s, "GET http://h/a\nFoo: 1\nFoo: 2");
     assert_true(slice_equal(one, s.forward.key_text));
     fill(&s, "GET http://h/a\nFoo: 2, 1");
+    assert_false(slice_equal(one, s.forward.key_text));
+    setup_fini(&s);
+}
+
+static void test_2_4_under_a_seal_white_space_about_commas_does(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE);
+    set_union(&s, "hx-current-url");
+    fill(&s, "GET http://h/a\nHX-Current-URL: https://x/@52.5,13.4");
+    slice one = s.forward.key_text;
+    fill(&s, "GET http://h/a\nHX-Current-URL: https://x/@52.5 , 13.4");
     assert_false(slice_equal(one, s.forward.key_text));
     setup_fini(&s);
 }
@@ -287,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_2_4_sort),
         cmocka_unit_test(test_values_have_one_spelling),
         cmocka_unit_test(test_2_2_white_space_about_commas_does_not_make_a_variant),
+        cmocka_unit_test(test_2_4_under_a_seal_white_space_about_commas_does),
         cmocka_unit_test(test_2_2_only_what_is_a_list_by_definition_is_sent_in_one_spelling),
         cmocka_unit_test(test_1_2_a_sealed_key_is_exact),
     };
