@@ -76,11 +76,11 @@ static bool was_stale(struct call *call, bool is_untouched)
            (call->is_idempotent || !call->is_fully_sent);
 }
 
-static bool may_go_elsewhere(struct call *call, enum call_failure failure, bool is_unseen)
+static bool may_go_elsewhere(struct call *call, enum call_failure failure)
 {
     if (call->is_over || call->is_probe || call->is_inquiry)
         return false;
-    if (is_unseen)
+    if (call->permit.is_unseen)
         return true; /* no process has had it: not a retry of the request */
     if (failure != CALL_CLOSED || !call->is_retryable || call->parser.has_bytes ||
         call->retries_left == 0 || call_is_deadly(call) ||
@@ -104,9 +104,24 @@ static void go_elsewhere(struct call *call, enum call_failure failure, slice det
     call_ask(call, true, failure, slice_of(text, detail.len));
 }
 
-void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
+/* What it says of the worker, of the page, and of this request: did any process have it? */
+static void take_note(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
 {
     struct worker *worker = call->permit.worker;
+    bool was_dying = !is_untouched && met_a_dying_one(call, failure);
+    if (!was_dying && was_killed(call, failure, is_untouched))
+        note_death(call);
+    call->permit.is_unseen = is_untouched || was_dying;
+    if (is_untouched) {
+        slice why = detail.len > 0 ? detail : call_failure_name(failure);
+        pool_worker_failed(worker, why, call_now(call));
+    } else if (!was_dying && !call->is_probe && !call->is_inquiry) {
+        atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
+    }
+}
+
+void call_lost(struct call *call, enum call_failure failure, slice detail, bool is_untouched)
+{
     if (call->is_knock) {
         call_let_go(call);
         return;
@@ -118,22 +133,13 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
         call_connect(call);
         return;
     }
-    bool was_dying = !is_untouched && met_a_dying_one(call, failure);
-    if (!was_dying && was_killed(call, failure, is_untouched))
-        note_death(call);
-    call->permit.is_unseen = is_untouched || was_dying;
-    if (is_untouched) {
-        slice why = detail.len > 0 ? detail : call_failure_name(failure);
-        pool_worker_failed(worker, why, call_now(call));
-    } else if (!was_dying && !call->is_probe && !call->is_inquiry) {
-        atomic_fetch_add(&slots_renderer(worker->slots)->errors, 1);
-    }
-    if (may_go_elsewhere(call, failure, call->permit.is_unseen)) {
+    take_note(call, failure, detail, is_untouched);
+    if (may_go_elsewhere(call, failure)) {
         go_elsewhere(call, failure, detail);
         return;
     }
     if (!call->is_over)
-        call_count_failure(worker, failure);
+        call_count_failure(call->permit.worker, failure);
     call_let_go(call); /* first: what the owner does next may need the slot */
     call_fail(call, failure, detail);
 }

@@ -119,16 +119,21 @@ static void test_a_name_that_changes_all_day_does_not_fill_the_memory(void **sta
     assert_in_range(f->pool->worker_count, 1, 2);
 }
 
-static void test_both_loopback_addresses_share_their_slots(void **state)
+static void resolve_both_loopbacks(struct fixture *f)
 {
-    struct fixture *f = *state;
-    struct permit permits[3];
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&f->at[1];
     set_v4(f, 0, "127.0.0.1");
     *v6 = (struct sockaddr_in6){
         .sin6_family = AF_INET6, .sin6_port = htons(3000), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     f->bytes[1] = sizeof(*v6);
     resolve(f, 2);
+}
+
+static void test_both_loopback_addresses_share_their_slots(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permits[3];
+    resolve_both_loopbacks(f);
     assert_int_equal(state_of(f).live_workers, 2);
     assert_int_equal(state_of(f).live_slots, 2);
     assert_int_equal(ask(f, &permits[0], at(10)), POOL_GRANTED);
@@ -143,12 +148,7 @@ static void test_7_3_of_two_addresses_of_one_machine_one_that_answers_has_the_sl
 {
     struct fixture *f = *state;
     struct permit permits[3];
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&f->at[1];
-    set_v4(f, 0, "127.0.0.1");
-    *v6 = (struct sockaddr_in6){
-        .sin6_family = AF_INET6, .sin6_port = htons(3000), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    f->bytes[1] = sizeof(*v6);
-    resolve(f, 2);
+    resolve_both_loopbacks(f);
     pool_worker_failed(f->pool->workers[0], SLICE("refused"), at(5)); /* it listens on ::1 alone */
     assert_int_equal(state_of(f).live_slots, 2);
     assert_int_equal(ask(f, &permits[0], at(10)), POOL_GRANTED);
