@@ -61,7 +61,7 @@ test('7.3 slots, names and limits are those of the share', async (t) => {
   assert.deepEqual([both[0].origins[0].share, both[1].origins[0].share], ['1/2', '2/2'])
   const answers = [0, 1, 2, 3, 4].map((i) => one.get(`/${i}`, documents))
   await until(async () => (await one.metric('varve_queue_depth{origin="renderer"}')) === 3, 'three to wait for two slots')
-  assert.equal(renderers.filter((r) => r.now > 0).length, 2)
+  await until(() => renderers.filter((r) => r.now > 0).length === 2, 'two to be rendered')
   assert.equal((await one.cli('slots', 'drain', both[1].workers[0].worker.replace(/\d+/, (i) => 3 - i))).code, 1, 'the other edge\'s worker is none of ours')
   held.open()
   for (const res of await Promise.all(answers)) assert.equal(res.status, 200)
