@@ -392,7 +392,8 @@ test('6.2 a purge between head and end: what was rendered before it is not store
   }
 })
 
-test('3.3 a soft purge during a slow fill: stored stale', async (t) => {
+/** The first render of /p is under way, older than a soft purge, and ends when `slow` opens. */
+async function purgedWhileRendered(t) {
   const slow = gate()
   const origin = await renderer(t, async (req, res, n) => {
     if (n === 1) await slow.promise
@@ -402,6 +403,11 @@ test('3.3 a soft purge during a slow fill: stored stale', async (t) => {
   const first = v.get('/p')
   await until(() => origin.requests.length === 1)
   assert.equal((await v.admin('POST', '/v1/purge', { urls: [`${v.url}/p`], soft: true })).status, 200)
+  return { origin, v, first, slow }
+}
+
+test('3.3 a soft purge during a slow fill: stored stale', async (t) => {
+  const { origin, v, first, slow } = await purgedWhileRendered(t)
   slow.open()
   assert.equal((await first).body, 'render 1')
   await origin.stop()
@@ -431,15 +437,7 @@ test('3.3 a tag purge while the head is awaited: earlier arrivals get the answer
 })
 
 test('3.3 a soft purge during a slow fill: what was rendered after it is not replaced by what was rendered before', async (t) => {
-  const slow = gate()
-  const origin = await renderer(t, async (req, res, n) => {
-    if (n === 1) await slow.promise
-    page(res, `render ${n}`, fresh)
-  })
-  const v = await varve(t, anyRoute(origin))
-  const first = v.get('/p')
-  await until(() => origin.requests.length === 1)
-  assert.equal((await v.admin('POST', '/v1/purge', { urls: [`${v.url}/p`], soft: true })).status, 200)
+  const { v, first, slow } = await purgedWhileRendered(t)
   assert.equal((await v.get('/p')).body, 'render 2')
   await storedAnswer(v, '/p')
   slow.open()
