@@ -84,7 +84,7 @@ void worker_move(struct worker *worker, enum worker_state state, slice why, mono
 static bool is_any_up(const struct pool *pool)
 {
     for (size_t i = 0; i < pool->worker_count; i++)
-        if (worker_is_up(pool->workers[i]) && slots_entry(pool->workers[i]->slots) == GATE_OPEN)
+        if (worker_is_open(pool->workers[i]))
             return true;
     return false;
 }

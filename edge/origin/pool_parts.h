@@ -48,6 +48,11 @@ static inline bool worker_is_up(const struct worker *worker)
 {
     return worker->state == WORKER_LIVE || worker->state == WORKER_STARTING;
 }
+/* And nothing of the master's or the operator's stands in its way. */
+static inline bool worker_is_open(const struct worker *worker)
+{
+    return worker_is_up(worker) && slots_entry(worker->slots) == GATE_OPEN;
+}
 /* What time alone, or the master, has changed. */
 void workers_settle(struct pool *pool, mono_time now);
 /* It has to be warmed up before it renders (`warmup`). */

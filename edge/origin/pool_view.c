@@ -98,11 +98,6 @@ static bool is_there(const struct worker *worker)
     return worker->state != WORKER_GONE;
 }
 
-static bool is_open(const struct worker *worker)
-{
-    return worker_is_live(worker) && slots_entry(worker->slots) == GATE_OPEN;
-}
-
 struct origin_state pool_state(struct pool *pool)
 {
     struct origin_state state = {0};
@@ -114,7 +109,7 @@ struct origin_state pool_state(struct pool *pool)
         const struct worker *worker = pool->workers[i];
         state.workers += is_there(worker);
         state.live_workers += worker_is_live(worker);
-        state.live_slots += worker_counts(pool, i, is_open) ? pool->config->slots : 0;
+        state.live_slots += worker_counts(pool, i, worker_is_open) ? pool->config->slots : 0;
         if (!worker_counts(pool, i, is_there))
             continue;
         state.slots += pool->config->slots;

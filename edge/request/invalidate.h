@@ -3,7 +3,8 @@
  * at once, further ones within 10 s together at their end, so that an anonymous `POST /` that
  * renders a page does not wipe it each time. `invalidate: rfc` drops them instead, Location and
  * Content-Location of the same host too (RFC 9111 §4.4). The groups that the answer's
- * Cache-Group-Invalidation names (RFC 9875) go the same way, each with 10 s of its own.
+ * Cache-Group-Invalidation names (RFC 9875), and the data of the page (`purge.twins`), go the same
+ * way, each with 10 s of its own.
  */
 #pragma once
 
