@@ -135,14 +135,22 @@ static void check_key_text(const struct filled *f)
     MUST(rest.len == 0);
 }
 
+/* What varve says itself is sent whatever the client's Connection names. */
+static bool is_said_by_varve(const struct policy *policy, const struct filled *f,
+                             const struct field *field)
+{
+    return head_is_ours(field->id) || head_is_replaced(policy, &f->decision, field->name) ||
+           (field->id == FIELD_USER_AGENT && slice_equal(field->value, SLICE("varve"))) ||
+           (field->id == FIELD_VIA && slice_equal(field->value, SLICE("1.1 varve")));
+}
+
 static void check_held_back(const struct policy *policy, const struct filled *f)
 {
     const struct fields *sent = &f->forward.fields;
     for (size_t i = 0; i < sent->count; i++) {
         MUST(!identity_is_header(policy, sent->at[i].name));
-        bool is_ours = head_is_ours(sent->at[i].id) ||
-                       head_is_replaced(policy, &f->decision, sent->at[i].name);
-        MUST(is_ours || !seal_is_hop_by_hop(&f->request.fields, &sent->at[i]));
+        MUST(is_said_by_varve(policy, f, &sent->at[i]) ||
+             !seal_is_hop_by_hop(&f->request.fields, &sent->at[i]));
         MUST(!seal_is_conditional(sent->at[i].id));
     }
     slice cookies = fields_value(sent, FIELD_COOKIE), cookie;
