@@ -9,7 +9,9 @@
 
 #include "base/slice.h"
 
-enum { CHUNK_LINE_MAX_BYTES = 1024, CHUNK_TRAILERS_MAX_BYTES = 16384 };
+/* No less than what the body of a request may have (edge/http/chunk_check.c): what one side lets
+ * pass the other one can read. */
+enum { CHUNK_LINE_MAX_BYTES = 8192, CHUNK_TRAILERS_MAX_BYTES = 16384 };
 
 enum chunked_event {
     CHUNKED_NEED_MORE, /* all of the input was taken */
