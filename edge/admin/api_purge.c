@@ -19,7 +19,8 @@ struct purging {
     struct api_job *job;
     struct purge_order orders[ORDERS_MAX];
     size_t count;
-    bool is_soft, is_dry_run, counts_exactly;
+    bool is_soft, is_softness_said; /* for all orders alike */
+    bool is_dry_run, counts_exactly;
     uint64_t purged;
     char error[512];
 };
@@ -86,8 +87,10 @@ static bool add_order(struct purging *p, const struct purge_order *order)
         snprintf(p->error, sizeof(p->error), "more than %d purges in one request", ORDERS_MAX);
         return false;
     }
+    /* a wrong --all costs every render at once: soft unless said otherwise (semantics 6.4) */
+    bool is_wide = order->kind == PURGE_ALL || order->kind == PURGE_HOST;
     p->orders[p->count] = *order;
-    p->orders[p->count++].is_soft = p->is_soft;
+    p->orders[p->count++].is_soft = p->is_softness_said ? p->is_soft : is_wide;
     return true;
 }
 
@@ -202,10 +205,7 @@ static bool has_only_known_keys(struct purging *p, json_t *body)
 static bool read_order(struct purging *p, json_t *body)
 {
     bool is_all = false;
-    /* a wrong --all costs every render at once: soft unless said otherwise (semantics 6.4) */
-    bool is_wide = json_is_true(json_object_get(body, "all")) ||
-                   json_array_size(json_object_get(body, "hosts")) > 0;
-    p->is_soft = is_wide;
+    p->is_softness_said = json_object_get(body, "soft") != NULL;
     p->counts_exactly = true;
     if (!has_only_known_keys(p, body) || !read_flag(p, body, "all", &is_all) ||
         !read_flag(p, body, "soft", &p->is_soft) ||
@@ -250,6 +250,15 @@ static void drop_doubles(struct purging *p)
         if (kept == 0 || compare_orders(&p->orders[kept - 1], &p->orders[i]) != 0)
             p->orders[kept++] = p->orders[i];
     p->count = kept;
+}
+
+/* May all that it names still be served? */
+static bool is_all_soft(const struct purging *p)
+{
+    bool is_soft = true;
+    for (size_t i = 0; i < p->count; i++)
+        is_soft &= p->orders[i].is_soft;
+    return is_soft;
 }
 
 static void reset_union(struct server *server, const struct key *url_key, void *unused)
@@ -308,7 +317,7 @@ static void purge_all_orders(struct purging *p)
     json_t *count = p->counts_exactly ? json_integer((json_int_t)p->purged) : json_null();
     api_answer_json(job, 200,
                     json_pack("{s:o, s:I, s:b, s:b}", "purged", count, "stamp", (json_int_t)stamp,
-                              "soft", p->is_soft, "dry_run", p->is_dry_run));
+                              "soft", is_all_soft(p), "dry_run", p->is_dry_run));
 }
 
 bool api_purge(struct api_job *job)

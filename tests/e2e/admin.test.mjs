@@ -157,9 +157,24 @@ test('6.4 all and hosts are soft unless said otherwise; the rest is hard', async
     [{ urls: [`${v.url}/`] }, false],
     [{ tags: ['t'] }, false],
     [{ tags: ['t'], soft: true }, true],
-    [{ all: true, tags: ['t'] }, true],
+    [{ all: true, hosts: ['h'] }, true],
+    [{ all: true, tags: ['t'] }, false], // not all that it names
+    [{ all: true, tags: ['t'], soft: true }, true],
   ])
     assert.equal((await purge(v, { ...order, dry_run: true })).soft, soft, JSON.stringify(order))
+})
+
+test('6.4 a URL, prefix or tag that is purged together with a host is gone, and the rest of that host is stale', async (t) => {
+  const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...MINUTE, 'surrogate-key': req.url.slice(1) }))
+  const v = await varve(t, `renderer: ${origin.url}\npurge: {tag_headers: [Surrogate-Key]}\nroutes: [{match: "/**", stale: {while_revalidate: 1h}}]\n`)
+  for (const what of [{ urls: [`${v.url}/p`] }, { prefixes: [`${v.url}/p`] }, { tags: ['p'] }])
+    for (const wide of [{ hosts: [`127.0.0.1:${v.port}`] }, { all: true }]) {
+      const [old, rest] = [(await v.get('/p')).body, (await v.get('/rest')).body]
+      assert.equal((await purge(v, { ...what, ...wide })).soft, false)
+      assert.notEqual((await v.get('/p')).body, old, JSON.stringify({ ...what, ...wide }))
+      assert.equal((await v.get('/rest')).body, rest)
+      await until(async () => (await v.get('/rest')).body !== rest, 'the refreshed page')
+    }
 })
 
 test('explain tells each outcome before it happens, and why', async (t) => {
