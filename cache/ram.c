@@ -225,6 +225,16 @@ bool ram_was_hit(struct ram *ram, const struct key *key)
     return was_hit;
 }
 
+void ram_forget_hit(struct ram *ram, const struct key *key)
+{
+    struct shard *shard = shard_of(ram, key);
+    pthread_mutex_lock(&shard->mtx);
+    struct entry *entry = find(shard, key);
+    if (entry)
+        entry->was_hit = false;
+    pthread_mutex_unlock(&shard->mtx);
+}
+
 void ram_put(struct ram *ram, struct object *object)
 {
     struct shard *shard = shard_of(ram, &object->key);

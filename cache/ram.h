@@ -18,8 +18,9 @@ void ram_free(struct ram *ram); /* drops its references */
 struct object *ram_find(struct ram *ram, const struct key *key, slice key_text);
 /* A reference, or NULL; counts nothing. */
 struct object *ram_peek(struct ram *ram, const struct key *key);
-/* Has this key been asked for since it was put? */
+/* Has this key been asked for since it was put, or since ram_forget_hit()? */
 bool ram_was_hit(struct ram *ram, const struct key *key);
+void ram_forget_hit(struct ram *ram, const struct key *key);
 
 /*
  * Puts an object in the place of an older one of its key; takes a reference of its own. Nothing is

@@ -115,7 +115,8 @@ void vary_table_reset(struct vary_table *table, const struct key *url_key)
 }
 
 /* Semantics 2.5: the least recently stored variant without a hit. What has left the RAM tier has
- * had none lately. */
+ * had none lately. When all had one they count anew, so that nobody keeps the places for good who
+ * asked for each variant once. */
 static const struct variant *variant_to_replace(struct vary_table *table,
                                                 const struct vary_record *record)
 {
@@ -123,6 +124,8 @@ static const struct variant *variant_to_replace(struct vary_table *table,
         if (!ram_was_hit(table->ram, &record->variants[i].key))
             return &record->variants[i];
     }
+    for (size_t i = 0; i < record->variant_count; i++)
+        ram_forget_hit(table->ram, &record->variants[i].key);
     return NULL;
 }
 

@@ -109,8 +109,10 @@ static enum vary_admission model_admit(struct model *m, unsigned variant, unsign
         unsigned i = 0;
         while (i < m->count && m->was_hit[m->variants[i]])
             i++;
-        if (i == m->count)
+        if (i == m->count) {
+            memset(m->was_hit, 0, sizeof(m->was_hit));
             return VARY_CAPPED;
+        }
         m->was_hit[m->variants[i]] = false;
         model_take(m, m->variants[i]);
     }
