@@ -96,7 +96,7 @@ void add_object_status(struct exchange *ex, struct fields *fields, const struct 
     if (!is_hit(ex)) {
         status.forward = forward_of(ex);
         status.forward_status = ex->forward_status;
-        status.is_stored = ex->outcome == OUTCOME_REVALIDATED;
+        status.is_stored = ex->outcome != OUTCOME_STALE; /* by a 304 */
         status.collapse = collapse_of(ex);
     }
     add_status(ex, fields, &status);

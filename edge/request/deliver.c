@@ -65,6 +65,15 @@ static void add_vary(struct exchange *ex, struct fields *fields, const struct fa
         fields_add_id(fields, FIELD_VARY, vary);
 }
 
+/* On what a renderer was asked for, whether or not its answer is the one that is given. */
+static void add_server_timing(struct exchange *ex, struct fields *fields)
+{
+    if (ex->worker.len)
+        fields_add_id(fields, FIELD_SERVER_TIMING,
+                      arena_printf(&ex->arena, "queue;dur=%lld, render;dur=%lld",
+                                   (long long)ex->queued.ms, (long long)ex->rendered.ms));
+}
+
 /* A body that varve coded or decoded is another representation: its ETag is no longer strong
  * (semantics 4.7). */
 static void weaken_etag(struct exchange *ex, struct fields *fields)
@@ -149,6 +158,7 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     apply_client_cache(ex, fields);
     add_vary(ex, fields, &object->facts, &stored);
     fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));
+    add_server_timing(ex, fields);
     via_add(fields, SLICE("1.1"), &ex->arena);
     add_object_status(ex, fields, object);
 }
@@ -211,14 +221,6 @@ void deliver_decoded(struct exchange *ex)
 
 /* --- from a flight --- */
 
-static void add_server_timing(struct exchange *ex, const struct flight_head *head,
-                              struct fields *fields)
-{
-    slice value = arena_printf(&ex->arena, "queue;dur=%lld, render;dur=%lld",
-                               (long long)head->queued.ms, (long long)head->rendered.ms);
-    fields_add_id(fields, FIELD_SERVER_TIMING, value);
-}
-
 /* One that is not there or cannot be read is the time of receipt (RFC 9110 §6.6.1), which is what
  * hits will say. */
 static wall_time date_of(const struct exchange *ex, const struct flight_head *head)
@@ -255,7 +257,7 @@ static void build_forwarded_fields(struct exchange *ex, const struct flight_head
         apply_client_cache(ex, fields);
         add_vary(ex, fields, head->facts, head->fields);
     }
-    add_server_timing(ex, head, fields);
+    add_server_timing(ex, fields);
     via_add(fields, SLICE("1.1"), &ex->arena);
     add_flight_status(ex, fields, head);
 }
@@ -272,10 +274,6 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
     ex->reason = ex->decision.action == ACTION_PASS ? ex->decision.reason
                  : from->not_stored != REASON_NONE  ? from->not_stored
                                                     : ex->found.reason;
-    ex->worker =
-        arena_copy(&ex->arena, from->worker); /* the flight may be left before the log line */
-    ex->queued = from->queued;
-    ex->rendered = from->rendered;
     struct fields *fields = arena_array(&ex->arena, struct fields, 1);
     fields_init(fields, &ex->arena);
     build_forwarded_fields(ex, from, fields);

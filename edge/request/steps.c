@@ -233,12 +233,21 @@ static bool can_read_coding(const struct exchange *ex, const struct flight_view 
            (codings_accepted(&ex->request->fields) & 1u << view->head.coding);
 }
 
+/* What the log and Server-Timing say of the render; the flight may be left before its line. */
+static void note_render(struct exchange *ex, const struct flight_head *head)
+{
+    ex->worker = arena_copy(&ex->arena, head->worker);
+    ex->queued = head->queued;
+    ex->rendered = head->rendered;
+}
+
 static enum progress stream(struct exchange *ex, const struct flight_view *view)
 {
     bool is_leader = ex->waiter.is_leader;
     enum outcome outcome = ex->decision.action == ACTION_PASS ? OUTCOME_PASS
                            : is_leader                        ? OUTCOME_MISS
                                                               : OUTCOME_COLLAPSED;
+    note_render(ex, &view->head);
     deliver_flight_head(ex, view, outcome);
     return NEXT; /* to STREAM, or DONE where there is no body */
 }
@@ -295,6 +304,18 @@ static enum progress serve_shared(struct exchange *ex, const struct flight_view 
     return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : WAIT;
 }
 
+/* A 304: who joined shares a render as with any other answer. */
+static enum progress give_refreshed(struct exchange *ex, const struct flight_view *view)
+{
+    bool is_leader = ex->waiter.is_leader;
+    if (!is_leader && (view->sharing == FLIGHT_REFRESHED_ONE || !is_for(ex, view)))
+        return look_again(ex);
+    note_render(ex, &view->head);
+    deliver_object(ex, view->head.object, is_leader ? OUTCOME_REVALIDATED : OUTCOME_COLLAPSED,
+                   REASON_FRESH);
+    return DONE;
+}
+
 static enum progress leader_or_look_again(struct exchange *ex, const struct flight_view *view)
 {
     return ex->waiter.is_leader ? stream(ex, view) : look_again(ex);
@@ -309,13 +330,11 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         return serve_shared(ex, view);
     case FLIGHT_REFRESHED:
     case FLIGHT_REFRESHED_ONE:
-        if (!ex->waiter.is_leader && (view->sharing == FLIGHT_REFRESHED_ONE || !is_for(ex, view)))
-            return look_again(ex);
-        deliver_object(ex, view->head.object, OUTCOME_REVALIDATED, REASON_FRESH);
-        return DONE;
+        return give_refreshed(ex, view);
     case FLIGHT_KEPT_OLD:
         if (!ex->found.object)
             return look_again(ex);
+        note_render(ex, &view->head);
         deliver_object(ex, ex->found.object, OUTCOME_STALE, REASON_KEPT_OLD);
         return DONE;
     case FLIGHT_PASS_INSTEAD:
@@ -324,6 +343,7 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         waiter_leave(&ex->waiter);
         return pass_instead(ex, view->head.not_stored);
     case FLIGHT_UPSTREAM_ERROR:
+        note_render(ex, &view->head);
         if (fallback_after_failure(ex, REASON_UPSTREAM_ERROR))
             return DONE;
         if (ex->waiter.is_leader)

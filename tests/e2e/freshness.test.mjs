@@ -232,7 +232,9 @@ test('a hit carries the stored Date and the Age since, over HTTP/1.1 and HTTP/2'
 test('what is said of an answer: Cache-Status, Via, Server-Timing on renders only, no Server', async (t) => {
   const origin = await renderer(t, (req, res) => {
     if (req.method === 'POST') return res.writeHead(200).end('posted')
-    page(res, 'x', { ...fresh, vary: 'x-v', 'cache-status': 'inner; hit', via: '1.1 inner', 'server-timing': 'db;dur=5', ...(req.url === '/old' && old) })
+    const fields = { ...fresh, vary: 'x-v', 'cache-status': 'inner; hit', via: '1.1 inner', 'server-timing': 'db;dur=5', ...(req.url === '/old' && old) }
+    if (req.headers['if-none-match']) return res.writeHead(304, fields).end()
+    page(res, 'x', req.url === '/asked' ? { ...fields, etag: '"v"', 'cache-control': 'no-cache' } : fields)
   })
   const v = await varve(t, anyRoute(origin))
   const steps = [
@@ -242,13 +244,15 @@ test('what is said of an answer: Cache-Status, Via, Server-Timing on renders onl
     ['/', { cookie: 'sid=1' }, /varve; fwd=bypass; fwd-status=200$/],
     ['/old', {}, /varve; fwd=uri-miss/],
     ['/old', {}, /varve; fwd=stale; fwd-status=200/],
+    ['/asked', {}, /varve; fwd=uri-miss/],
+    ['/asked', {}, /varve; fwd=stale; fwd-status=304; stored/],
   ]
   for (const [target, headers, status] of steps) {
     const res = await v.get(target, headers)
     assert.match(res.headers['cache-status'], status)
     const isRender = !/varve; hit/.test(res.headers['cache-status'])
     assert.equal(/queue;dur=\d+, render;dur=\d+/.test(res.headers['server-timing']), isRender)
-    assert.equal(/db;dur=5/.test(res.headers['server-timing']), isRender)
+    assert.equal(/db;dur=5/.test(res.headers['server-timing']), /fwd-status=200/.test(res.headers['cache-status']))
     assert.equal(res.headers.via, '1.1 inner, 1.1 varve')
     assert.equal(res.headers.server, undefined)
     assert.equal(res.headers['x-cache'], undefined)

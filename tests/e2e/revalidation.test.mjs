@@ -55,13 +55,17 @@ test('3.1 a 304 that says no-cache is its own client’s alone: others are asked
   assert.equal(origin.requests.length, 3)
 })
 
-test('a 304 is shared with all that waited for it', async (t) => {
+test('a 304 is shared with all that waited for it, and the log calls them collapsed', async (t) => {
   const { v, rest, first, origin } = await revalidating(t, [unchanged('max-age=60')])
   const second = await another(v)
   rest.open()
   assert.equal((await first).body, 'old')
-  assert.equal((await second.answer).body, 'old')
+  const shared = await second.answer
+  assert.equal(shared.body, 'old')
   assert.equal(origin.requests.length, 2)
+  await until(() => v.accessLog().length === 3, 'three lines')
+  const came = /collapsed/.test(shared.headers['cache-status']) ? 'collapsed renderer/0' : 'hit ' /* it came too late */
+  assert.deepEqual(v.accessLog().map((l) => `${l.outcome} ${l.worker}`).sort(), [came, 'miss renderer/0', 'revalidated renderer/0'].sort())
 })
 
 test('2.1, 4.6 after a reload that adds ttl, what was rendered before the seal is not asked about but rendered anew', async (t) => {
