@@ -29,20 +29,30 @@ static bool is_one_of(slice text, const char *const *words)
     return false;
 }
 
-static bool is_rendered(slice outcome)
+/* Redirects and purges are passes too, but of no worker. */
+static bool is_rendered(const json_t *line)
 {
     static const char *const RENDERED[] = {"miss", "pass", "revalidated", NULL};
-    return is_one_of(outcome, RENDERED);
+    return is_one_of(text_of(line, "outcome"), RENDERED) && text_of(line, "worker").len;
 }
 
-/* Rendered, or given something else because no render came in time. */
-static bool wanted_render(slice outcome, slice reason)
+/* Nothing is known of what happened after the client had left. */
+static bool has_left(const json_t *line)
 {
+    static const char *const UNANSWERED[] = {"miss", "pass", NULL};
+    return is_one_of(text_of(line, "outcome"), UNANSWERED) &&
+           json_integer_value(json_object_get(line, "status")) == 499;
+}
+
+/* Rendered, or left too early, or given something else because no render came in time. */
+static bool wanted_render(const json_t *line)
+{
+    slice outcome = text_of(line, "outcome"), reason = text_of(line, "reason");
     static const char *const INSTEAD[] = {"shell", "error", "stale", NULL};
     static const char *const WHY[] = {"over_shell",  "client_wait",    "all_down",
                                       "over_shed",   "upstream_error", "upstream_timeout",
                                       "stale_error", "stale_busy",     NULL};
-    return is_rendered(outcome) || slice_equal(outcome, SLICE("shed")) ||
+    return is_rendered(line) || has_left(line) || slice_equal(outcome, SLICE("shed")) ||
            (is_one_of(outcome, INSTEAD) && is_one_of(reason, WHY));
 }
 
@@ -100,12 +110,12 @@ static const char *take(struct simulate_plan *plan, const json_t *line, slice or
     if (!outcome.len || !json_is_integer(render) ||
         !parse_time(text_of(line, "time"), &record.at_us))
         return "is not a line of varve's access log";
-    if (!wanted_render(outcome, text_of(line, "reason")) || !is_of(text_of(line, "worker"), origin))
+    if (!wanted_render(line) || !is_of(text_of(line, "worker"), origin))
         return NULL;
     if (plan->load.record_count == RECORDS_MAX)
         return "is one line too many: at most 4194304 renders can be taken; use a part of the log";
     json_int_t render_ms = json_integer_value(render);
-    if (is_rendered(outcome) && render_ms >= 0 && render_ms <= 86400000)
+    if (is_rendered(line) && render_ms >= 0 && render_ms <= 86400000)
         record.render_us = (int64_t)render_ms * 1000;
     record.class_index = class_of(plan, text_of(line, "class"));
     record.got_shell = slice_equal(outcome, SLICE("shell"));

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { page, renderer, tempDir, until, varve, VARVE } from './lib.mjs'
+import { gate, page, renderer, tempDir, tlsListener, until, varve, VARVE } from './lib.mjs'
 
 const simulate = (...words) => spawnSync(VARVE, ['simulate', ...words], { encoding: 'utf8' })
 const json = (...words) => {
@@ -151,14 +151,45 @@ test('--log: what a running varve wrote, hits left out, is played again', async 
   assert.equal(json('--log', log, '--render', '5ms', ...noAdvice).setup.mean_render_ms, 5)
 })
 
+test('--log: a 304 counts with the time it took; a redirect, a PURGE and who left too early are no renders of 0 ms', async (t) => {
+  const dir = tempDir(t)
+  const tls = await tlsListener(dir)
+  const asked = gate()
+  const origin = await renderer(t, (req, res) => {
+    if (req.url === '/never') return asked.open()
+    const answer = () => (req.headers['if-none-match'] ? res.writeHead(304).end() : page(res, 'x', { etag: '"v"', 'cache-control': 'no-cache' }))
+    setTimeout(answer, 30)
+  })
+  const policy = `purge: {methods: [PURGE], allow: [127.0.0.0/8]}\nredirect_http: true\nrenderer: ${origin.url}\nroutes: [{match: "/**"}]\n`
+  const v = await varve(t, tls.yaml + policy, { dir })
+  const secure = { 'x-forwarded-proto': 'https' }
+  for (const target of ['/', '/', '/']) assert.equal((await v.get(target, secure)).status, 200)
+  const leaver = new AbortController()
+  const left = assert.rejects(v.get('/never', secure, { signal: leaver.signal }))
+  await asked.promise
+  leaver.abort()
+  await left
+  for (const target of ['/a', '/b']) assert.equal((await v.get(target)).status, 308)
+  assert.equal((await v.get('/', secure, { method: 'PURGE' })).status, 200)
+  await until(() => v.accessLog().length === 7, 'seven lines')
+  const renders = v.accessLog().filter((l) => l.worker === 'renderer/0')
+  assert.deepEqual(renders.map((l) => l.outcome).sort(), ['miss', 'revalidated', 'revalidated'])
+  for (const line of renders) assert.ok(line.render_ms >= 29, JSON.stringify(line))
+  for (const words of [[], ['--config', v.config]]) {
+    const { setup } = json(...words, '--log', path.join(dir, 'access.log'), '--shell', '0%')
+    assert.equal(setup.requests, 4, 'who left wanted one too')
+    assert.ok(setup.mean_render_ms >= 29, `${setup.mean_render_ms} ms`)
+  }
+})
+
 test('a log: which lines count, in whatever order; what is wrong is named with its line', (t) => {
   const file = path.join(tempDir(t), 'access.log')
   const line = (ms, outcome, reason, render, more = {}) =>
-    JSON.stringify({ time: new Date(Date.UTC(2026, 10, 22) + ms).toISOString(), outcome, reason, class: 'people', worker: '', render_ms: render, ...more })
+    JSON.stringify({ time: new Date(Date.UTC(2026, 10, 22) + ms).toISOString(), outcome, reason, class: 'people', worker: render ? 'renderer/0' : '', render_ms: render, ...more })
   const lines = [
     line(3000, 'miss', 'cold', 40),
-    line(1000, 'pass', 'no_store', 20, { worker: 'renderer/0' }),
-    line(0, 'revalidated', 'expired', 30),
+    line(1000, 'pass', 'no_store', 20),
+    line(0, 'revalidated', 'fresh', 30),
     line(500, 'hit', 'fresh', 0),
     line(600, 'collapsed', 'cold', 40),
     line(700, 'stale', 'revalidating', 0),
@@ -167,10 +198,13 @@ test('a log: which lines count, in whatever order; what is wrong is named with i
     line(2200, 'shed', 'over_shed', 0),
     line(2300, 'error', 'all_down', 0),
     line(2400, 'error', 'policy', 0),
+    line(2500, 'pass', 'route', 0, { status: 308 }),
+    line(2600, 'pass', 'method', 0, { status: 200 }),
+    line(2700, 'miss', 'cold', 0, { status: 499 }),
   ]
   fs.writeFileSync(file, `${lines.join('\n')}\n{"time":"2026-11-22T00:00`)
   const { setup } = json('--log', file, ...four, '--shell', '0%')
-  assert.equal(setup.requests, 6)
+  assert.equal(setup.requests, 7)
   assert.equal(setup.seconds, 3)
   const bad = [
     ['{"a":1}\n', /access\.log:1: is not a line of varve's access log/],
