@@ -8,21 +8,13 @@
  */
 #pragma once
 
+#include "edge/request/candidate.h"
 #include "edge/request/compress.h"
 #include "edge/request/shell_ask.h"
 #include "edge/request/sink.h"
 #include "edge/server.h"
-#include "policy/client_wish.h"
 
 enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_SHELL, STEP_DECODE, STEP_DONE };
-
-/* What came of one look-up for the object that was found. */
-struct candidate {
-    struct object *object; /* NULL: nothing usable was found */
-    enum freshness freshness;
-    enum reason reason; /* why it is not fresh, or why there is none */
-    bool is_declined;   /* it is, but not fresh enough for this client's Cache-Control */
-};
 
 struct exchange {
     struct server *server;

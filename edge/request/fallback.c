@@ -28,22 +28,24 @@ enum reason fallback_reason(unsigned call_failure)
     return REASON_UPSTREAM_ERROR;
 }
 
-static bool give_stale(struct exchange *ex, enum reason reason)
+bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,
+                     const struct candidate *found)
 {
-    if (!ex->found.object || ex->found.freshness > STALE_IF_ERROR)
-        return false;
-    waiter_leave(&ex->waiter);
-    deliver_object(ex, ex->found.object, OUTCOME_STALE, reason);
-    return true;
+    return fallback == FALLBACK_STALE ? found->object && found->freshness <= STALE_IF_ERROR
+                                      : fallback_may_be_shell(mode, decision);
 }
 
 static bool give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
                  enum reason reason)
 {
-    if (fallback == FALLBACK_STALE)
-        return give_stale(ex, stale_reason);
-    if (!fallback_may_be_shell(mode_now(ex->server->mode), &ex->decision) ||
-        !answer_shell(ex, reason))
+    if (!fallback_may_be(fallback, mode_now(ex->server->mode), &ex->decision, &ex->found))
+        return false;
+    if (fallback == FALLBACK_STALE) {
+        waiter_leave(&ex->waiter);
+        deliver_object(ex, ex->found.object, OUTCOME_STALE, stale_reason);
+        return true;
+    }
+    if (!answer_shell(ex, reason))
         return false;
     if (ex->step != STEP_SHELL) /* else the flight may still be needed, or even overtake it */
         waiter_leave(&ex->waiter);
@@ -109,13 +111,15 @@ static bool is_nonsense(struct exchange *ex)
     return view.phase == FLIGHT_FAILED && view.failure == CALL_MALFORMED;
 }
 
-/* Semantics 5.2: 503 with Retry-After, whatever it was that failed; 504 where the origin forbade
- * stale. */
+unsigned fallback_error_status(const struct candidate *found)
+{
+    return found->object && found->object->facts.flags & FACT_MUST_REVALIDATE ? 504 : 503;
+}
+
 static unsigned error_status(struct exchange *ex)
 {
-    if (ex->found.object && ex->found.object->facts.flags & FACT_MUST_REVALIDATE)
-        return 504;
-    return is_nonsense(ex) ? 502 : 503;
+    unsigned status = fallback_error_status(&ex->found);
+    return status == 503 && is_nonsense(ex) ? 502 : status;
 }
 
 void fallback_error(struct exchange *ex, enum reason reason)

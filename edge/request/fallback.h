@@ -9,6 +9,13 @@
 enum reason fallback_reason(unsigned call_failure);
 /* True: answered from the stale object or the shell, or the shell is asked for (answer_shell()). */
 bool fallback_after_failure(struct exchange *ex, enum reason reason);
+/* Might this be given? Without an effect; that the shell is configured does not say that there is
+ * one at the moment. */
+bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,
+                     const struct candidate *found);
+/* Where there is none: 503 with Retry-After, whatever it was that failed; 504 where the origin
+ * forbade stale (semantics 5.2). */
+unsigned fallback_error_status(const struct candidate *found);
 void fallback_error(struct exchange *ex, enum reason reason);
 /* Answers who waited for a call that has failed: one or the other of the two above. */
 void fallback_after_call(struct exchange *ex, unsigned call_failure);

@@ -3,7 +3,6 @@
  * (semantics 2.5, 4, 5). The disk is asked off the loop; the step is entered again when it has
  * answered.
  */
-#include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 #include "edge/request/outdated.h"
 #include "edge/request/steps.h"
@@ -75,23 +74,6 @@ void lookup_read_delivered(struct exchange *ex)
         (void)cache_find_object(cache, &read->key, read->key_text, &ex->found.object);
 }
 
-/* A cold URL of a route that keeps learning the same fields sends them from the start
- * (semantics 2.3). */
-static void start_with_learned(struct exchange *ex)
-{
-    const struct route *route = ex->decision.route;
-    if (ex->record->is_known || ex->record->names.count || !ex->decision.is_sealed ||
-        route == &ex->server->policy->route_pass)
-        return;
-    struct field_names names;
-    learned_names(ex->server->learned, route->index, &names);
-    if (names.count == 0)
-        return;
-    struct vary_record *with_names = vary_record_with_names(ex->record, &names);
-    vary_record_unref(&ex->record);
-    ex->record = with_names;
-}
-
 /* The URL's union, and with it the key. */
 static enum progress find_key(struct exchange *ex)
 {
@@ -101,7 +83,7 @@ static enum progress find_key(struct exchange *ex)
         if (cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
             return ask_disk(ex, READ_VARY, &ex->url_key);
     }
-    start_with_learned(ex);
+    union_start_with_learned(server, &ex->decision, &ex->record);
     bool wants_identity = fill_wants_identity(ex->decision.route, ex->record);
     forward_fill(server->policy, ex->request, &ex->decision, &ex->record->names, wants_identity,
                  &ex->forward);
@@ -109,51 +91,6 @@ static enum progress find_key(struct exchange *ex)
     ex->mark_key = key_of(ex->forward.key_text);
     ex->key = ex->record->is_known ? ex->mark_key : ex->url_key;
     return NEXT;
-}
-
-/* A client that asks for more than freshness gets what was validated for it, or nothing
- * (RFC 9111 §5.2.1). */
-static void decline_if_wished(struct exchange *ex)
-{
-    const struct object *object = ex->found.object;
-    struct instant now = loop_now(ex->loop);
-    if (!ex->decision.route->honours_client)
-        return;
-    duration left = facts_fresh_left(&object->facts, ex->decision.route, object->content_type, now);
-    if (client_wish_admits(&ex->wish, facts_age(&object->facts, now), left))
-        return;
-    ex->found.is_declined = ex->found.freshness == FRESH;
-    ex->found.freshness = STALE_UNUSABLE;
-    ex->found.reason = REASON_NO_CACHE;
-}
-
-/* Judges what was found; drops it when it must not even be kept for its validators. */
-static void judge_candidate(struct exchange *ex)
-{
-    struct candidate *found = &ex->found;
-    struct object *object = found->object;
-    const struct route *route = ex->decision.route;
-    enum purge_state purged = cache_check_purge(ex->server->cache, object);
-    bool is_odd_type = !facts_may_answer(&object->facts, &ex->decision);
-    if (purged == PURGE_DEAD || is_odd_type) {
-        found->reason = purged == PURGE_DEAD ? REASON_PURGED : REASON_TYPE_MISMATCH;
-        object_unref(&found->object);
-        return;
-    }
-    bool has_old_policy = object->policy_hash != route->policy_hash;
-    found->freshness = facts_freshness(&object->facts, route,
-                                       ex->decision.class_config->never_shell, object->content_type,
-                                       purged == PURGE_SOFT, has_old_policy, loop_now(ex->loop));
-    found->reason = found->freshness == FRESH ? REASON_FRESH
-                    : purged == PURGE_SOFT    ? REASON_PURGED
-                    : has_old_policy          ? REASON_POLICY
-                                              : REASON_EXPIRED;
-    enum reason outdated = outdated_why(ex->server, &ex->decision, object, loop_now(ex->loop));
-    if (found->freshness == FRESH && outdated != REASON_NONE) {
-        found->freshness = STALE_WHILE_REVALIDATE;
-        found->reason = outdated;
-    }
-    decline_if_wished(ex);
 }
 
 /* Behind people, at most `revalidate_max` at a time per origin (semantics 7.4). */
@@ -173,59 +110,37 @@ static void refresh_behind(struct exchange *ex)
                     ex->found.object, flight);
 }
 
-static bool has_no_free_slot(const struct exchange *ex)
+static void judge_candidate(struct exchange *ex)
 {
-    struct origin_state state = origin_state(ex->server->origins, ex->decision.origin);
-    return state.slots > 0 && state.busy_slots >= state.live_slots;
-}
-
-bool may_render(const struct exchange *ex)
-{
-    return ex->decision.class_config->renders || ex->decision.origin->slots == 0;
+    const struct object *object = ex->found.object;
+    struct instant now = loop_now(ex->loop);
+    const struct judging by = {.decision = &ex->decision,
+                               .wish = &ex->wish,
+                               .purged = cache_check_purge(ex->server->cache, ex->found.object),
+                               .outdated = outdated_why(ex->server, &ex->decision, object, now),
+                               .now = now};
+    candidate_judge(&ex->found, &by);
 }
 
 /* Answers from the object if it may be used now; NEXT: a fetch is needed. */
 static enum progress use_candidate(struct exchange *ex)
 {
-    struct candidate *found = &ex->found;
+    struct given given;
     judge_candidate(ex);
-    if (!found->object)
+    if (!candidate_is_given(ex->server, &ex->decision, &ex->found, &given))
         return NEXT;
-    if (found->freshness == FRESH) {
-        deliver_object(ex, found->object, OUTCOME_HIT, REASON_FRESH);
-        return DONE;
-    }
-    bool is_busy = found->freshness == STALE_IF_ERROR && (!may_render(ex) || has_no_free_slot(ex));
-    if (found->freshness == STALE_WHILE_REVALIDATE || is_busy) {
-        bool is_stopped = fallback_stops_refreshes(mode_now(ex->server->mode), &ex->decision);
-        if (may_render(ex) && !is_stopped)
-            refresh_behind(ex);
-        deliver_object(ex, found->object, OUTCOME_STALE,
-                       is_busy      ? REASON_STALE_BUSY
-                       : is_stopped ? REASON_POLICY
-                                    : REASON_REVALIDATING);
-        return DONE;
-    }
-    return NEXT;
-}
-
-/* Nobody who wants a part of a film should wait for all of it; and to the letter of the RFCs a HEAD
- * is a HEAD (semantics 4.1). */
-static bool passes_on_miss(const struct exchange *ex)
-{
-    bool is_part = !ex->found.object && fields_find_id(&ex->request->fields, FIELD_RANGE);
-    bool is_head =
-        ex->request->method == METHOD_HEAD && ex->decision.route->store_statuses == STATUSES_RFC;
-    return is_part || is_head;
+    if (given.is_refreshed)
+        refresh_behind(ex);
+    deliver_object(ex, ex->found.object, given.outcome, given.reason);
+    return DONE;
 }
 
 /* Nothing stored will do. */
 static enum progress miss(struct exchange *ex)
 {
-    if (ex->wish.no_store)
-        return pass_instead(ex, REASON_NO_STORE);
-    if (passes_on_miss(ex))
-        return pass_instead(ex, REASON_POLICY);
+    enum reason passed = miss_is_passed(ex->request, &ex->decision, &ex->wish, &ex->found);
+    if (passed != REASON_NONE)
+        return pass_instead(ex, passed);
     ex->step = STEP_FETCH;
     return NEXT;
 }

@@ -181,18 +181,12 @@ static void client_waited(struct loop_timer *timer)
     exchange_run(ex);
 }
 
-/* Some do not want the origin to be asked, and for some it is not. */
 static bool is_kept_from_origin(struct exchange *ex)
 {
-    enum reason reason = ex->found.reason != REASON_NONE ? ex->found.reason : ex->decision.reason;
-    if (ex->wish.only_if_cached && method_is_safe(ex->request->method))
-        answer_error(ex, 504, OUTCOME_ERROR, reason,
-                     SLICE("only-if-cached: nothing stored answers this request"));
-    else if (!may_render(ex))
-        answer_error(ex, 503, OUTCOME_SHED, REASON_POLICY,
-                     SLICE("visitors of this class get stored pages only"));
-    else
+    struct refusal refusal;
+    if (!fetch_is_refused(ex->request, &ex->decision, &ex->wish, &ex->found, &refusal))
         return false;
+    answer_error(ex, refusal.status, refusal.outcome, refusal.reason, refusal.detail);
     return true;
 }
 

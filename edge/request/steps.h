@@ -26,8 +26,6 @@ enum progress step_decode(struct exchange *ex);
 enum progress step_lookup(struct exchange *ex);
 /* On with FETCH, as a pass. */
 enum progress pass_instead(struct exchange *ex, enum reason reason);
-/* May its class cost a render (`renders: false`, semantics 7.4)? */
-bool may_render(const struct exchange *ex);
 /* What this request asks for, as purge records see it, at the present stamp. */
 struct purge_subject purge_subject_of(const struct exchange *ex);
 /* The flight that would answer it. */

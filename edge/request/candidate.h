@@ -1,0 +1,68 @@
+/*
+ * What a request would be given, as far as that is decided before the origin is asked: what the
+ * object that was found is good for (semantics 4, 5), and what follows where it is not enough.
+ * Asked by the request itself (lookup.c, steps.c) and by whoever only wants to know (`varve
+ * explain`): nothing here has an effect. Any thread.
+ */
+#pragma once
+
+#include "cache/object.h"
+#include "cache/purge.h"
+#include "edge/server.h"
+#include "policy/client_wish.h"
+
+/* What came of one look-up for the object that was found. */
+struct candidate {
+    struct object *object; /* NULL: nothing usable was found */
+    enum freshness freshness;
+    enum reason reason; /* why it is not fresh, or why there is none */
+    bool is_declined;   /* it is, but not fresh enough for this client's Cache-Control */
+};
+
+/* A cold URL of a route that keeps learning the same fields sends them from the start
+ * (semantics 2.3): replaces its record by one with them. */
+void union_start_with_learned(const struct server *server, const struct decision *decision,
+                              struct vary_record **record);
+
+/* By what it is judged. */
+struct judging {
+    const struct decision *decision;
+    const struct client_wish *wish;
+    enum purge_state purged; /* by the purge table */
+    enum reason outdated;    /* outdated_why() */
+    struct instant now;
+};
+
+/* Of an object that is not purged: how fresh, whoever asks; *reason: why it is not, or "fresh". */
+enum freshness candidate_freshness(const struct object *object, const struct judging *by,
+                                   enum reason *reason);
+/* Judges what was found for this request; gives back the object when it must not even be kept for
+ * its validators. */
+void candidate_judge(struct candidate *found, const struct judging *by);
+
+/* A stored page as the answer. */
+struct given {
+    enum outcome outcome;
+    enum reason reason;
+    bool is_refreshed; /* behind people, as far as there is room for it */
+};
+/* Is what was found and judged the answer? False: no, or nothing was found. */
+bool candidate_is_given(const struct server *server, const struct decision *decision,
+                        const struct candidate *found, struct given *given);
+
+/* Nothing stored will do. Why the origin's answer to this request is not to be stored either;
+ * REASON_NONE: it may be. */
+enum reason miss_is_passed(const struct request *request, const struct decision *decision,
+                           const struct client_wish *wish, const struct candidate *found);
+
+/* An error of varve's own. */
+struct refusal {
+    unsigned status;
+    enum outcome outcome;
+    enum reason reason;
+    slice detail;
+};
+/* Some do not want the origin to be asked, and for some it is not. */
+bool fetch_is_refused(const struct request *request, const struct decision *decision,
+                      const struct client_wish *wish, const struct candidate *found,
+                      struct refusal *refusal);
