@@ -150,6 +150,7 @@ static void finish(struct flight *flight, enum flight_phase phase, unsigned fail
     MUST(flight->phase == FLIGHT_WAITING || flight->phase == FLIGHT_STREAMING);
     flight->phase = phase;
     flight->failure = failure;
+    flight->is_waiting_for_room = false; /* nobody's reading holds up a renderer any more */
     flight->on_room = flight->on_deserted = NULL;
     flight_wake_all(flight);
     pthread_mutex_unlock(&flight->lock);

@@ -73,6 +73,12 @@ void flight_trim(struct flight *flight)
     }
 }
 
+static bool has_left_first_chunk(const struct flight *flight, uint64_t from, uint64_t to)
+{
+    const struct chunk *first = flight->first_chunk;
+    return first && first->next && from < first->next->start && to >= first->next->start;
+}
+
 static bool is_far_behind(const struct flight *flight, uint64_t position)
 {
     return !flight->is_kept && flight->received_bytes - position > flight->window / 2;
@@ -132,8 +138,10 @@ bool flight_append(struct flight *flight, slice bytes, size_t window)
     }
     flight_trim(flight);
     bool has_room = flight->is_kept || flight->received_bytes - slowest_position(flight) <= window;
-    flight->is_waiting_for_room = !has_room;
-    flight->window = window;
+    if (!flight->is_waiting_for_room) { /* what comes while it is paused does not end the pause */
+        flight->is_waiting_for_room = !has_room;
+        flight->window = window;
+    }
     flight_wake_all(flight);
     pthread_mutex_unlock(&flight->lock);
     return has_room;
@@ -195,6 +203,7 @@ void waiter_advance(struct waiter *waiter, size_t bytes)
 {
     struct flight *flight = waiter->flight;
     pthread_mutex_lock(&flight->lock);
+    uint64_t before = waiter->position;
     while (bytes > 0 && seek(waiter)) {
         size_t left = waiter->chunk->used - waiter->chunk_offset;
         size_t step = bytes < left ? bytes : left;
@@ -203,8 +212,11 @@ void waiter_advance(struct waiter *waiter, size_t bytes)
         bytes -= step;
     }
     MUST(bytes == 0);
-    flight_trim(flight);
-    flight_tell_of_room(flight);
+    /* both look at all waiters: only when this one may have been the last */
+    if (has_left_first_chunk(flight, before, waiter->position))
+        flight_trim(flight);
+    if (is_far_behind(flight, before) && !is_far_behind(flight, waiter->position))
+        flight_tell_of_room(flight);
     pthread_mutex_unlock(&flight->lock);
 }
 

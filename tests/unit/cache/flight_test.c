@@ -532,6 +532,35 @@ static void test_the_slowest_reader_decides_and_room_comes_when_it_leaves(void *
     flight_unref(&flight);
 }
 
+static void test_what_comes_during_a_pause_does_not_end_it(void **context)
+{
+    (void)context;
+    struct reader reader;
+    struct flight *flight = private_flight(&reader, false);
+    bool is_end;
+    assert_false(append_pattern(flight, WINDOW + 1, WINDOW));
+    assert_true(append_pattern(flight, 1, 64 * WINDOW)); /* the rest of what was read already */
+    assert_true(waiter_is_awaited(&reader.waiter));
+    for (size_t n; (n = check_peek(&reader.waiter, &is_end)) > 0;)
+        waiter_advance(&reader.waiter, n);
+    assert_int_equal(rooms, 1);
+    flight_end(flight);
+    waiter_leave(&reader.waiter);
+    flight_unref(&flight);
+}
+
+static void test_nobody_is_awaited_once_the_renderer_is_done(void **context)
+{
+    (void)context;
+    struct reader reader;
+    struct flight *flight = private_flight(&reader, false);
+    assert_false(append_pattern(flight, WINDOW + 1, WINDOW));
+    flight_end(flight);
+    assert_false(waiter_is_awaited(&reader.waiter));
+    waiter_leave(&reader.waiter);
+    flight_unref(&flight);
+}
+
 static void test_a_paused_fetch_is_told_of_room_when_all_have_left(void **context)
 {
     (void)context;
@@ -622,6 +651,7 @@ struct model {
     struct reader readers[READERS];
     bool is_present[READERS];
     uint64_t positions[READERS], received;
+    size_t window; /* that of the pause, if there is one */
     bool is_kept, is_paused;
     unsigned rooms;
 };
@@ -637,7 +667,7 @@ static uint64_t model_slowest(const struct model *m)
 
 static void model_progress(struct model *m)
 {
-    if (!m->is_paused || m->received - model_slowest(m) > WINDOW / 2)
+    if (!m->is_paused || m->received - model_slowest(m) > m->window / 2)
         return;
     m->is_paused = false;
     m->rooms++;
@@ -645,11 +675,12 @@ static void model_progress(struct model *m)
 
 static void random_append(struct model *m)
 {
-    size_t count = (size_t)(random() % 40000);
+    size_t count = (size_t)(random() % 40000), window = random() % 2 ? WINDOW : 4 * WINDOW;
     m->received += count;
-    bool fits = m->is_kept || m->received - model_slowest(m) <= WINDOW;
-    assert_int_equal(append_pattern(m->flight, count, WINDOW), fits);
-    m->is_paused = !fits;
+    bool fits = m->is_kept || m->received - model_slowest(m) <= window;
+    assert_int_equal(append_pattern(m->flight, count, window), fits);
+    m->window = m->is_paused ? m->window : window;
+    m->is_paused |= !fits;
 }
 
 static void random_read(struct model *m, size_t i)
@@ -699,7 +730,7 @@ static void run_model(unsigned seed, bool is_kept)
     publish(m.flight, random() % 2 ? SIZE_MAX : (size_t)(random() % 3000000), is_kept);
     for (int step = 0; step < STEPS && m.received < (8 << 20); step++) {
         size_t i = (size_t)random() % READERS;
-        if (!m.is_paused && random() % 3 == 0)
+        if (random() % (m.is_paused ? 30 : 3) == 0) /* what was read before the pause comes too */
             random_append(&m);
         else if (m.is_present[i] && random() % 400 == 0)
             random_leave(&m, i);
@@ -926,6 +957,8 @@ int main(void)
         TEST(test_6_3_a_flight_that_may_be_stored_counts_until_it_is_gone),
         TEST(test_7_8_the_fetch_waits_beyond_the_window_and_goes_on_at_its_half),
         TEST(test_the_slowest_reader_decides_and_room_comes_when_it_leaves),
+        TEST(test_what_comes_during_a_pause_does_not_end_it),
+        TEST(test_nobody_is_awaited_once_the_renderer_is_done),
         TEST(test_a_paused_fetch_is_told_of_room_when_all_have_left),
         TEST(test_what_is_stored_never_waits_for_a_reader),
         TEST(test_the_body_of_a_kept_flight_is_what_was_appended),
