@@ -105,6 +105,8 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
     send_whole(ex, &head, body);
 }
 
+/* A 308 may be kept by heuristic (RFC 9110 §15.4.9). A cache in front that keys without the scheme
+ * would give it to those who come by https: a loop. */
 void answer_redirect(struct exchange *ex)
 {
     ex->outcome = OUTCOME_PASS;
@@ -112,6 +114,7 @@ void answer_redirect(struct exchange *ex)
     struct fields fields;
     fields_init(&fields, &ex->arena);
     fields_add_id(&fields, FIELD_LOCATION, ex->decision.location);
+    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
     struct sink_head head = {
         .status = 308, .reason = status_text(308), .fields = &fields, .length = 0};
     send_whole(ex, &head, SLICE_NONE);

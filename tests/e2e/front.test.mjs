@@ -86,6 +86,7 @@ test('redirect_http: 308 to https with the port of the TLS listener, but not for
   const res = await v.get('/a?b=%20c', { host: `a.example:${v.port}` })
   assert.equal(res.status, 308)
   assert.equal(res.headers.location, `https://a.example:${port}/a?b=%20c`)
+  assert.equal(res.headers['cache-control'], 'no-store') // a cache in front that keys without the scheme would make a loop of it
   assert.equal((await v.get('/', { host: 'a.example' })).headers.location, 'https://a.example/')
   assert.equal((await v.get('/', { 'x-forwarded-proto': 'https' })).status, 200)
   assert.equal((await askTls(t, port, 'a.example')).answer.status, 200)
