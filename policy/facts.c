@@ -168,7 +168,15 @@ void facts_of_response(unsigned status, const struct fields *fields,
     facts->flags |= flags_of_facts(facts, fields);
 }
 
+/* Whoever filled it: what a browser calls a navigation is in no key (semantics 4.1). */
+static bool is_page_without_body(const struct facts *facts, const struct route *route)
+{
+    return route->store_statuses == STATUSES_PAGES && facts->flags & FACT_NO_BODY &&
+           (facts->status == 200 || facts->status == 204);
+}
+
 bool facts_may_answer(const struct facts *facts, const struct decision *decision)
 {
-    return !decision->is_navigation || (facts->flags & (FACT_PAGE_TYPE | FACT_NAVIGATION));
+    return !decision->is_navigation || (facts->flags & (FACT_PAGE_TYPE | FACT_NAVIGATION) &&
+                                        !is_page_without_body(facts, decision->route));
 }

@@ -79,6 +79,8 @@ static bool is_page_without_body(const struct decision *decision, unsigned statu
 static bool announces_no_body(const struct response *response)
 {
     uint64_t length;
+    if (response->status == 204)
+        return true;
     slice value = slice_trim(fields_value(&response->fields, FIELD_CONTENT_LENGTH));
     return slice_to_u64(value, &length) && length == 0;
 }
@@ -269,6 +271,7 @@ static void read_facts(struct judging *j, struct exchange_times times, uint32_t 
     facts_of_response(j->response->status, fields, &j->directives, times, jitter_seed, facts);
     facts->flags |= j->decision->is_navigation ? FACT_NAVIGATION : 0;
     facts->flags |= j->decision->is_sealed ? FACT_SEALED : 0;
+    facts->flags |= announces_no_body(j->response) ? FACT_NO_BODY : 0;
     facts->keep_old_s = keep_old_of(j);
     j->content_type = fields_value(fields, FIELD_CONTENT_TYPE);
     j->lifetime = facts_lifetime_from(facts, j->route, j->content_type, &j->source);

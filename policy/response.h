@@ -40,6 +40,7 @@ enum fact_flags {
     FACT_PAGE_TYPE = 1 << 12,  /* text/html and other types that may answer a navigation */
     FACT_SEALED = 1 << 13,     /* the fill was sealed: freshness may be invented */
     FACT_MUST_UNDERSTAND = 1 << 14,
+    FACT_NO_BODY = 1 << 15, /* the head says so, or the end showed it (semantics 4.1) */
 };
 
 /* What a stored object remembers of its response: facts, not verdicts (semantics 4.3). Stored byte
@@ -116,11 +117,12 @@ enum reason rules_body(const struct decision *decision, unsigned status, slice b
 
 /*
  * The tags by which a response can be purged, each once: that of the page whose data this is
- * (twins.h), of the route, of the `purge: {tag_headers}` fields, and cache groups (Cache-Groups, RFC 9875 §2). A group is an ordinary tag
- * with the text `https://shop.example news`: the origin of the request, a space, the group's name.
- * So groups of different origins are different tags, and no other field can name one, since those
- * are split at spaces. False if there are more than TAGS_MAX: a page that some of its tags do not
- * purge must not be stored. Texts are views or in `arena`, as the array is.
+ * (twins.h), of the route, of the `purge: {tag_headers}` fields, and cache groups (Cache-Groups,
+ * RFC 9875 §2). A group is an ordinary tag with the text `https://shop.example news`: the origin of
+ * the request, a space, the group's name. So groups of different origins are different tags, and no
+ * other field can name one, since those are split at spaces. False if there are more than TAGS_MAX:
+ * a page that some of its tags do not purge must not be stored. Texts are views or in `arena`, as
+ * the array is.
  */
 bool rules_tags(const struct policy *policy, const struct request *request,
                 const struct decision *decision, const struct fields *fields, struct arena *arena,
@@ -155,8 +157,8 @@ enum freshness facts_freshness(const struct facts *facts, const struct route *ro
 /* Lifetime left, document_max counted in; negative when stale: the `ttl` of Cache-Status. */
 duration facts_fresh_left(const struct facts *facts, const struct route *route, slice content_type,
                           struct instant now);
-/* May this stored response answer that request at all: data formats are no navigations' (semantics
- * 4.5)? */
+/* May this stored response answer that request at all: neither data formats (semantics 4.5) nor an
+ * empty 200 or a 204 (4.1) are for navigations? */
 bool facts_may_answer(const struct facts *facts, const struct decision *decision);
 
 /* Weak comparison (RFC 9110 §8.8.3.2); an empty tag equals none. */

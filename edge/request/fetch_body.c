@@ -102,6 +102,8 @@ static void store(struct fetch *fetch)
         blob_unref(&body);
         return;
     }
+    if (!body) /* not every head says it */
+        fetch->verdict.facts.flags |= FACT_NO_BODY;
     struct object *object = object_of(fetch, body);
     metrics_stored(fetch->server->metrics, &fetch->decision,
                    cache_store(fetch->server->cache, object));

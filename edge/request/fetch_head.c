@@ -81,7 +81,8 @@ static struct object *renewed(struct fetch *fetch, const struct response *respon
     if (!fetch->verdict.may_store)
         return NULL;
     count_tags(fetch);
-    fetch->verdict.facts.flags |= old->facts.flags & (FACT_NAVIGATION | FACT_PAGE_TYPE);
+    fetch->verdict.facts.flags |=
+        old->facts.flags & (FACT_NAVIGATION | FACT_PAGE_TYPE | FACT_NO_BODY);
     const struct object_parts news = {.fields = &merged,
                                       .facts = fetch->verdict.facts,
                                       .stamp = fetch->flight->stamp,

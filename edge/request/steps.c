@@ -277,6 +277,17 @@ static bool is_too_old(const struct exchange *ex, const struct flight_view *view
                STALE_WHILE_REVALIDATE;
 }
 
+/*
+ * Is it still open whether this is a page or an empty 200, which is no navigation's
+ * (semantics 4.1)? The first byte shows it. Nothing is lost by waiting: a head goes with the first
+ * bytes of its body.
+ */
+static bool may_yet_be_empty(const struct exchange *ex, const struct flight_view *view)
+{
+    return ex->decision.is_navigation && ex->decision.route->store_statuses == STATUSES_PAGES &&
+           view->head.status == 200 && view->available_bytes == 0;
+}
+
 static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
@@ -292,6 +303,8 @@ static enum progress serve_shared(struct exchange *ex, const struct flight_view 
         start_private(ex, FETCH_FILL);
         return WAIT;
     }
+    if (may_yet_be_empty(ex, view))
+        return view->phase == FLIGHT_DONE ? look_again(ex) : WAIT;
     if (can_read_coding(ex, view))
         return stream(ex, view);
     /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */

@@ -59,23 +59,46 @@ for (const [how, policy] of POLICIES)
     }))
   })
 
-test('4.1 nobody who waits with the attacker is given an odd answer', async (t) => {
-  const opened = gate()
-  let renders = 0
-  const origin = await renderer(t, async (req, res) => {
-    const n = ++renders
-    if (n > 1) return page(res, 'the page', PUBLIC)
-    await opened.promise
-    res.writeHead(204, PUBLIC).end()
+const EMPTY_PAGE = { ...PUBLIC, 'content-type': 'text/html' }
+const begun = (res) => (res.writeHead(200, EMPTY_PAGE), res.flushHeaders(), res)
+for (const [what, fields, head, end] of [
+  ['a 204', BROWSER, (res) => res, (res) => res.writeHead(204, PUBLIC).end()],
+  ['an empty 200 that does not say so before its end', BROWSER, begun, (res) => res.end()],
+  ['an empty 200 to what is no navigation', { ...BROWSER, 'sec-fetch-dest': 'empty' }, (res) => res, (res) => res.writeHead(200, { ...EMPTY_PAGE, 'content-length': '0' }).end()],
+  ['an empty 200 to what is no navigation, which does not say so before its end', { ...BROWSER, 'sec-fetch-dest': 'empty' }, begun, (res) => res.end()],
+])
+  test(`4.1 nobody who waits with the attacker is given an odd answer: ${what}`, async (t) => {
+    const opened = gate()
+    let renders = 0
+    const origin = await renderer(t, async (req, res) => {
+      const n = ++renders
+      if (n > 1) return page(res, 'the page', PUBLIC)
+      const answer = head(res)
+      await opened.promise
+      end(answer)
+    })
+    const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+    const first = v.get('/', fields)
+    await until(() => renders === 1, 'the render')
+    const others = Array.from({ length: 20 }, () => v.get('/', BROWSER))
+    await until(async () => (await v.metric('varve_connections')) >= 21, 'all of them')
+    opened.open()
+    assert.equal((await first).body, '')
+    for (const res of await Promise.all(others)) assert.equal(res.body, 'the page')
+    assert.equal((await v.get('/', BROWSER)).body, 'the page')
   })
+
+test('4.1 what is no navigation may have a stored answer without a body; a navigation under the same key has the page made', async (t) => {
+  let isEmpty = true
+  const origin = await renderer(t, (req, res) => (isEmpty ? res.writeHead(200, { ...EMPTY_PAGE, 'content-length': '0' }).end() : page(res, 'the page', PUBLIC)))
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
-  const first = v.get('/', BROWSER)
-  await until(() => renders === 1, 'the render')
-  const others = Array.from({ length: 20 }, () => v.get('/', BROWSER))
-  await until(async () => (await v.metric('varve_flights')) >= 1, 'the flight')
-  opened.open()
-  assert.equal((await first).status, 204)
-  for (const res of await Promise.all(others)) assert.equal(res.body, 'the page')
+  const ping = { ...BROWSER, 'sec-fetch-dest': 'empty' }
+  for (let i = 0; i < 2; i++) assert.equal((await v.get('/', ping)).body, '')
+  assert.equal(origin.requests.length, 1) // the second one is a hit
+  isEmpty = false
+  assert.equal((await v.get('/', BROWSER)).body, 'the page')
+  assert.equal((await v.get('/', ping)).body, 'the page')
+  assert.equal(origin.requests.length, 2)
 })
 
 test('5.1 an odd answer to a revalidation takes the place of no page', async (t) => {

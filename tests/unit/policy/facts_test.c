@@ -668,7 +668,8 @@ static void test_4_5_data_formats_do_not_answer_navigations(void **state)
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
         struct fixture *f = fixture_new();
-        struct decision navigation = {.is_navigation = true}, other = {.is_navigation = false};
+        struct decision navigation = {.route = &f->route, .is_navigation = true};
+        struct decision other = {.route = &f->route};
         slice lines = arena_printf(&f->arena, "Content-Type: %s", rows[i].content_type);
         judge(f, 200, lines.ptr);
         if (facts_may_answer(&f->verdict.facts, &navigation) != rows[i].may)
@@ -679,6 +680,37 @@ static void test_4_5_data_formats_do_not_answer_navigations(void **state)
         assert_true(facts_may_answer(&f->verdict.facts, &navigation));
         fixture_free(f);
     }
+}
+
+static void test_4_1_no_answer_without_a_body_answers_navigations(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *lines;
+        bool may;
+    } rows[] = {
+        {200, "Content-Type: text/html\nContent-Length: 0", false},
+        {200, "Content-Length: 0", false},
+        {200, "Content-Type: text/html\nContent-Length: 1", true},
+        {200, "Content-Type: text/html", true},
+        {204, "", false},
+        {301, "Content-Length: 0", true},
+        {404, "Content-Length: 0", true},
+    };
+    struct fixture *f = fixture_new();
+    struct decision navigation = {.route = &f->route, .is_navigation = true};
+    struct decision other = {.route = &f->route};
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        f->route.store_statuses = STATUSES_PAGES;
+        const struct facts *facts = &judge(f, rows[i].status, rows[i].lines)->facts;
+        if (facts_may_answer(facts, &navigation) != rows[i].may)
+            fail_msg("%u %s", rows[i].status, rows[i].lines);
+        assert_true(facts_may_answer(facts, &other));
+        use_rfc(f);
+        assert_true(facts_may_answer(facts, &navigation));
+    }
+    fixture_free(f);
 }
 
 static void test_facts_are_reproducible_byte_for_byte(void **state)
@@ -724,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_5_4_document_max_bounds_residence),
         cmocka_unit_test(test_lifetime_left_is_negative_when_stale),
         cmocka_unit_test(test_4_5_data_formats_do_not_answer_navigations),
+        cmocka_unit_test(test_4_1_no_answer_without_a_body_answers_navigations),
         cmocka_unit_test(test_facts_are_reproducible_byte_for_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
