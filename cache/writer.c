@@ -108,6 +108,7 @@ static void *writer_main(void *arg)
     do {
         is_stopping = wait_for_work(writer);
         uint64_t asked = flushes_asked(writer);
+        writer->is_last_turn = is_stopping;
         if (is_stopping)
             writer->lost = false; /* what counts is what is still there to be written */
         if (is_stopping || !atomic_load(&writer->refuses) || writer_now_ms() >= writer->retry_at) {

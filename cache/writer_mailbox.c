@@ -185,7 +185,7 @@ void mailbox_take(struct writer *writer, struct batch *batch)
 bool mailbox_give_back(struct writer *writer, struct job *job)
 {
     pthread_mutex_lock(&writer->mtx);
-    bool is_kept = job->kind == JOB_REMOVE && !writer->is_stopping;
+    bool is_kept = job->kind == JOB_REMOVE && !writer->is_last_turn;
     if (is_kept) {
         list_prepend(&writer->jobs, &job->node);
         writer->job_count++;
@@ -202,7 +202,7 @@ void mailbox_drop(struct writer *writer)
     list_init(&kept);
     pthread_mutex_lock(&writer->mtx);
     while ((job = take_job(writer))) {
-        if (job->kind == JOB_REMOVE && !writer->is_stopping) {
+        if (job->kind == JOB_REMOVE && !writer->is_last_turn) {
             list_append(&kept, &job->node);
             kept_count++;
             continue;

@@ -25,7 +25,8 @@ struct writer {
     /* writer thread only */
     struct batch batch;
     int64_t tick_at, retry_at; /* CLOCK_MONOTONIC, ms */
-    bool lost;                 /* something did not reach the store while stopping */
+    bool is_last_turn;         /* it began after writer_stop(): what fails now is given up */
+    bool lost;                 /* something did not reach the store in the last turn */
     /* shared: atomic */
     atomic_bool refuses, is_failing;
     _Atomic uint64_t commits, dropped, last_commit_us;

@@ -135,6 +135,12 @@ static bool is_store_to_blame(struct master *master, const struct child *child, 
     return false;
 }
 
+/* It does, or will. */
+static bool is_serving(struct master *master)
+{
+    return child_in(master, CHILD_SERVING) || child_in(master, CHILD_STARTING);
+}
+
 static void renew_store(struct master *master)
 {
     char text[STATE_ERROR_BYTES];
@@ -143,7 +149,7 @@ static void renew_store(struct master *master)
         log_error("store set aside", {"detail", slice_of_string(text)});
     else
         log_error("store cannot be set aside", {"detail", slice_of_string(text)});
-    if (child_in(master, CHILD_SERVING)) /* it still has the old files open */
+    if (is_serving(master)) /* it still has the old files open */
         atomic_fetch_add(&master->shared->reloads_asked, 1);
 }
 
@@ -219,11 +225,6 @@ static void kill_overdue(struct master *master)
     }
 }
 
-static bool is_serving(struct master *master)
-{
-    return child_in(master, CHILD_SERVING) || child_in(master, CHILD_STARTING);
-}
-
 static void respawn(struct master *master)
 {
     mono_time now = clock_now().mono;
@@ -273,13 +274,15 @@ void master_settle(struct master *master)
 int master_patience(const struct master *master)
 {
     mono_time now = clock_now().mono, due = spawns_due(master->spawns, now);
-    if (master->is_respawn_due && master->respawn_at.ms < due.ms)
-        due = master->respawn_at;
+    bool has_place = false;
     for (unsigned i = 0; i < WORKER_PLACES; i++) {
         const struct child *child = &master->children[i];
+        has_place |= child->state == CHILD_NONE;
         if (child->state != CHILD_NONE && child->deadline.ms < due.ms)
             due = child->deadline;
     }
+    if (master->is_respawn_due && has_place && master->respawn_at.ms < due.ms)
+        due = master->respawn_at;
     if (due.ms == INT64_MAX)
         return -1;
     int64_t wait = mono_since(due, now).ms;
