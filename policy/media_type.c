@@ -31,13 +31,13 @@ bool media_type_is_in(slice content_type, struct slices types)
 
 /*
  * What a person wants to see when opening a URL. A list of the good ones: a type that is missing
- * here costs one more render, a data format that slipped in would show people JSON.
+ * here costs one more render, a data format that slipped in would show people JSON. Markdown is not
+ * among them: renderers give it to machines in place of the page, by User-Agent and without a Vary.
  */
 static slice page_types[] = {
     {"text/html", 9},
     {"application/xhtml+xml", 21},
     {"text/plain", 10},
-    {"text/markdown", 13},
     {"text/xml", 8},
     {"application/xml", 15},
     {"application/pdf", 15},

@@ -162,6 +162,20 @@ for (const [how, policy] of POLICIES.slice(0, 2))
     }
   })
 
+test('4.5 markdown that a renderer gives to bots, by User-Agent alone, never answers a navigation, unless a navigation filled it', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    const isBot = /Bot/.test(req.headers['user-agent'])
+    res.writeHead(200, { ...PUBLIC, 'content-type': isBot ? 'text/markdown' : 'text/html' }).end(isBot ? '# page' : '<html>the page</html>')
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  const { 'sec-fetch-dest': dest, ...bot } = { ...BROWSER, 'user-agent': 'GPTBot/1.2' }
+  assert.equal((await v.get('/present', { ...bot, 'sec-fetch-dest': 'empty' })).body, '# page')
+  for (let i = 0; i < 2; i++) assert.equal((await v.get('/present', BROWSER)).body, '<html>the page</html>')
+  assert.equal((await v.get('/absent', bot)).body, '# page') // what asks for text/html and says no more is a navigation itself
+  assert.equal((await v.get('/absent', BROWSER)).body, '# page')
+  assert.equal(dest, 'document')
+})
+
 test('4.5 a navigation that waits with a request for data is not given the data', async (t) => {
   for (const isRefresh of [false, true]) {
     const opened = gate()

@@ -664,6 +664,7 @@ static void test_4_5_data_formats_do_not_answer_navigations(void **state)
         {"application/json", false},
         {"text/x-script", false},
         {"application/ld+json", false},
+        {"text/markdown; charset=utf-8", false},
     };
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
