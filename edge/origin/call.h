@@ -72,8 +72,9 @@ struct call {
     struct permit permit;
     struct connection *connection;
     bool is_fully_sent, is_write_broken, was_stale;
-    uint64_t number; /* of the connection on which it was last sent */
-    bool is_suspect; /* its idle connection was closed under it: by time, or by its death? */
+    uint64_t number;  /* of the connection on which it was last sent */
+    bool is_suspect;  /* its idle connection was closed under it: by time, or by its death? */
+    bool is_own_lack; /* no connection could be made, and that says nothing of the worker */
 
     /* --- the answer --- */
     struct response_parser parser;

@@ -112,6 +112,8 @@ static void take_note(struct call *call, enum call_failure failure, slice detail
     if (!was_dying && was_killed(call, failure, is_untouched))
         note_death(call);
     call->permit.is_unseen = is_untouched || was_dying;
+    if (is_untouched && call->is_own_lack)
+        return; /* it says nothing of the worker */
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);
         pool_worker_failed(worker, why, call_now(call));

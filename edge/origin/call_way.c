@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+enum { LACK_LOG_EVERY_MS = 60000 };
 static const duration POLL_EVERY = {20}, STUCK_LOOK_EVERY = {500};
 
 mono_time call_now(const struct call *call)
@@ -215,14 +216,36 @@ static void note_no_connection(struct call *call, int problem, slice why)
         pool_worker_failed(worker, why, call_now(call));
 }
 
+/* Files, memory and ports are ours; a unix socket with a full backlog (EAGAIN) has a listener. */
+static bool is_own_lack(int problem)
+{
+    return problem == EMFILE || problem == ENFILE || problem == ENOBUFS || problem == ENOMEM ||
+           problem == EADDRNOTAVAIL || problem == EAGAIN;
+}
+
+static void log_own_lack(struct call *call, slice why)
+{
+    struct home *home = call->home;
+    mono_time now = call_now(call);
+    if (home->lack_logged.ms && mono_since(now, home->lack_logged).ms < LACK_LOG_EVERY_MS)
+        return;
+    home->lack_logged = now;
+    log_error("no connection to a renderer can be made; that is not held against it",
+              {"worker", call->worker_name, 0}, {"error", why, 0});
+}
+
 void call_connect(struct call *call)
 {
     struct worker *worker = call->permit.worker;
     call->state = STATE_CONNECTING;
     call->connection = connection_open(call->home, worker, call);
+    call->is_own_lack = false;
     if (!call->connection) {
         int problem = errno;
         slice why = slice_of_string(strerrordesc_np(problem));
+        call->is_own_lack = is_own_lack(problem);
+        if (call->is_own_lack)
+            log_own_lack(call, why);
         note_no_connection(call, problem, why);
         call_lost(call, CALL_REFUSED, why, true);
         return;

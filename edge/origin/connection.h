@@ -23,6 +23,7 @@ struct home {
     struct list calls; /* all that are not freed */
     unsigned waiting;  /* calls in a queue */
     bool is_over;      /* the loop has ended: its sockets are left to the end of the process */
+    mono_time lack_logged;
     struct loop_timer sweep, poll, probe, inquire;
     struct loop_message start;
 };
