@@ -83,6 +83,8 @@ static void head_arrived(struct call *call)
     loop_timer_stop(loop, &call->timer);
     call->timing.head = loop_now(loop);
     bool is_late_request = call->state == STATE_SENDING; /* answered before it was sent whole */
+    if (is_late_request)
+        call->timing.sent = call->timing.head; /* what is sent from here on has made no answer */
     call->state = call->parser.is_switching ? STATE_SWITCHED : STATE_BODY;
     if (!call->is_inquiry) /* its owner knows what the answer means */
         pool_worker_answered(call->permit.worker, loop_now(loop).mono);

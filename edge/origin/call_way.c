@@ -155,9 +155,9 @@ static void send_rest(struct call *call);
 static void request_sent(struct call *call)
 {
     call->is_fully_sent = !call->is_write_broken;
-    call->timing.sent = loop_now(call->home->loop);
     if (call->state != STATE_SENDING)
         return; /* the answer has begun before the request ended */
+    call->timing.sent = loop_now(call->home->loop);
     call->state = STATE_WAITING;
     call_start_timer(call, call->first_byte);
 }

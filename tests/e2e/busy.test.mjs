@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { test } from 'node:test'
-import { all, freePort, gate, outcome, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { NODE, SERVER } from './spawning.mjs'
 
 const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
@@ -166,4 +166,24 @@ test('B1 a page that is good for a second, asked for all the time: one render fo
   assert.ok(statuses.get(200) > begun.length * 2)
   // a lifetime that varve invents is up to a tenth shorter, and counts from the request on
   for (const [i, at] of begun.entries()) assert.ok(at - start >= i * 895, `render ${i} after ${at - start} ms`)
+})
+
+test('A3 an origin that answers before it has read the request: nothing waited, nothing was rendered, and no number is below zero', async (t) => {
+  const origin = await rawOrigin(t, (socket) => {
+    socket.pause()
+    socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!')
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nlimits: {request_body: 64MiB}\nroutes: [{match: "/**"}]\n`)
+  const res = await v.get('/upload', {}, { method: 'POST', body: Buffer.alloc(48 << 20) })
+  assert.deepEqual([res.status, res.body], [413, 'no!'])
+  const said = /^queue;dur=(\d+), render;dur=(\d+)$/.exec(res.headers['server-timing'])
+  assert.ok(said, res.headers['server-timing'])
+  assert.equal(said[2], '0')
+  await until(() => v.accessLog().length === 1, 'the log')
+  const [{ queue_ms, render_ms, total_ms }] = v.accessLog()
+  assert.ok(queue_ms >= 0 && queue_ms <= total_ms, `${queue_ms} of ${total_ms} ms`)
+  assert.equal(render_ms, 0)
+  const { body: metrics } = await v.admin('GET', '/metrics')
+  const waits = [...metrics.matchAll(/^varve_queue_wait_seconds_sum\S* (\S+)/gm)].map(([, sum]) => Number(sum))
+  assert.ok(waits.length > 0 && waits.every((sum) => sum <= total_ms / 1000), String(waits))
 })
