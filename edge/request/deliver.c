@@ -283,7 +283,7 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
                              .length = from->length,
                              .date = date_of(ex, from)};
     bool is_unchanged = from->facts && from->status == 200 &&
-                        conditional_is_not_modified(ex->request, from->fields, from->facts->date);
+                        conditional_is_not_modified(ex->request, from->fields, NOT_DATED);
     if (is_unchanged) {
         head.status = 304;
         head.reason = SLICE("Not Modified");

@@ -77,6 +77,9 @@ export default section(6, 'Conditions and ranges of clients', [
   rule('A condition on a miss does not reach the origin as the condition of a fill', [
     steps('If-None-Match', { headers: { 'If-None-Match': '"x"', 'If-Modified-Since': at(0) }, answer: { headers: fresh({ ETag: '"a"' }) }, from: 'origin', sent: { 'if-none-match': undefined, 'if-modified-since': undefined } },
       { from: 'cache' }),
+    ...[0, 3600].map((seconds) => steps(`If-Modified-Since ${seconds ? 'later than' : 'as'} the Date of an answer without Last-Modified`,
+      { headers: { 'If-Modified-Since': at(seconds) }, answer: { headers: fresh({ Date: at(0) }) }, from: 'origin' }, { from: 'cache', of: 1 })),
+    steps('the same where nothing is stored', { headers: { 'If-Modified-Since': at(3600) }, answer: { headers: { 'Cache-Control': 'no-store' } }, from: 'origin' }),
     steps('If-Match on a hit is the origin’s business, and stops nothing', stored({ ETag: '"a"' }), asks({ 'If-Match': '"a"' }, 200)),
   ]),
   rule('Range on a fresh 200: 206 with Content-Range and the bytes, other stored fields unchanged', { tests: ['ranges.test.mjs: http-caching §6 a Range request that hits'] }, [

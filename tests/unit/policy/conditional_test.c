@@ -83,6 +83,19 @@ static void test_6_if_modified_since_compares_with_last_modified_or_date(void **
     check_conditions(rows, ROWS(rows));
 }
 
+static void test_6_date_stands_in_for_last_modified_in_what_is_stored_alone(void **state)
+{
+    struct fixture *f = fixture_new();
+    struct fields none = fields_of(&f->arena, ""),
+                  some = fields_of(&f->arena, "Last-Modified: @-1");
+    (void)state;
+    add_lines(&f->request.fields, "If-Modified-Since: @3600");
+    assert_true(conditional_is_not_modified(&f->request, &none, NOW.wall));
+    assert_false(conditional_is_not_modified(&f->request, &none, NOT_DATED));
+    assert_true(conditional_is_not_modified(&f->request, &some, NOT_DATED));
+    fixture_free(f);
+}
+
 static void test_6_only_get_and_head_are_conditional(void **state)
 {
     struct fixture *f = fixture_new();
@@ -156,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_6_if_none_match_compares_weakly_with_each_member),
         cmocka_unit_test(test_6_if_none_match_silences_if_modified_since),
         cmocka_unit_test(test_6_if_modified_since_compares_with_last_modified_or_date),
+        cmocka_unit_test(test_6_date_stands_in_for_last_modified_in_what_is_stored_alone),
         cmocka_unit_test(test_6_only_get_and_head_are_conditional),
         cmocka_unit_test(test_6_what_a_304_carries),
         cmocka_unit_test(test_7_validators_go_out_byte_for_byte),
