@@ -53,11 +53,11 @@ static enum reason check_request(const struct judging *j)
 
 /* --- statuses: semantics 4.1 --- */
 
-static bool is_never_stored(unsigned status)
+/* Of this request or of this moment: it says nothing of the page. */
+static bool is_transient(unsigned status)
 {
     switch (status) {
     case 400:
-    case 405:
     case 408:
     case 413:
     case 414:
@@ -69,6 +69,11 @@ static bool is_never_stored(unsigned status)
     default:
         return status >= 500;
     }
+}
+
+static bool is_never_stored(unsigned status)
+{
+    return status == 405 || is_transient(status);
 }
 
 static bool is_page_without_body(const struct decision *decision, unsigned status, bool is_empty)
@@ -314,6 +319,17 @@ void rules_response(const struct policy *policy, const struct request *request,
     verdict->reason = first_objection(&j);
     verdict->may_store = verdict->reason == REASON_NONE;
     verdict->is_shareable = verdict->may_store && is_shareable(&j, times.received);
+}
+
+bool status_is_failure(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+bool rules_replaces_stored(const struct verdict *verdict, unsigned status)
+{
+    bool is_no_page = status == 200 || status == 204 || status == 206; /* 200: an empty one */
+    return verdict->reason != REASON_STATUS || !(is_no_page || is_transient(status));
 }
 
 enum reason rules_body(const struct decision *decision, unsigned status, slice body)

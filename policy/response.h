@@ -101,6 +101,16 @@ void rules_response(const struct policy *policy, const struct request *request,
                     uint32_t jitter_seed, struct verdict *verdict);
 
 /*
+ * Does an answer that may not be stored take the place of what is stored all the same
+ * (http-caching §7)? Not one whose status says nothing of the page: 204, 206, an empty 200, and
+ * what is of that request or of that moment alone (400, 408, 413, 414, 421, 425, 429, 431, 5xx).
+ */
+bool rules_replaces_stored(const struct verdict *verdict, unsigned status);
+
+/* 500, 502, 503, 504: failures, in whose place stale may stand (semantics 3.2, 5.1). */
+bool status_is_failure(unsigned status);
+
+/*
  * Is the answer to this POST the page of its own URL, and was it asked for (`pass`) as a fill of
  * that page (`fill`) would have asked: target, host, fields (RFC 9110 §9.3.3)? Then
  * rules_response() judges it as the answer to a GET; it also needs explicit freshness. For
@@ -164,8 +174,13 @@ bool facts_may_answer(const struct facts *facts, const struct decision *decision
 /* Weak comparison (RFC 9110 §8.8.3.2); an empty tag equals none. */
 bool etag_weak_equal(slice a, slice b);
 
-/* Client conditions (RFC 9110 §13.2.2) against a stored 200: does it get a 304? */
-bool conditional_is_not_modified(const struct request *request, const struct fields *stored,
+/*
+ * Client conditions (RFC 9110 §13.2.2) against a 200: does it get a 304? `date` stands in for a
+ * Last-Modified that is not there, which it may for what is stored alone (RFC 9111 §4.3.2): for
+ * what has just come it is NOT_DATED.
+ */
+#define NOT_DATED ((wall_time){INT64_MAX})
+bool conditional_is_not_modified(const struct request *request, const struct fields *fields,
                                  wall_time date);
 /* Takes out what a 304 to a client does not carry (RFC 9110 §15.4.5). */
 void fields_keep_for_304(struct fields *fields);

@@ -95,6 +95,14 @@ bool fallback_after_failure(struct exchange *ex, enum reason reason)
     return walk_on_failure(ex, is_deadly ? REASON_DEADLY : REASON_STALE_ERROR, reason);
 }
 
+bool fallback_after_failed_pass(struct exchange *ex, unsigned status)
+{
+    bool has_stale =
+        fallback_may_be(FALLBACK_STALE, mode_now(ex->server->mode), &ex->decision, &ex->found);
+    return status_is_failure(status) && has_stale &&
+           fallback_after_failure(ex, REASON_UPSTREAM_ERROR);
+}
+
 bool fallback_instead_of_waiting(struct exchange *ex)
 {
     return walk_on_failure(ex, REASON_CLIENT_WAIT, REASON_CLIENT_WAIT);

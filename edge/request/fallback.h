@@ -9,6 +9,9 @@
 enum reason fallback_reason(unsigned call_failure);
 /* True: answered from the stale object or the shell, or the shell is asked for (answer_shell()). */
 bool fallback_after_failure(struct exchange *ex, enum reason reason);
+/* The same for a pass, which gets the origin's own error unless something stored stands in for it:
+ * a HEAD, or a page under a mark. Requests that were not looked up have nothing stored (8.1). */
+bool fallback_after_failed_pass(struct exchange *ex, unsigned status);
 /* Might this be given? Without an effect; that the shell is configured does not say that there is
  * one at the moment. */
 bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,

@@ -348,6 +348,7 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         if (!ex->waiter.is_leader)
             return look_again(ex);
         waiter_leave(&ex->waiter);
+        object_unref(&ex->found.object); /* what stood there is not the answer any more */
         return pass_instead(ex, view->head.not_stored);
     case FLIGHT_UPSTREAM_ERROR:
         note_render(ex, &view->head);
@@ -358,6 +359,9 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         fallback_error(ex, REASON_UPSTREAM_ERROR);
         return DONE;
     case FLIGHT_LOOK_AGAIN:
+        if (ex->decision.action == ACTION_PASS && fallback_after_failed_pass(ex, view->head.status))
+            return DONE;
+        break;
     case FLIGHT_UNDECIDED:
         break;
     }

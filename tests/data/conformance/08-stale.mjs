@@ -69,7 +69,9 @@ export default section(8, 'Stale', [
   ]),
   rule('stale-if-error=N: on 500, 502, 503, 504 or no answer, for N s', [
     ...[500, 502, 503, 504].map((status) => stands(`${status}`, stale('stale-if-error=3600'), { status })),
+    ...[500, 502, 503, 504].map((status) => steps(`${status} to a HEAD`, stale('stale-if-error=3600'), { method: 'HEAD', answer: { status }, asked: 1, status: 200, gets: '', has: { age: (v) => Number(v) >= 20 } }, { answer: { status }, asked: 1, of: 1 })),
     steps('no answer', stale('stale-if-error=3600'), { ...gone, status: 200, of: 1 }),
+    steps('404 to a HEAD is no error', stale('stale-if-error=3600'), { method: 'HEAD', answer: { status: 404 }, asked: 1, status: 404, gets: '' }),
     passes('after N s', raw('max-age=5, stale-if-error=5')),
     never('after N s, no answer', raw('max-age=5, stale-if-error=5')),
     passes('stale-if-error=0', stale('stale-if-error=0')),
