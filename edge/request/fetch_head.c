@@ -26,11 +26,6 @@ static void count_tags(struct fetch *fetch)
     fetch->tag_hashes = hashes;
 }
 
-static bool is_failure_status(unsigned status)
-{
-    return status == 500 || status == 502 || status == 503 || status == 504;
-}
-
 /* Could what is stored stand in for an error (semantics 5.1)? */
 static bool has_stand_in(const struct fetch *fetch)
 {
@@ -226,6 +221,13 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
     return REASON_NONE;
 }
 
+/* It has been replaced by something that is not for everybody (http-caching §7). */
+static void drop_old(struct fetch *fetch)
+{
+    if (fetch->old)
+        cache_remove(fetch->server->cache, &fetch->old->key);
+}
+
 /* Its own client's alone; on a sealed route not even that: nothing of the client was in the request
  * (semantics 2.9). */
 static void go_on_unstored(struct fetch *fetch, enum reason reason, size_t length)
@@ -252,6 +254,7 @@ static void on_storable(struct fetch *fetch, size_t length)
         fetch_publish_and_go_on(
             fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN, reason, length);
     } else {
+        drop_old(fetch);
         go_on_unstored(fetch, reason, length);
     }
 }
@@ -260,9 +263,8 @@ static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
     metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
-    if (fetch->old && reason != REASON_STATUS)
-        cache_remove(fetch->server->cache,
-                     &fetch->old->key); /* it has been replaced by something not for everybody */
+    if (rules_replaces_stored(&fetch->verdict, fetch->status))
+        drop_old(fetch);
     go_on_unstored(fetch, reason, length);
 }
 
@@ -270,7 +272,7 @@ static void on_not_storable(struct fetch *fetch, size_t length)
  * wants it so (semantics 4.1), and nothing better is there. */
 static bool is_failure(const struct fetch *fetch, unsigned status)
 {
-    return is_failure_status(status) && (!fetch->verdict.is_shareable || has_stand_in(fetch));
+    return status_is_failure(status) && (!fetch->verdict.is_shareable || has_stand_in(fetch));
 }
 
 static void on_fill_head(struct fetch *fetch, const struct response *response, size_t length)

@@ -85,3 +85,40 @@ test('2.1, 4.6 after a reload that adds ttl, what was rendered before the seal i
   await until(async () => (await v.get('/', { 'user-agent': 'me' })).body === 'for varve', 'a page that was made under the seal')
   assert.equal(isAsked.at(-1), false)
 })
+
+test('4.1 what says nothing of the page does not take its place: an empty page, what is wrong with a request, what passes', async (t) => {
+  const answers = [[204], [200], [400], [408], [413], [414], [421], [425], [429], [431], [501], [503], [403]]
+  const origin = await renderer(t, (req, res, n) => {
+    if (n === 1) return page(res, 'old', { 'cache-control': 'max-age=60', etag: '"v1"' })
+    const [status] = answers[n - 2] ?? [404]
+    res.writeHead(status, { 'content-length': 0 }).end()
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\nidentity: {logged_in: none}\n`)
+  const asPage = { accept: 'text/html' }
+  await v.get('/page', asPage)
+  assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+  for (const [n, [status]] of answers.entries()) {
+    await v.get('/page', asPage)
+    assert.equal(origin.requests.length, n + 2)
+    assert.equal(origin.requests[n + 1].headers['if-none-match'], '"v1"', `before ${status}`)
+  }
+  await v.get('/page', asPage)
+  assert.equal(origin.requests.at(-1).headers['if-none-match'], undefined, 'after 403')
+})
+
+test('3.1, 5.1 on a sealed route what is stored stands in for a 503 under a mark, too', async (t) => {
+  const answers = [[200, 'old'], [204], [204], [503, 'broken'], [503, 'broken']]
+  const origin = await renderer(t, (req, res, n) => {
+    const [status, body] = answers[n - 1]
+    res.writeHead(status, { 'content-type': 'text/html' }).end(body)
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**", ttl: 60s}]\n`)
+  await v.get('/page')
+  assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+  assert.equal((await v.get('/page')).status, 204)
+  assert.equal(origin.requests.length, 3, 'sealed, then passed: the key is marked')
+  const marked = await v.get('/page')
+  assert.deepEqual([marked.status, marked.body], [200, 'old'])
+  assert.equal((await v.get('/page', {}, { method: 'HEAD' })).status, 200)
+  assert.equal(origin.requests.length, 5)
+})

@@ -11,6 +11,9 @@ const updated = (name, before, after, has, lacks) => steps(name,
 const field = (name, before, after) => updated(name, { [name]: before }, { [name]: after }, { [name.toLowerCase()]: after })
 const done = { answer: { headers: { 'Cache-Control': 'no-store' } }, from: 'origin' }
 
+/** Behind a page within its stale-while-revalidate; who comes later asks the origin. */
+const notStored = (name, answer) => steps(name, { answer: staleAnswer('stale-while-revalidate=3600'), from: 'origin' }, { answer, from: 'stale' }, { eventually: true, answer, from: 'origin' })
+
 export default section(7, 'Validation', [
   rule('Stale: If-None-Match with the stored ETag byte for byte, If-Modified-Since with the stored Last-Modified', { unit: ['policy/conditional_test.c: test_7_validators_go_out_byte_for_byte'] }, [
     ...['"a"', 'W/"a"', '""', '"a,b"', '"a\\b"', '"caf\xe9"', 'unquoted'].map((etag) =>
@@ -89,6 +92,11 @@ export default section(7, 'Validation', [
     steps('410 without a lifetime: the old one is not validated again', stale({ ETag: '"a"' }),
       { answer: { status: 410, headers: { 'Cache-Control': 'no-store' } }, from: 'origin' }, { ...done, sent: { 'if-none-match': undefined } }),
     steps('206 is no replacement', stale({ ETag: '"a"' }), { answer: { status: 206, headers: fresh({ 'Content-Range': 'bytes 0-1/10' }), body: '01' }, from: 'origin' }, { ...done }),
+  ]),
+  rule('An answer that is not stored takes the place of the old page too: that is never served again', { unit: ['policy/judge_test.c: test_7_what_says_nothing_of_the_page_does_not_take_its_place'], tests: ['revalidation.test.mjs: 4.1'] }, [
+    ...[302, 303, 307, 401, 403, 405, 451].map((status) => notStored(`${status} without a lifetime`, { status, headers: { Location: '/login' } })),
+    notStored('302 with no-store', { status: 302, headers: { Location: '/login', 'Cache-Control': 'no-store' } }),
+    ...[302, 403].map((status) => steps(`${status}, then no answer`, stale({ ETag: '"a"' }), { answer: { status, headers: { Location: '/login' } }, from: 'origin', sent: { 'if-none-match': '"a"' } }, { answer: { closes: 'silently' }, status: 503, matches: /^(?!\/s)/ })),
   ]),
   rule('must-revalidate: fresh is used without asking, stale is always asked for', [
     steps('fresh', { answer: { headers: { 'Cache-Control': 'max-age=3600, must-revalidate' } }, from: 'origin' }, { from: 'cache' }),

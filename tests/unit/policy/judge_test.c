@@ -40,6 +40,23 @@ static void test_4_1_pages_store_the_statuses_of_pages(void **state)
     fixture_free(f);
 }
 
+static void test_7_what_says_nothing_of_the_page_does_not_take_its_place(void **state)
+{
+    static const unsigned replacing[] = {201, 299, 302, 303, 307, 401, 402, 403, 405, 418, 451};
+    static const unsigned keeping[] = {204, 206, 400, 408, 413, 414, 421, 425,
+                                       429, 431, 500, 501, 502, 503, 504, 599};
+    struct fixture *f = fixture_new();
+    (void)state;
+    for (size_t i = 0; i < ROWS(replacing); i++)
+        assert_true(rules_replaces_stored(judge(f, replacing[i], ""), replacing[i]));
+    for (size_t i = 0; i < ROWS(keeping); i++)
+        assert_false(rules_replaces_stored(judge(f, keeping[i], ""), keeping[i]));
+    assert_true(rules_replaces_stored(judge(f, 200, "Cache-Control: no-store"), 200));
+    f->decision.is_navigation = true;
+    assert_false(rules_replaces_stored(judge(f, 200, "Content-Length: 0"), 200));
+    fixture_free(f);
+}
+
 static void test_4_1_redirects_of_the_moment_want_explicit_freshness(void **state)
 {
     static const struct judge_row rows[] = {
@@ -817,6 +834,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_4_1_pages_store_the_statuses_of_pages),
+        cmocka_unit_test(test_7_what_says_nothing_of_the_page_does_not_take_its_place),
         cmocka_unit_test(test_4_1_redirects_of_the_moment_want_explicit_freshness),
         cmocka_unit_test(test_4_1_status_ttl_names_further_statuses_but_never_those),
         cmocka_unit_test(test_4_1_no_empty_page_for_a_navigation),
