@@ -32,12 +32,14 @@ static bool is_any_spawned(const struct policy *policy)
 static bool read_body(struct api_job *job)
 {
     const struct policy *policy = job->server->policy;
-    json_t *body = json_loadb(job->body.len ? job->body.ptr : "", job->body.len, 0, NULL);
+    json_t *body =
+        json_loadb(job->body.len ? job->body.ptr : "", job->body.len, JSON_REJECT_DUPLICATES, NULL);
     json_t *origin = json_object_get(body, "origin");
     const char *name = json_string_value(origin);
     job->origin = name ? find_origin(policy, slice_of_string(name)) : NULL;
     bool is_fine = false;
-    if (!json_is_object(body) || (origin && !name))
+    size_t known = origin ? 1 : 0; /* a wrong key shall not mean all of them */
+    if (!json_is_object(body) || json_object_size(body) != known || (origin && !name))
         api_error(job, 400, "expected {\"origin\": NAME} or {}");
     else if (name && !job->origin)
         refuse(job, 404, "there is no origin \"%.100s\"", name);

@@ -73,7 +73,8 @@ test('`varve restart` refuses what it cannot do', async (t) => {
     assert.match(stderr, message)
   }
   assert.equal((await v.cli('restart', 'a', 'b')).code, 2)
-  assert.equal((await v.admin('POST', '/v1/restart', [])).status, 400)
+  for (const body of [[], { orgin: 'renderer' }, { origin: 'renderer', soft: true }, { origin: 7 }])
+    assert.equal((await v.admin('POST', '/v1/restart', body)).status, 400, JSON.stringify(body))
 })
 
 test('7.5 an endless loop that outlives slot_max: the process is killed, its slot comes back', async (t) => {
