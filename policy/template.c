@@ -67,13 +67,19 @@ slice template_target(const struct request *request, const struct decision *deci
     if (template.len == 0)
         return own;
     bool has_url = slice_search(template, SLICE("{url}")) < template.len;
-    const struct placeholder all[] = {
+    struct placeholder all[] = {
         {SLICE("{url}"),
          has_url ? url_percent_encode(arena, public_url(request, own)) : SLICE_NONE},
-        {SLICE("{path}"), request->path},
         {SLICE("{host}"), request->host},
+        {SLICE("{path}"), request->path},
     };
-    slice target = fill(arena, template, all, sizeof(all) / sizeof(all[0]));
-    bool adds_query = !has_url && slice_find(template, '?', 0) == template.len;
-    return with_query(arena, target, query, adds_query && has_query);
+    enum { COUNT = sizeof(all) / sizeof(all[0]) };
+    size_t mark = slice_find(template, '?', 0);
+    slice target = fill(arena, slice_until(template, mark), all, COUNT);
+    if (mark == template.len)
+        return with_query(arena, target, query, !has_url && has_query);
+    /* a client's `&base=…` in the path must not become a parameter of its own */
+    all[COUNT - 1].value = url_percent_encode(arena, request->path);
+    return arena_concat(arena,
+                        (slice[]){target, fill(arena, slice_from(template, mark), all, COUNT)}, 2);
 }

@@ -110,14 +110,18 @@ static void check_encoding(struct arena *arena, slice text)
 
 static void check_template(const struct request *request, struct decision *decision)
 {
-    struct origin_config origin = {.target = SLICE("/_render/{host}?u={url}&{x}")};
+    struct origin_config origin = {.target = SLICE("/_render/{host}?u={url}&p={path}&{x}")};
     slice own = template_target(request, decision, request->query, request->has_query);
     MUST(slice_equal(own, request->target));
     decision->origin = &origin;
     slice target = template_target(request, decision, request->query, request->has_query);
     MUST(slice_starts_with(target, SLICE("/_render/")) && slice_ends_with(target, SLICE("&{x}")));
-    slice url = slice_from(target, slice_search(target, SLICE("?u=")) + 3);
-    MUST(slice_find(url, '/', 0) == url.len && slice_find(url, '?', 0) == url.len);
+    slice query = slice_from(target, slice_search(target, SLICE("?u=")) + 3), parameter;
+    MUST(slice_find(query, '/', 0) == query.len && slice_find(query, '?', 0) == query.len);
+    size_t parameters = 0;
+    while (slice_next(&query, '&', &parameter))
+        parameters++;
+    MUST(parameters == 3);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

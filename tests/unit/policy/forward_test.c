@@ -320,7 +320,18 @@ static void test_target_templates(void **state)
     check_target("/_render?url={url}", "GET https://h/?", "/_render?url=https%3A%2F%2Fh%2F%3F");
     check_target("/app{path}", "GET https://h/a?b", "/app/a?b");
     check_target("/app{path}", "GET https://h/a", "/app/a");
-    check_target("/r?p={path}", "GET https://h/a?b", "/r?p=/a");
+    check_target("/r?p={path}", "GET https://h/a?b", "/r?p=%2Fa");
+    check_target("/r{path}?p={path}&h={host}", "GET https://h/a%20b", "/r/a%20b?p=%2Fa%2520b&h=h");
+}
+
+static void test_a_path_adds_no_parameter_to_a_target(void **state)
+{
+    (void)state;
+    check_target("/_render?base=https://shop&path={path}", "GET https://h/x&base=http://evil",
+                 "/_render?base=https://shop&path=%2Fx%26base%3Dhttp%3A%2F%2Fevil");
+    check_target("/_render?path={path}&mode=safe", "GET https://h/x;mode=raw+y",
+                 "/_render?path=%2Fx%3Bmode%3Draw%2By&mode=safe");
+    check_target("{path}?raw", "GET https://h/x&base=e", "/x&base=e?raw");
 }
 
 /* --- Via (RFC 9110 §7.6.3) --- */
@@ -556,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_1_1_the_key_is_length_prefixed),
         cmocka_unit_test(test_1_1_class_host_and_build_of_set_headers),
         cmocka_unit_test(test_target_templates),
+        cmocka_unit_test(test_a_path_adds_no_parameter_to_a_target),
         cmocka_unit_test(test_9110_7_6_3_every_request_to_an_origin_names_varve),
         cmocka_unit_test(test_2_1_via_of_a_sealed_fill_is_always_the_same),
         cmocka_unit_test(test_2_8_passes_send_what_the_client_said),
