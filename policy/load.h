@@ -23,5 +23,10 @@ struct policy *policy_load_text(slice text, slice name, struct diag *diag);
 void policy_free(struct policy *policy);
 /* Every setting with its value in force, as YAML: `varve check --effective`. */
 slice policy_effective(const struct policy *policy, struct arena *arena);
+/*
+ * What the policy says and hardly means: one sentence without an end, in `arena`; empty: nothing.
+ * Today: a `target` that is made of the client's Host, without `hosts`.
+ */
+slice policy_warning(const struct policy *policy, struct arena *arena);
 /* A commented varve.yaml; preset may be empty. Empty slice: unknown preset. */
 slice policy_example(slice preset, struct arena *arena);

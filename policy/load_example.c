@@ -7,8 +7,11 @@ static const char head[] =
     "# varve.yaml — every key: docs/configuration.md; `varve check` says what is wrong with it,\n"
     "# `varve check --effective` prints all settings with their defaults.\n"
     "\n"
-    "listen: [\":8080\"]\n"
-    "# hosts: [shop.example, \"*.shop.example\"]  # others get 421\n"
+    "listen: [\":8080\"]\n";
+
+static const char hosts[] = "# hosts: [shop.example, \"*.shop.example\"]  # others get 421\n";
+
+static const char workers[] =
     "\n"
     "# Requests at a time for each worker (slots): what goes beyond waits, or gets an older page.\n"
     "origins:\n"
@@ -68,6 +71,7 @@ static const char api[] = "  - {match: \"/api/**\", cache: never}\n";
 
 struct preset {
     slice name;
+    const char *hosts;  /* NULL: as for all */
     const char *origin; /* further keys of the renderer */
     const char *twins;  /* NULL: none */
     const char *routes; /* before the pages */
@@ -132,6 +136,10 @@ static const struct preset presets[] = {
      .origin = "",
      .routes = ASSETS("/*.js") ASSETS("/*.css") ASSETS("/media/**")},
     {.name = {"render-gateway", 14},
+     .hosts =
+         "# The gateway renders whatever address it is asked for: name the hosts of your site. "
+         "Others get 421.\n"
+         "hosts: [shop.example]\n",
      .origin = "    # The gateway is asked for a URL and renders it; one render at a time in each "
                "process.\n"
                "    slots: 1\n"
@@ -157,11 +165,13 @@ slice policy_example(slice preset, struct arena *arena)
     const struct preset *p = preset_named(preset);
     if (!p)
         return SLICE_NONE;
-    /* the preset's own `slots` replaces the last line of the head */
-    slice top = slice_of_string(head);
+    /* the preset's own `slots` replaces the last line of these */
+    slice top = slice_of_string(workers);
     if (slice_search(slice_of_string(p->origin), SLICE("slots:")) < strlen(p->origin))
         top.len -= strlen("    slots: 8\n");
-    slice parts[] = {top,
+    slice parts[] = {slice_of_string(head),
+                     slice_of_string(p->hosts ? p->hosts : hosts),
+                     top,
                      slice_of_string(p->origin),
                      slice_of_string(middle),
                      slice_of_string(p->twins ? p->twins : ""),

@@ -55,10 +55,13 @@ static json_t *errors_of(const struct diag *diag)
     return list;
 }
 
-static void print_json_result(const struct policy *policy, const struct diag *diag, slice effective)
+static void print_json_result(const struct policy *policy, const struct diag *diag, slice effective,
+                              slice warning)
 {
     json_t *result =
         json_pack("{s:s, s:o}", "result", policy ? "ok" : "failed", "errors", errors_of(diag));
+    if (warning.len)
+        json_object_set_new(result, "warning", text_of(warning));
     if (effective.len)
         json_object_set_new(result, "effective", text_of(effective));
     json_dumpf(result, stdout, JSON_INDENT(2));
@@ -67,8 +70,11 @@ static void print_json_result(const struct policy *policy, const struct diag *di
 }
 
 static void print_result(const struct policy *policy, const struct diag *diag,
-                         const struct wishes *wishes, slice effective)
+                         const struct wishes *wishes, slice effective, slice warning)
 {
+    if (warning.len)
+        fprintf(stderr, "%" SLICE_FMT ": warning: %" SLICE_FMT "\n", SLICE_ARG(wishes->path),
+                SLICE_ARG(warning));
     if (!policy)
         fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(diag)));
     else if (wishes->effective)
@@ -82,16 +88,18 @@ static int check(const struct wishes *wishes)
 {
     static struct diag diag; /* too large for the stack */
     struct arena arena;
-    slice effective = SLICE_NONE;
+    slice effective = SLICE_NONE, warning = SLICE_NONE;
     arena_init(&arena);
     diag_init(&diag, &arena);
     struct policy *policy = policy_load(&(struct policy_options){.path = wishes->path}, &diag);
+    if (policy)
+        warning = policy_warning(policy, &arena);
     if (policy && wishes->effective)
         effective = policy_effective(policy, &arena);
     if (wishes->json)
-        print_json_result(policy, &diag, effective);
+        print_json_result(policy, &diag, effective, warning);
     else
-        print_result(policy, &diag, wishes, effective);
+        print_result(policy, &diag, wishes, effective, warning);
     int status = policy ? CLI_OK : CLI_USAGE;
     policy_free(policy);
     arena_fini(&arena);

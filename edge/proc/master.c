@@ -70,6 +70,7 @@ static int load_policy(struct master *master)
         master->store_bytes = master->policy->store_bytes;
         master->admin_listen = arena_copy(&master->arena, master->policy->admin_listen);
         log_set_level((enum log_level)master->policy->log_level);
+        reload_warn(master->policy);
     }
     arena_fini(&arena);
     return master->policy ? 0 : EXIT_BAD_POLICY;

@@ -85,6 +85,8 @@ void reload_begin(struct master *master);
 /* The reload's worker accepts: it takes over. */
 void reload_commit(struct master *master);
 void reload_fail(struct master *master, slice text);
+/* Logs what the policy says and hardly means, when it comes into force. */
+void reload_warn(const struct policy *policy);
 
 /* master_events.c */
 void master_on_ready(struct master *master, struct child *child);

@@ -94,6 +94,16 @@ static bool is_allowed(const struct master *master, const struct policy *fresh, 
 
 /* --- steps --- */
 
+void reload_warn(const struct policy *policy)
+{
+    struct arena arena;
+    arena_init(&arena);
+    slice warning = policy_warning(policy, &arena);
+    if (warning.len)
+        log_warn("policy", {"path", policy->path}, {"warning", warning});
+    arena_fini(&arena);
+}
+
 static bool open_sockets(struct master *master, struct diag *diag)
 {
     char error[LISTEN_ERROR_BYTES];
@@ -162,6 +172,7 @@ void reload_commit(struct master *master)
     reload->is_running = false;
     log_set_level((enum log_level)master->policy->log_level);
     spawns_want(master->spawns, master->policy, true);
+    reload_warn(master->policy);
     log_info("reloaded", {"path", master->policy->path});
     answer(master, SLICE_NONE); /* before the old worker leaves: it may be who asked */
     if (leaving)

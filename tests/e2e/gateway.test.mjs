@@ -1,7 +1,8 @@
 // Behind render gateways: `target:` asks them for the public URL, and a secret proves who asks (renderers G1, G3–G5).
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
-import { outcome, varve } from './lib.mjs'
+import { outcome, until, varve, VARVE } from './lib.mjs'
 import { gateway } from './renderers/gateway.mjs'
 
 const policy = (g, more = '') => `origins:
@@ -25,6 +26,30 @@ test('G1 the gateway is asked for the public URL; key and purge use that URL', a
   assert.equal((await v.cli('purge', `${v.url}/shop/a%20b?c=d`)).code, 0)
   assert.equal(outcome(await v.get('/shop/a%20b?c=d')), 'uri-miss')
   assert.equal(g.renders.length, 2)
+})
+
+test('G1, 1.5 with hosts the gateway is asked for the site alone; without it check and run say that clients choose what is rendered', async (t) => {
+  const g = await gateway(t)
+  const v = await start(t, g)
+  const warned = /origins\.renderer\.target.* is made of the Host that clients send/
+  assert.match(v.log, warned)
+  assert.equal((await v.get('/', { host: '169.254.169.254' })).status, 200)
+  assert.deepEqual(g.hosts, ['169.254.169.254'])
+  const check = (...more) => spawnSync(VARVE, ['check', '--config', v.config, ...more], { encoding: 'utf8', env: { ...process.env, RENDER_SECRET: 's3cret' } })
+  const { status, stderr } = check()
+  assert.equal(status, 0)
+  assert.match(stderr, warned)
+  assert.match(JSON.parse(check('--json').stdout).warning, warned)
+
+  const before = v.log.length
+  v.write(`hosts: [shop.example]\n${policy(g)}`)
+  assert.equal((await v.cli('reload')).code, 0)
+  await until(() => v.log.slice(before).includes('reloaded'), 'the reload')
+  for (const host of ['169.254.169.254', 'localhost', '[::1]', 'shop.example.evil.example']) assert.equal((await v.get('/latest/meta-data', { host })).status, 421, host)
+  assert.equal((await v.get('/', { host: 'shop.example' })).status, 200)
+  assert.deepEqual(g.hosts, ['169.254.169.254', 'shop.example'])
+  assert.doesNotMatch(v.log.slice(before), warned)
+  assert.equal(check().stderr, '')
 })
 
 test('G3 the secret is set by varve; what a client sends in its place is removed; without it the gateway refuses', async (t) => {

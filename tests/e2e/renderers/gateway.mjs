@@ -5,10 +5,10 @@ import http from 'node:http'
 /**
  * Listens on a port of its own. `state` may be changed at any time: version, versionField (none: it is told on the version route
  * alone, as Khan Academy's does), versions (answers to that route in its place), secret, pages (path → (read) => {status, headers,
- * body}). `renders` are the URLs that were rendered, `asked` all paths in order, `now` and `most` requests at a time.
+ * body}). `renders` are the URLs that were rendered, `hosts` their hosts, `asked` all paths in order, `now` and `most` requests at a time.
  */
 export async function gateway(t, { secret = 's3cret', version = 'v1', versionField = 'x-app-version', pages = {}, port = 0 } = {}) {
-  const g = { secret, version, versionField, versions: [], pages, renders: [], asked: [], refused: 0, now: 0, most: 0 }
+  const g = { secret, version, versionField, versions: [], pages, renders: [], hosts: [], asked: [], refused: 0, now: 0, most: 0 }
   const server = http.createServer((req, res) => {
     const asked = new URL(req.url, 'http://gateway')
     const plain = (status, text) => res.writeHead(status, { 'content-type': 'text/plain' }).end(text)
@@ -35,6 +35,7 @@ async function render(g, url, req, res) {
   const wasRead = new Set()
   const read = (name) => (wasRead.add(name), req.headers[name])
   g.renders.push(url.pathname + url.search)
+  g.hosts.push(url.host)
   const page = g.pages[url.pathname] ?? g.page ?? (() => ({ body: `page ${url.pathname}` }))
   const { status = 200, headers = {}, body = '' } = await page(read, url, req)
   res.writeHead(status, { 'content-type': 'text/html', ...(g.versionField ? { [g.versionField]: g.version } : {}), ...(wasRead.size ? { vary: [...wasRead].join(', ') } : {}), ...headers })
