@@ -249,11 +249,14 @@ static void start_drain(struct service *service)
     cache_drop_memory(server->cache);
 }
 
+/* Beside a successor slots are waited for, too; when all of varve ends there is none to use them.
+ */
 static bool is_drained(struct service *service)
 {
-    return atomic_load(&service->loops_draining) == service->server.loop_count &&
-           front_connections(service->server.front) == 0 &&
-           flights_count(service->server.flights) == 0;
+    struct server *server = &service->server;
+    return atomic_load(&service->loops_draining) == server->loop_count &&
+           front_connections(server->front) == 0 && flights_count(server->flights) == 0 &&
+           (atomic_load(&server->shared->is_stopping) || !origins_are_awaiting(server->origins));
 }
 
 /* Flights first: what one of them has made since is in the cache. */

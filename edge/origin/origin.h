@@ -115,6 +115,9 @@ void slots_owner_died(void *region, int pid);
 
 /* This process ends: it probes and warms up nobody any more. Any thread. */
 void origins_drain(struct origins *origins);
+/* Does a slot wait for an answer, be it that nobody else does any more? A process that left now
+ * would leave the slot taken until slot_max (semantics 7.2). Any thread. */
+bool origins_are_awaiting(const struct origins *origins);
 
 /* Calls back when no worker of an origin is to be had any more, and when one is again: on any
  * thread, under the origin's lock, not to block. Before the loops run. */

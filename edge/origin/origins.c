@@ -264,6 +264,14 @@ bool origins_drain_worker(struct origins *origins, slice name, bool is_drained)
     return false;
 }
 
+bool origins_are_awaiting(const struct origins *origins)
+{
+    for (size_t i = 0; i < origins->policy->origin_count; i++)
+        if (pool_is_awaiting(origins->pools[i]))
+            return true;
+    return false;
+}
+
 void origins_each_render(const struct origins *origins, render_visitor visit, void *arg)
 {
     for (size_t i = 0; i < origins->policy->origin_count; i++)

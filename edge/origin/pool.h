@@ -224,6 +224,8 @@ void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned stat
                       mono_time now);
 /* `id` empty: `why` there is none. */
 void pool_end_build(struct worker *worker, slice id, slice why, mono_time now);
+/* Is a slot held by this process, for an answer that may still come in time? */
+bool pool_is_awaiting(struct pool *pool);
 void pool_each_render(struct pool *pool, render_visitor visit, void *arg);
 void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg);
 /* Tells the log of changes that came too fast for it. Once a second. */

@@ -56,6 +56,21 @@ void pool_each_render(struct pool *pool, render_visitor visit, void *arg)
     pthread_mutex_unlock(&pool->lock);
 }
 
+bool pool_is_awaiting(struct pool *pool)
+{
+    bool is_awaiting = false;
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        const struct slot_worker *slots = pool->workers[i]->slots;
+        for (unsigned k = 0; slots && k < slots_used(slots); k++) {
+            struct slot_view view = slot_view(slots, k);
+            is_awaiting |= view.state == SLOT_BUSY && view.owner == pool->pid;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return is_awaiting;
+}
+
 void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg)
 {
     pthread_mutex_lock(&pool->lock);

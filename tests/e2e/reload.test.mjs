@@ -3,13 +3,14 @@ import assert from 'node:assert/strict'
 import http from 'node:http'
 import http2 from 'node:http2'
 import { test } from 'node:test'
-import { gate, page, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gate, http2Client, page, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
 
 const RELOADS = Number(process.env.RELOADS ?? 20)
 const ROUTES = 'routes: [{match: "/**"}]'
 
 /** Asks on one connection until `isOver`; a failure is whatever is not the page. */
-async function http1Client(url, isOver, results) {
+async function askingOverHttp1(url, isOver, results) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (let n = 0; !isOver(); n++) {
     const target = n % 3 === 0 ? `/uncached/${n}` : `/cached/${n % 7}`
@@ -39,7 +40,7 @@ const connect = (port) =>
   })
 
 /** Four at a time on one connection, a new one after GOAWAY. */
-async function http2Client(port, isOver, results) {
+async function askingOverHttp2(port, isOver, results) {
   let session = await connect(port)
   for (let n = 0; !isOver(); n++) {
     if (session.isLeaving || session.closed) {
@@ -75,8 +76,8 @@ test(`${RELOADS} reloads under load: no request fails over HTTP/1.1 and HTTP/2`,
   const results = { http1: 0, http2: 0, sessions: 0, failed: [] }
   let isOver = false
   const clients = [
-    ...[1, 2, 3, 4].map(() => http1Client(v.url, () => isOver, results)),
-    ...[1, 2].map(() => http2Client(tls.port, () => isOver, results)),
+    ...[1, 2, 3, 4].map(() => askingOverHttp1(v.url, () => isOver, results)),
+    ...[1, 2].map(() => askingOverHttp2(tls.port, () => isOver, results)),
   ]
   for (let n = 1; n <= RELOADS; n++) {
     v.write(policy(n))
@@ -204,7 +205,7 @@ test('9.1 at most one worker drains: reloads meanwhile wait until it has left, b
   v.write(age(3))
   waiting.push(v.cli('reload').then((res) => (isOver.push(3), res)))
   v.child.kill('SIGHUP')
-  await new Promise((r) => setTimeout(r, 500)) /* a reload takes less */
+  await sleep(500) /* a reload takes less */
   assert.deepEqual(isOver, [])
   assert.equal(v.workerPid(), second)
   assert.match((await v.get('/a')).headers['cache-control'], /max-age=1$/)
@@ -215,6 +216,30 @@ test('9.1 at most one worker drains: reloads meanwhile wait until it has left, b
   assert.match((await v.get('/b')).headers['cache-control'], /max-age=3$/)
   const reloads = await v.metric('varve_config_reloads_total{result="ok"}')
   assert.ok(reloads >= 2 && reloads <= 3, `${reloads} reloads for four that were asked for`)
+})
+
+test('9.1, 7.2 a worker that nobody but a slot waits for stays until the renderer is free', { timeout: 30000 }, async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/slow') await slow.promise
+    page(res, req.url, { 'cache-control': 'no-store' })
+  })
+  const dir = tempDir(t)
+  const tls = await tlsListener(dir)
+  const v = await varve(t, `${tls.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s}}\n${ROUTES}\n`, { dir })
+  const { session, settled } = await http2Client(t, v, tls.port)
+  const left = session.request({ ':method': 'POST', ':path': '/slow', ':authority': `127.0.0.1:${v.port}` }).on('error', () => {}).end()
+  await until(() => origin.now === 1, 'the render')
+  left.close(http2.constants.NGHTTP2_CANCEL)
+  await settled()
+  session.destroy()
+  const old = v.workerPid()
+  assert.equal((await v.cli('reload')).code, 0)
+  const next = v.get('/next')
+  for (let i = 0; i < 50 && !v.log.includes(`worker left pid=${old}`); i++) await sleep(10) // it must not
+  slow.open()
+  assert.equal((await next).body, '/next')
+  assert.equal(origin.most, 1)
 })
 
 test('9.1, 7.2 reload.drain is the longest that a worker stays; the render that it leaves behind still has its slot', async (t) => {
