@@ -82,8 +82,7 @@ static void take_request(struct call *call, const struct call_request *request)
     if (path.len > 0)
         memcpy(call->path, path.ptr, path.len);
     call->waiter.path = slice_of(call->path, path.len);
-    call->waiter.wants_slot =
-        config->slots > 0 && (!request->is_asset || config->slots_cover_assets);
+    call->waiter.wants_slot = origin_wants_slot(config, request->is_asset);
 }
 
 struct call *call_new(struct origins *origins, struct loop *loop,

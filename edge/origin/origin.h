@@ -85,7 +85,7 @@ struct call_request {
         *more_fields; /* varve's validators, X-Forwarded-For …; may be NULL; same life */
     slice body;
     bool has_body;
-    bool is_asset; /* needs a connection, not a slot (semantics 7.1), unless slots_cover_assets */
+    bool is_asset;     /* see origin_wants_slot() */
     bool is_retryable; /* GET or HEAD */
     unsigned rank;     /* of who waits for it: call_rank() */
     bool has_shell;    /* who waits for it may be given the shell instead (semantics 7.3) */
@@ -97,6 +97,12 @@ struct call_request {
     const struct key *render_key; /* what is rendered: is it deadly (deadly.h)? NULL: no render */
     slice about;                  /* host and path, for the log when it is */
 };
+
+/* Does it take a slot, or a connection alone (semantics 7.1)? */
+static inline bool origin_wants_slot(const struct origin_config *origin, bool is_asset)
+{
+    return origin->slots > 0 && (!is_asset || origin->slots_cover_assets);
+}
 
 /* `slots`: region of slots_region_bytes(), made by the master. NULL with a line in `error` (>= 256
  * bytes). */

@@ -71,13 +71,14 @@ void candidate_judge(struct candidate *found, const struct judging *by)
 /* May its class cost a render (`renders: false`, semantics 7.4)? */
 static bool may_render(const struct decision *decision)
 {
-    return decision->class_config->renders || decision->origin->slots == 0;
+    return decision->class_config->renders || !is_render(decision);
 }
 
 static bool has_no_free_slot(const struct server *server, const struct decision *decision)
 {
     struct origin_state state = origin_state(server->origins, decision->origin);
-    return state.slots > 0 && state.busy_slots >= state.live_slots;
+    return origin_wants_slot(decision->origin, decision->route->is_asset) &&
+           state.busy_slots >= state.live_slots;
 }
 
 bool candidate_is_given(const struct server *server, const struct decision *decision,
@@ -126,7 +127,7 @@ bool fetch_is_refused(const struct request *request, const struct decision *deci
                                     found->reason != REASON_NONE ? found->reason : decision->reason,
                                     SLICE("only-if-cached: nothing stored answers this request")};
     else if (!may_render(decision))
-        *refusal = (struct refusal){503, OUTCOME_SHED, REASON_POLICY,
+        *refusal = (struct refusal){503, OUTCOME_ERROR, REASON_POLICY,
                                     SLICE("visitors of this class get stored pages only")};
     else
         return false;

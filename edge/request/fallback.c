@@ -61,8 +61,7 @@ static bool walk_on_failure(struct exchange *ex, enum reason stale_reason, enum 
     return false;
 }
 
-/* Is what it asks for made by renderers? What has no slots is no renderer (semantics 7.1). */
-static bool is_render(const struct decision *decision)
+bool is_render(const struct decision *decision)
 {
     return decision->origin->slots > 0 && !decision->route->is_asset;
 }

@@ -6,6 +6,10 @@
 
 #include "edge/request/exchange.h"
 
+/* Is what it asks for made by renderers? What has no slots is no renderer, and files of `assets`
+ * cost none (semantics 7.1). */
+bool is_render(const struct decision *decision);
+
 enum reason fallback_reason(unsigned call_failure);
 /* True: answered from the stale object or the shell, or the shell is asked for (answer_shell()). */
 bool fallback_after_failure(struct exchange *ex, enum reason reason);

@@ -1,7 +1,7 @@
 // The one queue of an origin: who waits, who is next, who gets something else (semantics 7.3, 7.4; renderers K7, B9).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from './lib.mjs'
+import { gate, page, renderer, until, varve } from './lib.mjs'
 import { oneSlot, stage } from './stage.mjs'
 
 test('7.3, K7 one slot and a burst of twelve: one renders, shell_at wait, the others get the shell at once', async (t) => {
@@ -110,4 +110,41 @@ test('7.4 renders: false gets what is stored, fresh or stale, and never a render
   assert.equal((await s.v.cli('purge', '--soft', `${s.v.url}/page`)).code, 0)
   assert.equal((await s.get('/page', '10.0.0.1', bot)).body, 'page /page', 'stale, and nobody renders it for a bot')
   assert.equal(s.renders.length, 1)
+  const refused = await until(() => s.v.accessLog().find((l) => l.status === 503), 'its line')
+  assert.equal(`${refused.outcome} ${refused.reason}`, 'error policy')
+  assert.equal(await s.metric('varve_shed_total'), 0, 'nobody waited')
+})
+
+test('7.1, 7.4 what costs no render is not refused by renders: false, nor old because all slots are taken', async (t) => {
+  const asked = gate(), rest = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url !== '/page') return page(res, req.url, { 'cache-control': 'max-age=60', ...(req.url.includes('old') && { age: '100' }) })
+    asked.open()
+    await rest.promise
+    page(res, 'page')
+  })
+  const v = await varve(t, `classes:
+- {name: ai, user_agent: [GPTBot], renders: false}
+- {name: people}
+origins: {renderer: {workers: ["${origin.url}"], slots: 1, slots_cover: pages}}
+routes:
+- {match: "/assets/soft", assets: true, stale: {while_revalidate: 1d}}
+- {match: "/assets/**", assets: true}
+- {match: "/**"}
+`)
+  const bot = { 'user-agent': 'GPTBot/1' }
+  const asks = (target) => origin.requests.filter((r) => r.url === target).length
+  assert.equal((await v.get('/assets/a.js', bot)).body, '/assets/a.js')
+  assert.equal((await v.get('/assets/old.js', bot)).body, '/assets/old.js')
+  assert.equal((await v.get('/page', bot)).status, 503)
+  const running = v.get('/page')
+  await asked.promise
+  assert.match((await v.get('/assets/old.js', bot)).headers['cache-status'], /fwd=stale; fwd-status=200/)
+  assert.equal(asks('/assets/old.js'), 2)
+  assert.equal((await v.get('/assets/soft', bot)).status, 200)
+  assert.equal((await v.cli('purge', '--soft', `${v.url}/assets/soft`)).code, 0)
+  assert.match((await v.get('/assets/soft', bot)).headers['cache-status'], /hit/)
+  await until(() => asks('/assets/soft') === 2, 'the refresh behind it')
+  rest.open()
+  await running
 })
