@@ -131,7 +131,7 @@ static bool read_status_line(struct response_parser *parser)
                               (unsigned)(line.ptr[10] - '0') * 10 + (unsigned)(line.ptr[11] - '0');
     if (line.len > 12 && line.ptr[12] != ' ')
         return false;
-    parser->response.reason = slice_trim(slice_from(line, 12));
+    parser->response.reason = slice_trim(slice_until(slice_from(line, 13), REASON_MAX_BYTES));
     return parser->response.status >= 100;
 }
 

@@ -13,6 +13,7 @@ enum {
     RESPONSE_HEAD_MAX_BYTES = 65536,
     RESPONSE_MAX_FIELDS = 200,
     RESPONSE_MAX_INTERIM = 16,
+    REASON_MAX_BYTES = 128, /* of the phrase: some repeat there what the client has sent */
 };
 
 enum parse_event {

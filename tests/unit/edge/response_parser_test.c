@@ -172,6 +172,27 @@ static void test_a_response_cut_anywhere_never_looks_complete(void **state)
     }
 }
 
+/* Frameworks put there what the client has sent; it would be stored, and given to everybody. */
+static void test_a_reason_phrase_is_cut(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    for (unsigned long bytes = 126; bytes < 4096; bytes += bytes < 130 ? 1 : 3000) {
+        char phrase[4096];
+        memset(phrase, 'x', bytes);
+        slice body, input = arena_printf(&arena, "HTTP/1.1 404 %.*s\r\nContent-Length: 0\r\n\r\n",
+                                         (int)bytes, phrase);
+        struct response_parser parser;
+        response_parser_init(&parser, false, false);
+        assert_int_equal(response_parser_next(&parser, &input, &body), PARSE_HEAD);
+        assert_int_equal(parser.response.reason.len, bytes < 128 ? bytes : 128);
+        assert_int_equal(response_parser_next(&parser, &input, &body), PARSE_END);
+        response_parser_fini(&parser);
+    }
+    arena_fini(&arena);
+}
+
 static void test_names_are_lower_case_and_values_trimmed_in_order(void **state)
 {
     (void)state;
@@ -273,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_each_bad_origin_is_understood_however_it_is_cut_into_pieces),
         cmocka_unit_test(test_a_response_cut_anywhere_never_looks_complete),
         cmocka_unit_test(test_names_are_lower_case_and_values_trimmed_in_order),
+        cmocka_unit_test(test_a_reason_phrase_is_cut),
         cmocka_unit_test(test_a_connection_is_used_again_only_where_both_sides_know_the_end),
         cmocka_unit_test(test_a_101_is_a_head_only_where_it_was_asked_for),
         cmocka_unit_test(test_sixteen_interim_responses_are_skipped),
