@@ -71,9 +71,10 @@ struct call {
     struct loop_message message;
     struct permit permit;
     struct connection *connection;
-    bool is_fully_sent, is_write_broken, was_stale;
+    bool is_fully_sent, is_write_broken;
+    bool was_stale;   /* an idle connection to this worker was closed under it, and forgiven */
     uint64_t number;  /* of the connection on which it was last sent */
-    bool is_suspect;  /* its idle connection was closed under it: by time, or by its death? */
+    bool is_suspect;  /* was that by time, or by the worker's death? */
     bool is_own_lack; /* no connection could be made, and that says nothing of the worker */
 
     /* --- the answer --- */

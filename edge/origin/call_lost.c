@@ -101,6 +101,7 @@ static void go_elsewhere(struct call *call, enum call_failure failure, slice det
     call_count_failure(worker, failure);
     pool_note_tried(&call->waiter, worker);
     call_let_go(call);
+    call->was_stale = call->is_suspect = false; /* the next one's connections are others */
     call_ask(call, true, failure, slice_of(text, detail.len));
 }
 

@@ -122,6 +122,32 @@ test('7.7, B7 a renderer that dies with several renders of one page has died onc
   assert.equal((await v.get('/')).body, 'page')
 })
 
+test('7.7 no death: idle connections to two workers have timed out, and one of the two takes no new one', async (t) => {
+  const both = gate()
+  const workers = []
+  for (let i = 0; i < 2; i++) {
+    const worker = { sockets: new Set() }
+    worker.origin = await renderer(t, async (req, res) => {
+      if (req.url === '/page') {
+        if (i === 0) worker.origin.stop()
+        return worker.sockets.has(req.socket) ? req.socket.destroy() : page(res, 'page', fresh)
+      }
+      worker.sockets.add(req.socket)
+      if (workers.every((w) => w.sockets.size)) both.open()
+      await both.promise
+      page(res, 'warm')
+    })
+    workers.push(worker)
+  }
+  const list = workers.map((w) => `"${w.origin.url}"`).join(', ')
+  const v = await varve(t, `threads: 1\norigins: {renderer: {workers: [${list}], slots: 1, balance: first}}\nroutes: [{match: "/**"}]\n`)
+  await Promise.all([v.get('/warm/1'), v.get('/warm/2')])
+  const res = await v.get('/page')
+  assert.equal(res.body, 'page')
+  assert.deepEqual(workers.map((w) => w.origin.requests.filter((r) => r.url === '/page').length), [1, 2])
+  assert.doesNotMatch(v.log, /kill workers/)
+})
+
 test('7.7 what is no death: a time-out, an error, an answer that makes no sense, a stream that ends', async (t) => {
   const origin = await renderer(t, (req, res) => {
     if (req.url === '/slow') return
