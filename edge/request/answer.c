@@ -99,6 +99,8 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
     fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
     if (status == 503)
         fields_add_id(&fields, FIELD_RETRY_AFTER, retry_after(ex));
+    if (status == 405) /* to PURGE: every other method goes on to the origin (RFC 9110 §15.5.6) */
+        fields_add(&fields, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     add_own_status(ex, &fields);
     struct sink_head head = {
         .status = status, .reason = status_text(status), .fields = &fields, .length = body.len};
@@ -115,6 +117,7 @@ void answer_redirect(struct exchange *ex)
     fields_init(&fields, &ex->arena);
     fields_add_id(&fields, FIELD_LOCATION, ex->decision.location);
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    add_own_status(ex, &fields);
     struct sink_head head = {
         .status = 308, .reason = status_text(308), .fields = &fields, .length = 0};
     send_whole(ex, &head, SLICE_NONE);

@@ -41,6 +41,7 @@ static void answer_done(struct exchange *ex, uint64_t stamp)
     fields_init(&fields, &ex->arena);
     fields_add_id(&fields, FIELD_CONTENT_TYPE, SLICE("application/json"));
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    add_own_status(ex, &fields);
     slice body = arena_printf(&ex->arena, "{\"stamp\": %llu}\n", (unsigned long long)stamp);
     struct sink_head head = {
         .status = 200, .reason = SLICE("Purged"), .fields = &fields, .length = body.len};

@@ -178,3 +178,18 @@ test('10.2 key and detail only with the debug token; varve’s own answers have 
   assert.equal(status(await v.get('/newer', debug)), `varve; key="${v.url}/newer"; detail=upstream_error`)
   assert.equal(outcome(await v.get('/a%22b?q=1', mine)), 'hit')
 })
+
+test('10.2 redirects and answers to PURGE have a Cache-Status with the debug token, and none without it', async (t) => {
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/token`, 'secret-token', { mode: 0o600 })
+  const tls = await tlsListener(dir)
+  const origin = await renderer(t, (req, res) => page(res, 'x'))
+  const policy = 'redirect_http: true\nadmin: {token_file: $DIR/token}\npurge: {methods: [PURGE], allow: [127.0.0.1]}\nroutes: [{match: "/**"}]\n'
+  const v = await varve(t, `${tls.yaml}renderer: ${origin.url}\n${policy}`, { dir })
+  const secure = { 'x-forwarded-proto': 'https' }
+  for (const [headers, method, expected] of [[{}, 'GET', [308, 'route']], [secure, 'PURGE', [200, 'method']], [{ ...secure, 'x-forwarded-for': '192.0.2.1' }, 'PURGE', [405, 'method']]]) {
+    const res = await v.get('/', { ...headers, 'x-varve-debug': 'secret-token' }, { method })
+    assert.deepEqual([res.status, status(res)], [expected[0], `varve; detail=${expected[1]}`])
+    assert.equal(status(await v.get('/', headers, { method })), undefined)
+  }
+})
