@@ -25,13 +25,25 @@ static bool print_threads(struct writer *w, const struct setting *s, const void 
     return true;
 }
 
+/* Those that a navigation can be answered with. What is refused before it is read as a request
+ * (413, 431 and so on) gets no page whoever asks: docs/security.md. */
+static bool is_page_status(uint64_t status)
+{
+    static const uint64_t OF_PAGES[] = {400, 421, 502, 503, 504, 508};
+    for (size_t i = 0; i < sizeof(OF_PAGES) / sizeof(OF_PAGES[0]); i++)
+        if (status == OF_PAGES[i])
+            return true;
+    return false;
+}
+
 static void parse_error_page(struct loader *l, const struct setting *s,
                              const struct yaml_entry *entry, struct error_page *page)
 {
     uint64_t status;
-    if (!slice_to_u64(entry->key->text, &status) || status < 400 || status > 599)
+    if (!slice_to_u64(entry->key->text, &status) || !is_page_status(status))
         fail(l, entry->key,
-             "\"error_page\": expected a status from 400 to 599, got \"%" SLICE_FMT "\"",
+             "\"error_page\": expected a status of varve's own pages (400, 421, 502, 503, 504 or "
+             "508), got \"%" SLICE_FMT "\"",
              SLICE_ARG(slice_until(entry->key->text, 40)));
     else
         page->status = (unsigned)status;

@@ -204,11 +204,12 @@ void request_log(struct exchange *ex)
     write_line(ex, took);
 }
 
-/* What is known of it is a status and an address: the other fields are there, and empty. */
+/* What is known of it is a status, an address and the id that it was answered with: the other
+ * fields are there, and empty. */
 void request_log_refused(struct loop *loop, const struct front_refusal *refusal, void *arg)
 {
     struct server *server = arg;
-    struct request request = {.id = SLICE("-"),
+    struct request request = {.id = refusal->id,
                               .client = refusal->peer,
                               .host = SLICE("-"),
                               .method_text = SLICE("-"),

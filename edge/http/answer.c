@@ -6,8 +6,11 @@
  */
 #include "edge/http/front_internal.h"
 
+#include "policy/reason.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 enum { PROBLEM_MAX_BYTES = 512, DATE_BYTES = 64 };
@@ -69,13 +72,24 @@ __attribute__((format(printf, 3, 4))) static size_t print(char *buffer, size_t s
     return length < 0 || (size_t)length >= size ? 0 : (size_t)length;
 }
 
-/* `detail` is a literal of ours and `id` is checked: nothing needs JSON escapes. */
+/* `detail` is a literal of ours and `id` is checked: nothing needs JSON escapes. The reason is the
+ * access log's (edge/admin/request_log.c). */
 static size_t write_problem(char body[PROBLEM_MAX_BYTES], unsigned status, slice detail, slice id)
 {
     return print(body, PROBLEM_MAX_BYTES,
                  "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":"
-                 "\"%" SLICE_FMT "\",\"request_id\":\"%" SLICE_FMT "\"}\n",
-                 front_status_title(status), status, SLICE_ARG(detail), SLICE_ARG(id));
+                 "\"%" SLICE_FMT "\",\"reason\":\"%" SLICE_FMT "\",\"request_id\":\"%" SLICE_FMT
+                 "\"}\n",
+                 front_status_title(status), status, SLICE_ARG(detail),
+                 SLICE_ARG(reason_name(REASON_POLICY)), SLICE_ARG(id));
+}
+
+unsigned front_retry_after(wall_time now)
+{
+    unsigned char byte = 0;
+    if (getrandom(&byte, 1, GRND_NONBLOCK) != 1)
+        byte = (unsigned char)now.ms;
+    return 2 + byte % 9u;
 }
 
 static void write_date(struct front_loop *owner, char date[DATE_BYTES])
@@ -86,27 +100,29 @@ static void write_date(struct front_loop *owner, char date[DATE_BYTES])
     h2o_time2str_rfc1123(date, &gmt);
 }
 
-size_t front_answer_write(struct front_loop *owner, char buffer[ANSWER_MAX_BYTES], unsigned status,
-                          slice detail, bool is_head)
+size_t front_answer_write(const struct client_connection *c, char buffer[ANSWER_MAX_BYTES])
 {
-    char body[PROBLEM_MAX_BYTES], date[DATE_BYTES], id[REQUEST_ID_BYTES];
-    front_request_id(owner, id);
-    write_date(owner, date);
-    size_t length = write_problem(body, status, detail, slice_of(id, sizeof(id)));
+    char body[PROBLEM_MAX_BYTES], date[DATE_BYTES], retry_after[32] = "";
+    unsigned status = c->refused_status;
+    slice id = slice_of(c->refused_id, REQUEST_ID_BYTES);
+    size_t length = write_problem(body, status, slice_of_string(c->refused_detail), id);
+    write_date(c->owner, date);
+    if (status == 503)
+        (void)print(retry_after, sizeof(retry_after), "Retry-After: %u\r\n",
+                    front_retry_after(loop_now(c->owner->loop).wall));
     return print(buffer, ANSWER_MAX_BYTES,
                  "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Type: "
                  "application/problem+json\r\nCache-Control: no-store\r\n%sX-Request-Id: "
-                 "%.*s\r\nContent-Length: %zu\r\n\r\n%.*s",
-                 status, front_status_title(status), date,
-                 status == 503 ? "Retry-After: 5\r\n" : "", REQUEST_ID_BYTES, id, length,
-                 is_head ? 0 : (int)length, body);
+                 "%" SLICE_FMT "\r\nContent-Length: %zu\r\n\r\n%.*s",
+                 status, front_status_title(status), date, retry_after, SLICE_ARG(id), length,
+                 c->is_head ? 0 : (int)length, body);
 }
 
-void front_report(const struct client_connection *c, unsigned status, slice detail)
+void front_report(const struct client_connection *c, unsigned status, slice detail, slice id)
 {
     struct front *front = c->owner->front;
     struct front_refusal refusal = {
-        .peer = c->peer, .status = status, .detail = detail, .is_tls = c->is_tls};
+        .peer = c->peer, .status = status, .detail = detail, .id = id, .is_tls = c->is_tls};
     count(status == 408 ? &front->timeouts : &front->bad_requests);
     if (front->setup.on_refused)
         front->setup.on_refused(c->owner->loop, &refusal, front->setup.arg);
@@ -114,30 +130,30 @@ void front_report(const struct client_connection *c, unsigned status, slice deta
 
 /* --- for a request that libh2o has --- */
 
-static void add_header(h2o_req_t *req, const h2o_token_t *token, const char *value)
+static void add_header(h2o_req_t *req, const h2o_token_t *token, slice value)
 {
-    h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, strlen(value));
+    h2o_iovec_t copy = h2o_strdup(&req->pool, value.ptr, value.len);
+    h2o_add_header(&req->pool, &req->res.headers, token, NULL, copy.base, copy.len);
 }
 
 static void describe_problem(h2o_req_t *req, slice id)
 {
     h2o_iovec_t copy = h2o_strdup(&req->pool, id.ptr, id.len);
-    add_header(req, H2O_TOKEN_CONTENT_TYPE, "application/problem+json");
-    add_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    char seconds[16];
+    wall_time now = loop_now(client_of(req)->owner->loop).wall;
+    add_header(req, H2O_TOKEN_CONTENT_TYPE, SLICE("application/problem+json"));
+    add_header(req, H2O_TOKEN_CACHE_CONTROL, SLICE("no-store"));
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, NULL,
                           copy.base, copy.len);
     if (req->res.status == 503)
-        add_header(req, H2O_TOKEN_RETRY_AFTER, "5");
+        add_header(
+            req, H2O_TOKEN_RETRY_AFTER,
+            slice_of(seconds, print(seconds, sizeof(seconds), "%u", front_retry_after(now))));
 }
 
 void front_answer_error(h2o_req_t *req, unsigned status, slice detail, slice id)
 {
-    char body[PROBLEM_MAX_BYTES], made[REQUEST_ID_BYTES];
-    struct client_connection *c = client_of(req);
-    if (id.len == 0) {
-        front_request_id(c->owner, made);
-        id = slice_of(made, sizeof(made));
-    }
+    char body[PROBLEM_MAX_BYTES];
     size_t length = write_problem(body, status, detail, id);
     req->res.status = (int)status;
     req->res.reason = front_status_title(status);
@@ -179,7 +195,7 @@ static void replace_answer(h2o_req_t *req, struct answer_stream *stream)
     char made[REQUEST_ID_BYTES];
     slice id = slice_of(made, sizeof(made));
     front_request_id(c->owner, made);
-    front_report(c, status, detail);
+    front_report(c, status, detail, id);
     stream->super.do_send = send_ours_instead;
     stream->length = write_problem(stream->body, status, detail, id);
     req->res.content_length = stream->length;

@@ -34,6 +34,7 @@ struct front_refusal {
     struct ip_address peer;
     unsigned status; /* 400 408 413 414 417 431 501 503 505 */
     slice detail;    /* a literal: what was wrong */
+    slice id;        /* of its answer; only during the call */
     bool is_tls;
 };
 /* For the access log. On the loop's thread; must not touch the connection. */
@@ -93,11 +94,9 @@ void front_send_interim(h2o_req_t *h2o_req, unsigned status, slice reason,
  */
 bool front_awaits_interim(h2o_req_t *h2o_req, void (*done)(void *owner), void *owner);
 
-/*
- * Answers with application/problem+json (RFC 9457), `no-store` and X-Request-Id. For requests that
- * have no response yet. `detail` and `id` are copied; id empty: one is made up.
- */
-void front_answer_error(h2o_req_t *h2o_req, unsigned status, slice detail, slice id);
+/* Seconds for Retry-After: random, so that those who were refused together do not come back
+ * together (semantics 5.2). Any thread. */
+unsigned front_retry_after(wall_time now);
 
 struct front_stats {
     size_t clients; /* connections open, without those of the admin listener */

@@ -68,8 +68,9 @@ struct client_connection {
     struct chunk_scan chunks;
     size_t chunks_seen; /* bytes of the input that `chunks` has looked at */
     bool keep_alive, is_head, continue_is_wanted, continue_in_flight;
-    const char *refused_detail; /* refused while a 100 is in flight */
+    const char *refused_detail; /* PHASE_REFUSING: what is written, at last behind a 100 */
     unsigned refused_status;
+    char refused_id[REQUEST_ID_BYTES];
     char *surplus; /* what came behind this request: given to libh2o after it */
     size_t surplus_bytes;
     char *answer;                   /* PHASE_REFUSING */
@@ -239,9 +240,11 @@ enum { ANSWER_MAX_BYTES = 1024 };
 const char *front_status_title(unsigned status);
 /* 16 hex digits, unlike any before. */
 void front_request_id(struct front_loop *owner, char id[REQUEST_ID_BYTES]);
-/* A whole HTTP/1.1 answer that closes the connection. Returns its length. */
-size_t front_answer_write(struct front_loop *owner, char buffer[ANSWER_MAX_BYTES], unsigned status,
-                          slice detail, bool is_head);
+/* A whole HTTP/1.1 answer that says why the connection's request was refused, and closes it.
+ * Returns its length. */
+size_t front_answer_write(const struct client_connection *c, char buffer[ANSWER_MAX_BYTES]);
 /* Counts an answer that the front gives instead of a handler, and tells on_refused. */
-void front_report(const struct client_connection *c, unsigned status, slice detail);
+void front_report(const struct client_connection *c, unsigned status, slice detail, slice id);
+/* The same problem document to a request of libh2o's that has no response yet. All is copied. */
+void front_answer_error(h2o_req_t *h2o_req, unsigned status, slice detail, slice id);
 void front_answers_register(h2o_hostconf_t *host);

@@ -41,15 +41,14 @@ static void on_refusal_written(h2o_socket_t *sock, const char *err)
 static void write_refusal(struct client_connection *c)
 {
     c->answer = mem_alloc(ANSWER_MAX_BYTES);
-    size_t length = front_answer_write(c->owner, c->answer, c->refused_status,
-                                       slice_of_string(c->refused_detail), c->is_head);
-    h2o_iovec_t bytes = h2o_iovec_init(c->answer, length);
+    h2o_iovec_t bytes = h2o_iovec_init(c->answer, front_answer_write(c, c->answer));
     h2o_socket_write(c->sock, &bytes, 1, on_refusal_written);
 }
 
 void gate_refuse(struct client_connection *c, unsigned status, const char *detail)
 {
-    front_report(c, status, slice_of_string(detail));
+    front_request_id(c->owner, c->refused_id);
+    front_report(c, status, slice_of_string(detail), slice_of(c->refused_id, REQUEST_ID_BYTES));
     client_move(c, PHASE_REFUSING);
     h2o_socket_read_stop(c->sock);
     c->refused_status = status;

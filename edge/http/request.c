@@ -203,7 +203,7 @@ static void start_later(h2o_timeout_entry_t *entry)
 
 static void refuse(struct client_request *r, unsigned status, slice detail)
 {
-    front_report(r->c, status, detail);
+    front_report(r->c, status, detail, r->request.id);
     front_answer_error(r->h2o_req, status, detail, r->request.id);
 }
 

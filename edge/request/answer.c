@@ -11,7 +11,6 @@
 
 #include <jansson.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 static slice status_text(unsigned status)
 {
@@ -72,15 +71,6 @@ static slice error_html(struct exchange *ex, unsigned status)
         status, SLICE_ARG(title), SLICE_ARG(title), status, SLICE_ARG(ex->request->id));
 }
 
-/* Random, so that those who were refused together do not come back together (semantics 5.2). */
-static slice retry_after(struct exchange *ex)
-{
-    unsigned char byte = 0;
-    if (getrandom(&byte, 1, GRND_NONBLOCK) != 1)
-        byte = (unsigned char)ex->started.wall.ms;
-    return arena_printf(&ex->arena, "%u", 2 + byte % 9u);
-}
-
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
                   slice detail)
 {
@@ -98,7 +88,8 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
     fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
     if (status == 503)
-        fields_add_id(&fields, FIELD_RETRY_AFTER, retry_after(ex));
+        fields_add_id(&fields, FIELD_RETRY_AFTER,
+                      arena_decimal(&ex->arena, front_retry_after(ex->started.wall)));
     if (status == 405) /* to PURGE: every other method goes on to the origin (RFC 9110 §15.5.6) */
         fields_add(&fields, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     add_own_status(ex, &fields);

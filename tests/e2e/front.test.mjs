@@ -243,11 +243,15 @@ test('limits: URL, head, number of fields and body are refused over both protoco
     const one = await request(v.url + path, more)
     assert.equal(one.status, status)
     assert.equal(one.headers['content-type'], 'application/problem+json')
-    assert.equal(JSON.parse(one.body).status, status)
-    assert.ok(one.headers['x-request-id'])
     const client = await h2(t, port) // some of these end the connection
     const two = await client.get(path, more)
     assert.ok(two.status === status || two.aborted, `HTTP/2: ${two.status} for ${status}`)
+    for (const res of two.aborted ? [one] : [one, two]) {
+      const problem = JSON.parse(res.body)
+      assert.deepEqual([problem.status, problem.reason, problem.request_id], [status, 'policy', res.headers['x-request-id']])
+      const line = await until(() => v.accessLog().find((l) => l.id === problem.request_id), 'its line')
+      assert.deepEqual([line.status, line.reason], [status, 'policy'])
+    }
   }
   assert.equal(origin.requests.length, 0)
   assert.equal((await request(v.url, { method: 'POST', body: 'x'.repeat(1000) })).body, '1000')

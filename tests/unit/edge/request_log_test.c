@@ -282,7 +282,8 @@ static void test_the_combined_format_is_the_usual_one(void **context)
 
 static void write_refused(void)
 {
-    struct front_refusal refusal = {.status = 431, .detail = SLICE("too large")};
+    struct front_refusal refusal = {
+        .status = 431, .detail = SLICE("too large"), .id = SLICE("0123456789abcdef")};
     assert_true(ip_parse(SLICE("192.0.2.9"), &refusal.peer));
     request_log_refused(&loop, &refusal, &server);
 }
@@ -307,6 +308,7 @@ static void test_what_is_refused_is_logged_and_counted(void **context)
     assert_fields(json);
     assert_int_equal(json_integer_value(json_object_get(json, "status")), 431);
     assert_string_equal(text_of(json, "client"), "192.0.2.9");
+    assert_string_equal(text_of(json, "id"), "0123456789abcdef");
     assert_string_equal(text_of(json, "outcome"), "error");
     json_decref(json);
     struct search search = {SLICE("varve_refused_requests_total{status=\"431\"}"), 0};

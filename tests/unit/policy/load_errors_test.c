@@ -179,8 +179,15 @@ static void test_listeners_hosts_and_ranges(void **state)
          "[127.0.0.0/8, \"::1\"]\n"},
         {R "purge: {methods: [BAN], allow: [127.0.0.1]}\n",
          "v:2:19: \"methods\": expected PURGE, got \"BAN\"\n"},
-        {R "error_page: {200: a}\n",
-         "v:2:14: \"error_page\": expected a status from 400 to 599, got \"200\"\n"},
+        {R "error_page: {200: a}\n", "v:2:14: \"error_page\": expected a status of varve's own "
+                                     "pages (400, 421, 502, 503, 504 or "
+                                     "508), got \"200\"\n"},
+        {R "error_page: {503: a, 431: b, x: c}\n", "v:2:22: \"error_page\": expected a status of "
+                                                   "varve's own pages (400, 421, 502, 503, 504 or "
+                                                   "508), got \"431\"\n"
+                                                   "v:2:30: \"error_page\": expected a status of "
+                                                   "varve's own pages (400, 421, 502, 503, 504 or "
+                                                   "508), got \"x\"\n"},
         {R "error_page: a\n",
          "v:2:13: \"error_page\": expected a mapping such as {503: busy.html}, got \"a\"\n"},
         {R "log: {access: x}\n",

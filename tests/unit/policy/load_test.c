@@ -734,7 +734,7 @@ static void test_the_effective_policy_loads_to_itself(void **state)
         "admin: {listen: \"127.0.0.1:1\", token_file: t}\n"
         "log: {access: none, level: error, redact_query: []}\n"
         "trusted_proxies: [10.1.2.3]\n"
-        "error_page: {503: a, 404: \"b c\"}\n"
+        "error_page: {503: a, 421: \"b c\"}\n"
         "user: \"123\"\n"
         "store: {path: \"/a b\", size: 1025KiB, memory: 7MiB, durability: sync}\n");
 }
