@@ -214,6 +214,7 @@ test('a log: which lines count, in whatever order; what is wrong is named with i
     [`${lines[8]}\n`, /at least one render that ended, or --render/],
     [`${'x'.repeat(100000)}\n`, /access\.log:1: is too long/],
     [`${line(0, 'miss', 'cold', 5).replace('2026-11-22', '2026-99-22')}\n`, /access\.log:1: is not a line/],
+    [`${line(0, 'miss', 'cold', 5).replace('2026-11-22', '1013-11-22')}\n`, /access\.log:1: is not a line/],
   ]
   for (const [text, expected] of bad) {
     fs.writeFileSync(file, text)
