@@ -11,9 +11,11 @@ const NAMES = headerNames()
 /* What a stranger's request with the field, and any value in it, is: the rest are fills whose page everybody then shares. */
 const REFUSED = ['content-length', 'expect', 'host', 'transfer-encoding'] // two servers could read it differently
 const PASSED = ['authorization', 'cookie', 'range'] // his own, and not stored
-const KEYED = ['hx-boosted', 'hx-request', 'hx-target', 'next-router-prefetch', 'next-router-segment-prefetch', 'next-router-state-tree',
-  'next-url', 'rsc', 'turbo-frame', 'x-inertia', 'x-inertia-partial-component', 'x-inertia-partial-data', 'x-inertia-partial-except',
-  'x-nextjs-data', 'x-pjax'] // 1.4
+const KEYED = ['datastar-request', 'hx-boosted', 'hx-history-restore-request', 'hx-prompt', 'hx-request', 'hx-request-type', 'hx-source', 'hx-target', 'hx-trigger', 'hx-trigger-name',
+  'next-router-prefetch', 'next-router-segment-prefetch', 'next-router-state-tree', 'next-url', 'rsc', 'turbo-frame', 'x-alpine-request', 'x-alpine-target', 'x-barba', 'x-deployment-id', 'x-ic-request',
+  'x-inertia', 'x-inertia-error-bag', 'x-inertia-location', 'x-inertia-partial-component', 'x-inertia-partial-data', 'x-inertia-partial-except', 'x-inertia-reset', 'x-inertia-version',
+  'x-livewire', 'x-livewire-navigate', 'x-nextjs-data', 'x-pjax', 'x-pjax-container', 'x-server-id', 'x-server-instance', 'x-single-flight', 'x-tsr-raw', 'x-tsr-redirect',
+  'x-up-context', 'x-up-fail-context', 'x-up-fail-mode', 'x-up-fail-target', 'x-up-mode', 'x-up-target', 'x-up-validate', 'x-up-version'] // 1.4
 const sorted = (...lists) => lists.flat().sort()
 
 const STRICT = 'seal: strict\nroutes: [{match: "/**"}]\n'

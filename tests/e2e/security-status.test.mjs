@@ -162,6 +162,37 @@ for (const [how, policy] of POLICIES.slice(0, 2))
     }
   })
 
+const HTMX = { 'hx-request': 'true', 'sec-fetch-dest': 'empty', accept: '*/*' }
+const CHOOSES = [
+  ['hx-history-restore-request', HTMX, 'true'], ['hx-request-type', HTMX, 'full'], ['hx-trigger', HTMX, 'search'], ['hx-trigger-name', HTMX, 'q'], ['hx-source', HTMX, 'input#search'], ['hx-prompt', HTMX, 'yes'],
+  ['x-pjax-container', { 'x-pjax': 'true' }, '#main'], ['x-up-version', {}, '3.10'], ['x-up-target', { 'x-up-version': '3.10' }, '.menu'], ['x-up-mode', { 'x-up-version': '3.10' }, 'drawer'],
+  ['x-alpine-request', {}, 'true'], ['x-alpine-target', { 'x-alpine-request': 'true' }, 'list'], ['datastar-request', {}, 'true'], ['x-inertia-version', { 'x-inertia': 'true' }, 'b2'],
+]
+for (const [how, policy] of POLICIES.slice(0, 2))
+  test(`1.4 what chooses among fragments of a page is in the key, though no Vary names it: ${how}`, async (t) => {
+    const origin = await renderer(t, (req, res) => {
+      const chosen = CHOOSES.filter(([name]) => req.headers[name]).map(([name]) => `${name}=${req.headers[name]}`)
+      res.writeHead(200, { ...PUBLIC, 'content-type': 'text/html' }).end(`made for ${chosen}`)
+    })
+    const v = await varve(t, `renderer: ${origin.url}\n${policy}`)
+    for (const [at, [name, fields, value]] of CHOOSES.entries())
+      for (const first of [true, false])
+        for (const isChosen of [first, !first, first, !first]) {
+          const { body } = await v.get(`/${at}/${first}`, isChosen ? { ...fields, [name]: value } : fields)
+          assert.equal(body.includes(`${name}=${value}`), isChosen, `${name}: ${body}`)
+        }
+    assert.equal(origin.requests.length, CHOOSES.length * 4)
+  })
+
+test('1.4, 2.2 where a visitor is, HX-Current-URL, shapes no fragment, unless `vary` names it', async (t) => {
+  for (const [policy, wanted] of [['', 'for nobody'], ['vary: {hx-current-url: {always: true}}\n', 'for http://a.example/?token=b']]) {
+    const origin = await renderer(t, (req, res) => res.writeHead(200, { ...PUBLIC, 'content-type': 'text/html' }).end(`for ${req.headers['hx-current-url'] ?? 'nobody'}`))
+    const v = await varve(t, `renderer: ${origin.url}\n${policy}routes: [{match: "/**"}]\n`)
+    assert.notEqual((await v.get('/', { ...HTMX, 'hx-current-url': 'http://a.example/?token=a' })).body, '')
+    assert.equal((await v.get('/', { ...HTMX, 'hx-current-url': 'http://a.example/?token=b' })).body, wanted)
+  }
+})
+
 test('4.5 markdown that a renderer gives to bots, by User-Agent alone, never answers a navigation, unless a navigation filled it', async (t) => {
   const origin = await renderer(t, (req, res) => {
     const isBot = /Bot/.test(req.headers['user-agent'])

@@ -60,8 +60,30 @@ static void test_1_4_every_field_is_sent_and_keyed_without_any_vary(void **state
                                         "x-inertia-partial-component",
                                         "hx-target",
                                         "hx-boosted",
+                                        "hx-request-type",
+                                        "hx-history-restore-request",
+                                        "hx-trigger",
+                                        "hx-trigger-name",
+                                        "hx-source",
+                                        "hx-prompt",
                                         "turbo-frame",
-                                        "x-pjax"};
+                                        "x-pjax",
+                                        "x-pjax-container",
+                                        "x-up-version",
+                                        "x-up-target",
+                                        "x-up-mode",
+                                        "x-up-context",
+                                        "x-up-validate",
+                                        "x-up-fail-target",
+                                        "x-alpine-request",
+                                        "x-alpine-target",
+                                        "datastar-request",
+                                        "x-inertia-version",
+                                        "x-livewire-navigate",
+                                        "x-deployment-id",
+                                        "x-server-id",
+                                        "x-server-instance",
+                                        "x-tsr-redirect"};
     struct setup s;
     (void)state;
     setup_init(&s, POLICY);

@@ -34,6 +34,7 @@ static void test_2_2_held_back(void **state)
                                         "x-ms-client-principal",
                                         "x-ms-client-principal-name",
                                         "client-cert-chain",
+                                        "hx-current-url",
                                         "x_a",
                                         "a_b"};
     (void)state;
@@ -54,6 +55,7 @@ static void test_2_2_sent(void **state)
                                         "x-nextjs-data",
                                         "rsc",
                                         "hx-request",
+                                        "hx-trigger",
                                         "next-url",
                                         "x-inertia-partial-data",
                                         "origin",
