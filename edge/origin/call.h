@@ -66,7 +66,7 @@ struct call {
     bool is_render, is_trial;
 
     /* --- with whom --- */
-    struct waiter waiter;
+    struct slot_waiter waiter;
     char path[RENDER_NOTE_BYTES];
     struct loop_message message;
     struct permit permit;

@@ -6,13 +6,13 @@
 
 /* --- who may be asked --- */
 
-static bool is_tried(const struct waiter *waiter, const struct worker *worker)
+static bool is_tried(const struct slot_waiter *waiter, const struct worker *worker)
 {
     bool was_tried = waiter->tried[worker->index / 64] >> worker->index % 64 & 1;
     return was_tried && worker->birth <= waiter->tried_births;
 }
 
-void pool_note_tried(struct waiter *waiter, const struct worker *worker)
+void pool_note_tried(struct slot_waiter *waiter, const struct worker *worker)
 {
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
@@ -31,13 +31,13 @@ static bool may_try(const struct worker *worker, mono_time now)
 }
 
 /* All were down, and this one was the first to answer: one render at a time (semantics 7.6). */
-static bool is_slow_start_taken(const struct waiter *waiter, const struct worker *worker)
+static bool is_slow_start_taken(const struct slot_waiter *waiter, const struct worker *worker)
 {
     return waiter->wants_slot && worker->state == WORKER_STARTING && worker->trying;
 }
 
 /* Its first request is the warm-up (`warmup`); what is no render need not wait for that. */
-static bool is_too_cold(const struct waiter *waiter, const struct worker *worker)
+static bool is_too_cold(const struct slot_waiter *waiter, const struct worker *worker)
 {
     bool is_render = waiter->wants_slot || worker->pool->config->slots == 0;
     return is_render && worker_is_cold(worker);
@@ -53,18 +53,20 @@ static bool is_coming(const struct worker *worker)
     return gate == GATE_HELD || (gate == GATE_OPEN && worker->is_doubtful);
 }
 
-static bool may_be_asked(const struct waiter *waiter, const struct worker *worker, mono_time now)
+static bool may_be_asked(const struct slot_waiter *waiter, const struct worker *worker,
+                         mono_time now)
 {
     return (worker_is_up(worker) || may_try(worker, now)) && !is_tried(waiter, worker);
 }
 
-static bool is_candidate(const struct waiter *waiter, const struct worker *worker, mono_time now)
+static bool is_candidate(const struct slot_waiter *waiter, const struct worker *worker,
+                         mono_time now)
 {
     enum gate gate = worker->slots ? slots_entry(worker->slots) : GATE_OPEN;
     return gate != GATE_CLOSED && (may_be_asked(waiter, worker, now) || is_coming(worker));
 }
 
-bool pool_has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now)
+bool pool_has_candidate(const struct pool *pool, const struct slot_waiter *waiter, mono_time now)
 {
     for (size_t i = 0; i < pool->worker_count; i++)
         if (is_candidate(waiter, pool->workers[i], now))
@@ -78,7 +80,7 @@ static bool has_room(const struct worker *worker)
     return most == 0 || worker->connections < most;
 }
 
-static struct balance_worker look_at(const struct waiter *waiter, const struct worker *worker,
+static struct balance_worker look_at(const struct slot_waiter *waiter, const struct worker *worker,
                                      mono_time now)
 {
     struct balance_worker seen = {.is_try = may_try(worker, now)};
@@ -95,7 +97,7 @@ static struct balance_worker look_at(const struct waiter *waiter, const struct w
     return seen;
 }
 
-static struct worker *choose(struct pool *pool, const struct waiter *waiter, mono_time now)
+static struct worker *choose(struct pool *pool, const struct slot_waiter *waiter, mono_time now)
 {
     struct balance_worker seen[POOL_WORKERS_MAX];
     enum balance balance = pool->config->balance;
@@ -153,7 +155,7 @@ static unsigned free_slots(const struct pool *pool)
 
 bool pool_has_free(const struct pool *pool, bool wants_slot, mono_time now)
 {
-    const struct waiter anybody = {.wants_slot = wants_slot};
+    const struct slot_waiter anybody = {.wants_slot = wants_slot};
     bool is_candidate_known = false;
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
@@ -166,7 +168,7 @@ bool pool_has_free(const struct pool *pool, bool wants_slot, mono_time now)
 
 /* --- taking --- */
 
-static bool is_reserved(const struct pool *pool, const struct waiter *waiter)
+static bool is_reserved(const struct pool *pool, const struct slot_waiter *waiter)
 {
     unsigned reserved = pool->reserved[waiter->rank];
     return waiter->wants_slot && reserved > 0 &&
@@ -180,7 +182,7 @@ void worker_count_connection(struct worker *worker, int step)
     slots_count_connection(worker->slots, worker->pool->pid, step);
 }
 
-bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now)
+bool pool_grant(struct pool *pool, struct slot_waiter *waiter, mono_time now)
 {
     struct worker *worker;
     int slot = -1;

@@ -8,20 +8,20 @@
 
 /* --- serving --- */
 
-static struct queue *queue_of(struct pool *pool, const struct waiter *waiter)
+static struct queue *queue_of(struct pool *pool, const struct slot_waiter *waiter)
 {
     return waiter->wants_slot ? &pool->slot_queue : &pool->connection_queue;
 }
 
-static void leave_queue(struct pool *pool, struct waiter *waiter, enum waiter_state state)
+static void leave_queue(struct pool *pool, struct slot_waiter *waiter, enum waiter_state state)
 {
     shares_leave_queue(pool, waiter);
     waiter->state = state;
 }
 
 /* `asking` looks for itself; the others are told by their message. */
-static void tell(struct pool *pool, struct waiter *waiter, enum waiter_state state,
-                 const struct waiter *asking)
+static void tell(struct pool *pool, struct slot_waiter *waiter, enum waiter_state state,
+                 const struct slot_waiter *asking)
 {
     leave_queue(pool, waiter, state);
     if (waiter != asking)
@@ -29,8 +29,8 @@ static void tell(struct pool *pool, struct waiter *waiter, enum waiter_state sta
 }
 
 /* False: it waits on. It may have tried what is free, or must leave it to better ones. */
-static bool serve_one(struct pool *pool, struct waiter *waiter, const struct waiter *asking,
-                      mono_time now)
+static bool serve_one(struct pool *pool, struct slot_waiter *waiter,
+                      const struct slot_waiter *asking, mono_time now)
 {
     bool is_granted = pool_grant(pool, waiter, now);
     if (!is_granted && pool_has_candidate(pool, waiter, now))
@@ -45,13 +45,13 @@ static bool serve_one(struct pool *pool, struct waiter *waiter, const struct wai
  * Serves the first who can be. Whose address has its `share` of slots is passed over, but only for
  * people: what none of these can use it gets (semantics 7.3).
  */
-static bool serve_first(struct pool *pool, const struct queue *queue, const struct waiter *asking,
-                        uint64_t share, mono_time now)
+static bool serve_first(struct pool *pool, const struct queue *queue,
+                        const struct slot_waiter *asking, uint64_t share, mono_time now)
 {
     bool is_any_passed = false;
     struct queue_entry *entry = NULL;
     while ((entry = queue_next(queue, entry))) {
-        struct waiter *waiter = container_of(entry, struct waiter, entry);
+        struct slot_waiter *waiter = container_of(entry, struct slot_waiter, entry);
         bool has_its_share = waiter->holder && waiter->holder->slots >= share;
         if (has_its_share || (is_any_passed && entry->rank == QUEUE_BACKGROUND))
             is_any_passed = true;
@@ -61,7 +61,7 @@ static bool serve_first(struct pool *pool, const struct queue *queue, const stru
     return is_any_passed && serve_first(pool, queue, asking, UINT64_MAX, now);
 }
 
-static void serve_queue(struct pool *pool, bool wants_slot, const struct waiter *asking,
+static void serve_queue(struct pool *pool, bool wants_slot, const struct slot_waiter *asking,
                         mono_time now)
 {
     const struct queue *queue = wants_slot ? &pool->slot_queue : &pool->connection_queue;
@@ -81,13 +81,13 @@ void pool_serve(struct pool *pool, mono_time now)
 
 /* --- asking and leaving --- */
 
-static enum pool_answer no_place(const struct waiter *waiter)
+static enum pool_answer no_place(const struct slot_waiter *waiter)
 {
     return waiter->has_shell ? POOL_OVER_SHELL : POOL_OVER_SHED;
 }
 
 /* May this one, which is in the queue already, stay there (semantics 7.3)? */
-static enum pool_answer admit(struct pool *pool, const struct waiter *waiter)
+static enum pool_answer admit(struct pool *pool, const struct slot_waiter *waiter)
 {
     const struct queue *queue = &pool->slot_queue;
     if (!waiter->wants_slot || waiter->rank == QUEUE_BACKGROUND)
@@ -107,17 +107,19 @@ static enum pool_answer admit(struct pool *pool, const struct waiter *waiter)
 }
 
 /* For who has just come, and may stay. */
-static void make_room(struct pool *pool, const struct waiter *waiter)
+static void make_room(struct pool *pool, const struct slot_waiter *waiter)
 {
     bool is_person = waiter->wants_slot && waiter->rank != QUEUE_BACKGROUND;
-    struct waiter *loser = is_person && !waiter->entry.is_lent ? shares_to_make_room(pool) : NULL;
+    struct slot_waiter *loser =
+        is_person && !waiter->entry.is_lent ? shares_to_make_room(pool) : NULL;
     if (!loser)
         return;
     pool->over_share++;
     tell(pool, loser, WAITER_OVER_SHARE, NULL);
 }
 
-static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
+static enum pool_answer ask(struct pool *pool, struct slot_waiter *waiter, bool at_front,
+                            mono_time now)
 {
     workers_settle(pool, now);
     if (!pool_has_candidate(pool, waiter, now))
@@ -139,7 +141,7 @@ static enum pool_answer ask(struct pool *pool, struct waiter *waiter, bool at_fr
     return answer;
 }
 
-void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_time now)
+void pool_move(struct pool *pool, struct slot_waiter *waiter, unsigned rank, mono_time now)
 {
     pthread_mutex_lock(&pool->lock);
     waiter->rank = rank;
@@ -150,7 +152,8 @@ void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_tim
     pthread_mutex_unlock(&pool->lock);
 }
 
-enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now)
+enum pool_answer pool_ask(struct pool *pool, struct slot_waiter *waiter, bool at_front,
+                          mono_time now)
 {
     pthread_mutex_lock(&pool->lock);
     enum pool_answer answer = ask(pool, waiter, at_front, now);
@@ -158,7 +161,7 @@ enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_fron
     return answer;
 }
 
-bool pool_leave(struct pool *pool, struct waiter *waiter)
+bool pool_leave(struct pool *pool, struct slot_waiter *waiter)
 {
     pthread_mutex_lock(&pool->lock);
     bool was_queued = waiter->state == WAITER_QUEUED;

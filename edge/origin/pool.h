@@ -111,7 +111,7 @@ enum waiter_state {
     WAITER_OVER_SHARE, /* its place was on loan, and another address has it now */
 };
 
-struct waiter {
+struct slot_waiter {
     struct loop *loop;
     struct loop_message *message; /* posted when `state` leaves QUEUED */
     bool wants_slot, has_shell;   /* has_shell: it may be given the shell instead of waiting */
@@ -187,11 +187,12 @@ enum pool_answer {
  * Asks for a worker. QUEUED: the waiter's message is posted when its state has changed. `at_front`:
  * it has waited before.
  */
-enum pool_answer pool_ask(struct pool *pool, struct waiter *waiter, bool at_front, mono_time now);
+enum pool_answer pool_ask(struct pool *pool, struct slot_waiter *waiter, bool at_front,
+                          mono_time now);
 /* The best of those who wait for it is of another class now (semantics 7.4). */
-void pool_move(struct pool *pool, struct waiter *waiter, unsigned rank, mono_time now);
+void pool_move(struct pool *pool, struct slot_waiter *waiter, unsigned rank, mono_time now);
 /* Leaves the queue. False: it was not in it any more, and its message is on the way. */
-bool pool_leave(struct pool *pool, struct waiter *waiter);
+bool pool_leave(struct pool *pool, struct slot_waiter *waiter);
 void pool_return(struct permit *permit, mono_time now);
 /* The answer goes on, but no longer keeps a slot (semantics 7.1). False: too many do. */
 bool pool_detach(struct permit *permit, mono_time now);
@@ -202,7 +203,7 @@ bool pool_is_outlived(const struct permit *permit);
 /* This process ends while the worker still works on it. */
 void pool_mark_dead(const struct permit *permit);
 /* This request goes there no more, unless its process is started anew. */
-void pool_note_tried(struct waiter *waiter, const struct worker *worker);
+void pool_note_tried(struct slot_waiter *waiter, const struct worker *worker);
 /*
  * The worker broke off connection `number` without an answer. True: it runs under `spawn`, and was
  * dying already when that connection was made, so the process never had the request.

@@ -13,11 +13,11 @@ void pool_serve(struct pool *pool, mono_time now);
 
 /* --- grant.c --- */
 /* Is there a worker that is worth waiting for? */
-bool pool_has_candidate(const struct pool *pool, const struct waiter *waiter, mono_time now);
+bool pool_has_candidate(const struct pool *pool, const struct slot_waiter *waiter, mono_time now);
 /* Could anybody be sent anywhere now? Also when all are down: everybody must hear it. */
 bool pool_has_free(const struct pool *pool, bool wants_slot, mono_time now);
 /* Takes what it asks for. False: nothing is free that it may have. */
-bool pool_grant(struct pool *pool, struct waiter *waiter, mono_time now);
+bool pool_grant(struct pool *pool, struct slot_waiter *waiter, mono_time now);
 bool worker_is_live(const struct worker *worker);
 /* It answers, or varve itself runs it and it is on its way. */
 bool worker_is_to_be_had(const struct worker *worker);
@@ -29,17 +29,17 @@ bool worker_counts(const struct pool *pool, size_t index, worker_test counts);
 unsigned pool_live_slots(const struct pool *pool);
 
 /* --- shares.c --- */
-void shares_join_queue(struct pool *pool, struct waiter *waiter, bool at_front);
-void shares_leave_queue(struct pool *pool, struct waiter *waiter);
+void shares_join_queue(struct pool *pool, struct slot_waiter *waiter, bool at_front);
+void shares_leave_queue(struct pool *pool, struct slot_waiter *waiter);
 /* Its permit is for a slot. */
-void shares_take_slot(struct waiter *waiter);
+void shares_take_slot(struct slot_waiter *waiter);
 void shares_return_slot(struct pool *pool, struct permit *permit);
 /* How many slots an address may have while another waits. */
 uint64_t shares_of_slots(const struct pool *pool);
 /* It holds places beyond its share, and another address waits. */
-bool shares_is_over(const struct pool *pool, const struct waiter *waiter);
+bool shares_is_over(const struct pool *pool, const struct slot_waiter *waiter);
 /* The one whose place on loan is wanted by who has just come; NULL: there is room. */
-struct waiter *shares_to_make_room(const struct pool *pool);
+struct slot_waiter *shares_to_make_room(const struct pool *pool);
 /* What may wait of this origin, by its own settings. */
 struct queue_limits pool_limits(const struct pool *pool);
 

@@ -80,7 +80,7 @@ void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg)
         unsigned count = 0;
         for (struct list *node = ranked->next; node != ranked; node = node->next) {
             const struct queue_entry *entry = container_of(node, struct queue_entry, by_rank);
-            mono_time since = container_of(entry, struct waiter, entry)->since;
+            mono_time since = container_of(entry, struct slot_waiter, entry)->since;
             oldest = since.ms < oldest.ms ? since : oldest;
             count++;
         }

@@ -15,13 +15,13 @@ struct queue_limits pool_limits(const struct pool *pool)
     return (struct queue_limits){config->shell_at, config->shed_at, config->queue_is_per_slot};
 }
 
-static uint64_t places_for(const struct pool *pool, const struct waiter *waiter)
+static uint64_t places_for(const struct pool *pool, const struct slot_waiter *waiter)
 {
     const struct queue_limits limits = pool_limits(pool);
     return queue_places(&limits, pool_live_slots(pool), waiter->has_shell);
 }
 
-static bool has_its_places(const struct pool *pool, const struct waiter *waiter)
+static bool has_its_places(const struct pool *pool, const struct slot_waiter *waiter)
 {
     return waiter->holder &&
            waiter->holder->places >= fair_share(&pool->fair, places_for(pool, waiter));
@@ -30,7 +30,7 @@ static bool has_its_places(const struct pool *pool, const struct waiter *waiter)
 /* --- the queue --- */
 
 /* Who has waited before keeps its place. A render in the background is nobody's. */
-void shares_join_queue(struct pool *pool, struct waiter *waiter, bool at_front)
+void shares_join_queue(struct pool *pool, struct slot_waiter *waiter, bool at_front)
 {
     bool is_charged = waiter->wants_slot && waiter->is_charged && waiter->rank != QUEUE_BACKGROUND;
     waiter->holder = is_charged ? fair_client(&pool->fair, &waiter->client) : NULL;
@@ -52,7 +52,7 @@ static void keep_oldest_loan(struct pool *pool)
     if (list_is_empty(&queue->loans))
         return;
     struct queue_entry *entry = list_first_entry(&queue->loans, struct queue_entry, by_rank);
-    struct waiter *waiter = container_of(entry, struct waiter, entry);
+    struct slot_waiter *waiter = container_of(entry, struct slot_waiter, entry);
     if (has_its_places(pool, waiter))
         return;
     queue_keep(queue, entry);
@@ -60,7 +60,7 @@ static void keep_oldest_loan(struct pool *pool)
     waiter->holder->places++;
 }
 
-void shares_leave_queue(struct pool *pool, struct waiter *waiter)
+void shares_leave_queue(struct pool *pool, struct slot_waiter *waiter)
 {
     struct fair_client *holder = waiter->holder;
     bool was_lent = waiter->entry.is_lent;
@@ -74,18 +74,18 @@ void shares_leave_queue(struct pool *pool, struct waiter *waiter)
     fair_settle(&pool->fair, holder);
 }
 
-bool shares_is_over(const struct pool *pool, const struct waiter *waiter)
+bool shares_is_over(const struct pool *pool, const struct slot_waiter *waiter)
 {
     return waiter->entry.is_lent && !fair_is_alone(waiter->holder, pool->slot_queue.waiting);
 }
 
-struct waiter *shares_to_make_room(const struct pool *pool)
+struct slot_waiter *shares_to_make_room(const struct pool *pool)
 {
     const struct queue *queue = &pool->slot_queue;
     if (list_is_empty(&queue->loans))
         return NULL;
-    struct waiter *newest = container_of(
-        container_of(queue->loans.prev, struct queue_entry, by_rank), struct waiter, entry);
+    struct slot_waiter *newest = container_of(
+        container_of(queue->loans.prev, struct queue_entry, by_rank), struct slot_waiter, entry);
     bool is_full = queue->waiting > places_for(pool, newest) || pool_waiting(pool) > POOL_QUEUE_MAX;
     return is_full ? newest : NULL;
 }
@@ -97,7 +97,7 @@ uint64_t shares_of_slots(const struct pool *pool)
     return pool->fair.clients > 0 ? fair_share(&pool->fair, pool_live_slots(pool)) : UINT64_MAX;
 }
 
-void shares_take_slot(struct waiter *waiter)
+void shares_take_slot(struct slot_waiter *waiter)
 {
     waiter->permit.holder = waiter->holder;
     if (waiter->holder)

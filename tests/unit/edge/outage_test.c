@@ -167,7 +167,7 @@ static bool is_down(struct edge *edge)
 
 static enum pool_answer ask(struct edge *edge, struct permit *permit, mono_time now)
 {
-    struct waiter waiter = {.wants_slot = true};
+    struct slot_waiter waiter = {.wants_slot = true};
     enum pool_answer answer = pool_ask(edge->pool, &waiter, false, now);
     if (answer == POOL_QUEUED)
         assert_true(pool_leave(edge->pool, &waiter));

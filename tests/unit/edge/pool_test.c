@@ -78,7 +78,7 @@ static struct origin_state state_of(struct fixture *f)
 /* Asks for a slot; the waiter must not be queued: there is no loop here. */
 static enum pool_answer ask(struct fixture *f, struct permit *permit, mono_time now)
 {
-    struct waiter waiter = {.wants_slot = true};
+    struct slot_waiter waiter = {.wants_slot = true};
     enum pool_answer answer = pool_ask(f->pool, &waiter, false, now);
     if (answer == POOL_QUEUED)
         assert_true(pool_leave(f->pool, &waiter));
@@ -303,7 +303,7 @@ static void test_7_5_who_was_refused_waits_for_the_process_that_is_started_anew(
 {
     struct fixture *f = *state;
     struct loop_message told = {.is_posted = true}; /* so none is posted: there is no loop here */
-    struct waiter waiter = {.wants_slot = true, .message = &told};
+    struct slot_waiter waiter = {.wants_slot = true, .message = &told};
     f->config.spawn.is_set = true;
     set_v4(f, 0, "127.0.0.1");
     resolve(f, 1);
@@ -334,7 +334,7 @@ static void test_7_7_one_that_breaks_off_connections_and_lives_is_not_waited_for
 {
     struct fixture *f = *state;
     struct loop_message told = {.is_posted = true};
-    struct waiter waiter = {.wants_slot = true, .message = &told};
+    struct slot_waiter waiter = {.wants_slot = true, .message = &told};
     f->config.spawn.is_set = true;
     set_v4(f, 0, "127.0.0.1");
     resolve(f, 1);

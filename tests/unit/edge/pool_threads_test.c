@@ -64,7 +64,7 @@ static void render(struct stage *s, struct permit *permit)
 }
 
 /* Some leave at once, some wait for a while: nobody reads messages here, so asking is leaving. */
-static bool is_granted(struct asker *asker, struct waiter *waiter)
+static bool is_granted(struct asker *asker, struct slot_waiter *waiter)
 {
     for (uint64_t i = random_next(&asker->random) % 4; i > 0; i--)
         sched_yield();
@@ -78,11 +78,11 @@ static void *ask_often(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         struct loop_message unread = {.is_posted = true};
         uint64_t random = random_next(&asker->random);
-        struct waiter waiter = {.wants_slot = true,
-                                .has_shell = random & 1,
-                                .message = &unread,
-                                .is_charged = random % 8 != 0,
-                                .client = {.bytes = {(uint8_t)(random % ADDRESSES)}}};
+        struct slot_waiter waiter = {.wants_slot = true,
+                                     .has_shell = random & 1,
+                                     .message = &unread,
+                                     .is_charged = random % 8 != 0,
+                                     .client = {.bytes = {(uint8_t)(random % ADDRESSES)}}};
         enum pool_answer answer = pool_ask(s->pool, &waiter, false, (mono_time){2});
         if (answer == POOL_GRANTED || (answer == POOL_QUEUED && is_granted(asker, &waiter)))
             render(s, &waiter.permit);

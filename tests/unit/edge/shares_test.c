@@ -14,7 +14,7 @@
 enum { PEOPLE = 120, NOBODY = 0 };
 
 struct person {
-    struct waiter waiter;
+    struct slot_waiter waiter;
     struct permit permit;
     enum pool_answer answer;
     /* the model's */

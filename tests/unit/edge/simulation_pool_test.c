@@ -17,7 +17,7 @@ enum { PEOPLE = 1500, WORKERS_MAX = 4 };
 /* --- the pool, with a clock that a test turns by hand --- */
 
 struct person {
-    struct waiter waiter;
+    struct slot_waiter waiter;
     struct permit permit;
     int64_t end_ms, queued_as;
     bool is_over;
@@ -109,7 +109,7 @@ static int64_t late_at(const struct stage *s, size_t i)
 static void come(struct stage *s, size_t i, int64_t now)
 {
     struct person *person = &s->people[i];
-    person->waiter = (struct waiter){
+    person->waiter = (struct slot_waiter){
         .wants_slot = true, .has_shell = has_shell(s, i), .rank = s->requests[i].rank};
     /* nobody reads messages here, so they count as posted already */
     static struct loop_message unread = {.is_posted = true};
