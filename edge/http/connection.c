@@ -69,17 +69,24 @@ struct client_connection *client_of(const h2o_req_t *req)
     return req->conn->callbacks->get_socket(req->conn)->on_close.data;
 }
 
+/* Many come through a trusted proxy: it has no share. */
+static const struct ip_address *share_of(const struct client_connection *c)
+{
+    return c->peer_is_trusted ? NULL : &c->peer;
+}
+
 bool client_reserve(struct client_connection *c, uint64_t bytes)
 {
-    struct front *front = c->owner->front;
-    uint64_t change = bytes - c->bodies_bytes; /* wraps when it shrinks: so does the sum */
-    uint64_t total = atomic_fetch_add(&front->bodies_bytes, change) + change;
-    if (bytes > c->bodies_bytes && total > front->policy->limits.request_bodies_bytes) {
-        atomic_fetch_sub(&front->bodies_bytes, change);
+    if (!bodies_reserve(&c->owner->front->bodies, share_of(c), c->bodies_bytes, bytes))
         return false;
-    }
     c->bodies_bytes = bytes;
     return true;
+}
+
+void client_account(struct client_connection *c, uint64_t bytes)
+{
+    bodies_account(&c->owner->front->bodies, share_of(c), c->bodies_bytes, bytes);
+    c->bodies_bytes = bytes;
 }
 
 /* --- the end --- */
@@ -88,7 +95,7 @@ static void on_socket_closed(void *data)
 {
     struct client_connection *c = data;
     struct front_loop *owner = c->owner;
-    client_reserve(c, 0);
+    client_account(c, 0);
     h2o_timeout_unlink(&c->resume);
     list_remove(&c->link);
     list_remove(&c->idle_link);

@@ -85,6 +85,7 @@ struct front *front_new(const struct front_setup *setup, h2o_globalconf_t *globa
     front->globalconf = globalconf;
     front->listeners = mem_alloc(setup->listener_count * sizeof(front->listeners[0]));
     set_head_limits(front);
+    bodies_init(&front->bodies, front->policy);
     for (size_t i = 0; i < setup->listener_count; i++)
         if (!add_listener(front, &setup->listeners[i], error)) {
             front_free(front);
@@ -151,6 +152,7 @@ void front_free(struct front *front)
             free(front->loops[i]->sockets);
             free(front->loops[i]);
         }
+    bodies_fini(&front->bodies);
     free(front->listeners);
     free(front);
 }

@@ -5,11 +5,13 @@
 #pragma once
 
 #include "base/list.h"
+#include "edge/http/bodies.h"
 #include "edge/http/chunk_check.h"
 #include "edge/http/front.h"
 #include "edge/http/h2_gate.h"
 #include "edge/http/head_check.h"
 #include "edge/http/proxy_protocol.h"
+#include "edge/http/stall.h"
 #include "edge/http/tls.h"
 
 #include <h2o/http1.h>
@@ -32,12 +34,6 @@ enum phase {
     PHASE_H2,       /* HTTP/2 */
     PHASE_TUNNEL,   /* upgraded: bytes only */
     PHASE_CLOSED,   /* libh2o was told to close; its struct is gone, the socket perhaps flushing */
-};
-
-/* What a client takes while we wait for it. */
-struct stall {
-    mono_time since; /* ms 0: we do not wait */
-    uint64_t taken_before;
 };
 
 struct client_connection {
@@ -82,17 +78,16 @@ struct client_connection {
     void (*left)(void *owner); /* of h2o_req: see front_watch_client() */
     void *left_owner;
 
-    struct h2_gate *h2;     /* PHASE_H2 */
-    bool h2_is_open;        /* libh2o has seen the connection preface */
-    size_t h2_drop_left;    /* of a DATA frame that libh2o is not to see */
-    size_t h2_requests;     /* being answered */
-    mono_time h2_active;    /* when one last began or ended */
-    uint64_t entity_bytes;  /* HTTP/2: bodies of requests being answered */
-    mono_time upload_since; /* HTTP/2: since when some upload is under way; ms 0: none */
-    uint64_t upload_data_before;
+    struct h2_gate *h2;      /* PHASE_H2 */
+    bool h2_is_open;         /* libh2o has seen the connection preface */
+    size_t h2_drop_left;     /* of a DATA frame that libh2o is not to see */
+    size_t h2_requests;      /* being answered */
+    mono_time h2_active;     /* when one last began or ended */
+    uint64_t entity_bytes;   /* HTTP/2: bodies of requests being answered */
+    uint64_t upload_runs;    /* HTTP/2: of the gate's, those that `upload` knows of */
     uint64_t h2_sent_before; /* bytes of bodies of answers that are over */
     /* looked at by the sweep */
-    struct stall to_socket, to_window;
+    struct stall upload, to_socket, to_window;
     unsigned awaited; /* answers of it that keep a renderer's slot: see front_await_reader() */
 };
 
@@ -135,8 +130,8 @@ struct front {
     struct head_limits head_limits;
     struct front_loop *loops[LOOPS_MAX]; /* each written by its own loop */
     /* any thread */
-    atomic_size_t connections[2];  /* by is_admin */
-    _Atomic uint64_t bodies_bytes; /* request bodies in memory */
+    atomic_size_t connections[2]; /* by is_admin */
+    struct bodies bodies;
     _Atomic uint64_t accepted, refused_full, bad_requests, timeouts, h2_floods;
 };
 
@@ -167,9 +162,11 @@ void client_close(struct client_connection *c);
 void client_close_lingering(struct client_connection *c);
 /* Sees to it that the socket lingers when libh2o closes it. */
 void client_linger_later(struct client_connection *c);
-/* Changes the connection's part of the request bodies in memory. False, and nothing changed: over
- * limits.request_bodies. */
+/* Changes the connection's part of the request bodies in memory, as far as they have arrived.
+ * False, and nothing changed: there is no room for them. */
 bool client_reserve(struct client_connection *c, uint64_t bytes);
+/* The same whether there is room or not: for what is there already, or no longer. */
+void client_account(struct client_connection *c, uint64_t bytes);
 struct client_connection *client_of(const h2o_req_t *req);
 static inline mono_time client_now(const struct client_connection *c)
 {
@@ -185,8 +182,8 @@ void gate_refuse(struct client_connection *c, unsigned status, const char *detai
 /* h2_connection.c */
 enum { H2_IDLE_STREAMS_MAX = 16 }; /* libh2o: more PRIORITY frames of idle streams are an error */
 void h2_begin(struct client_connection *c);
-/* Takes the memory of the bodies under way into account. False: over the limit. */
-bool h2_account_bodies(struct client_connection *c);
+/* Libh2o has all that came: takes the bodies under way into account as they are now. */
+void h2_account(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);
 /* Says GOAWAY to all of this loop's connections: they drain. */
@@ -211,8 +208,8 @@ void h2_mark_trailers(h2o_req_t *req);
 
 /* h2_input.c */
 /*
- * Hands the newest `fresh` bytes of the input to libh2o, and counts them. False: a flood, or out of
- * memory for bodies. `c` may be gone when it returns true.
+ * Hands the newest `fresh` bytes of the input to libh2o, and counts them. False: a flood. `c` may
+ * be gone when it returns true.
  */
 bool h2_hand_over(struct client_connection *c, size_t fresh);
 
@@ -220,12 +217,13 @@ bool h2_hand_over(struct client_connection *c, size_t fresh);
 enum { H2_PADDING_MAX_BYTES = 256 }; /* of one frame */
 enum h2_meeting { H2_PASS, H2_DROP, H2_CLOSE };
 /* What to do with the frame whose header the gate has just read. libh2o has taken all that came
- * before it. */
-enum h2_meeting h2_meet(struct client_connection *c);
-/* Its body was too large, and is not all there. */
-bool h2_body_is_refused(const struct client_connection *c, const h2o_req_t *req);
+ * before it. `fits`: there is room in memory for what it adds to a body. */
+enum h2_meeting h2_meet(struct client_connection *c, bool fits);
+/* The status that its body was refused with, which is not all there; 0: it was not. */
+unsigned h2_body_refusal(const struct client_connection *c, const h2o_req_t *req);
 
 /* sweep.c */
+enum { UPLOAD_BYTES_PER_SECOND = 500 }; /* of a connection, together */
 void front_sweep_begin(struct front_loop *owner);
 
 /* linger.c */

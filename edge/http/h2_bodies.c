@@ -9,7 +9,8 @@
  * Instead the request is begun before its body has ended, as libh2o itself begins one whose fields
  * are malformed, and gets a 413; the rest of the body is thrown away here, and when it outlasts the
  * answer it is stopped by RST_STREAM NO_ERROR (RFC 9113 §8.1). The stream's window is not renewed,
- * so that the rest is at most 16 MiB; none of it is kept.
+ * so that the rest is at most 16 MiB; none of it is kept. A body for which there is no room in
+ * memory (limits.request_bodies) is met in the same way, with a 503: its stream's matter alone.
  *
  * CONTINUATION behind its GOAWAY puts it in an endless loop: the connection is closed.
  */
@@ -19,10 +20,10 @@ enum { WINDOW_BYTES = 16777216, ERROR_NONE = 0 };
 
 /* --- refused bodies --- */
 
-bool h2_body_is_refused(const struct client_connection *c, const h2o_req_t *req)
+unsigned h2_body_refusal(const struct client_connection *c, const h2o_req_t *req)
 {
     const h2o_http2_stream_t *stream = container_of(req, h2o_http2_stream_t, req);
-    return h2_gate_is_refused(c->h2, stream->stream_id);
+    return h2_gate_refusal(c->h2, stream->stream_id);
 }
 
 /* How much of a padded frame is padding is not known yet: h2_check() finds what passes so. */
@@ -79,20 +80,21 @@ static void drop_frame(struct client_connection *c)
 }
 
 /* True: libh2o is not to see the frame. */
-static bool meet_data(struct client_connection *c)
+static bool meet_data(struct client_connection *c, bool fits)
 {
     uint32_t id = c->h2->frame.stream;
-    if (h2_gate_is_refused(c->h2, id))
+    if (h2_gate_refusal(c->h2, id))
         return true;
     h2o_http2_conn_t *conn = h2_conn_of(c);
     if (conn->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED || id > conn->pull_stream_ids.max_open)
         return false; /* libh2o ignores it, or knows the error */
     h2o_http2_stream_t *stream = h2_find_stream(c, id);
     bool awaits_body = stream && stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY;
-    if (awaits_body && !is_too_large(c, stream))
+    bool is_large = awaits_body && is_too_large(c, stream);
+    if (awaits_body && !is_large && fits)
         return false;
     /* otherwise its answer has begun without the body, and has perhaps ended already */
-    h2_gate_refuse(c->h2, id);
+    h2_gate_refuse(c->h2, id, is_large ? 413 : 503);
     if (awaits_body)
         answer_without_body(c, stream);
     return true;
@@ -107,11 +109,11 @@ static void meet_trailers(struct client_connection *c)
         h2_mark_trailers(&stream->req);
 }
 
-enum h2_meeting h2_meet(struct client_connection *c)
+enum h2_meeting h2_meet(struct client_connection *c, bool fits)
 {
     switch (c->h2->frame.type) {
     case H2_DATA:
-        if (!meet_data(c))
+        if (!meet_data(c, fits))
             return H2_PASS;
         drop_frame(c);
         return H2_DROP;

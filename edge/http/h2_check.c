@@ -146,13 +146,13 @@ static unsigned check_request_line(const struct head_limits *limits, const h2o_r
 static unsigned check_body(const struct client_connection *c, h2o_req_t *req, slice *detail)
 {
     const struct front *front = c->owner->front;
-    if (h2_body_is_refused(c, req) || req->entity.len > front->policy->limits.request_body_bytes)
+    unsigned refusal = h2_body_refusal(c, req);
+    if (refusal == 503)
+        return refused(503, detail, SLICE("too many request bodies at a time"));
+    if (refusal || req->entity.len > front->policy->limits.request_body_bytes)
         return refused(413, detail, SLICE("the request body is too large"));
     if (announces_a_missing_body(req))
         return refused(400, detail, SLICE("Content-Length without a body"));
-    if (req->entity.len &&
-        atomic_load(&front->bodies_bytes) > front->policy->limits.request_bodies_bytes)
-        return refused(503, detail, SLICE("too many request bodies at a time"));
     return 0;
 }
 

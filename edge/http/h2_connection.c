@@ -4,7 +4,7 @@
  */
 #include "edge/http/h2_streams.h"
 
-enum { UPLOAD_BYTES_PER_SECOND = 500, DRAINING_IDLE_MS = 2000 };
+enum { DRAINING_IDLE_MS = 2000 };
 /* libh2o closes those that say nothing by itself, with a GOAWAY */
 enum { IDLE_GRACE_MS = 2000 };
 
@@ -94,17 +94,10 @@ static void update_idle(struct client_connection *c)
         client_set_idle(c, c->h2_requests == 0 && !is_uploading(c));
 }
 
-bool h2_account_bodies(struct client_connection *c)
+void h2_account(struct client_connection *c)
 {
-    if (!is_uploading(c))
-        c->upload_since.ms = 0;
-    else if (c->upload_since.ms == 0) {
-        c->upload_since = client_now(c);
-        c->upload_data_before = c->h2->data_bytes;
-    }
+    client_account(c, c->h2->upload_bytes + c->entity_bytes);
     update_idle(c);
-    uint64_t bytes = c->h2->upload_bytes + c->entity_bytes;
-    return bytes == c->bodies_bytes || client_reserve(c, bytes);
 }
 
 void h2_request_begins(struct client_connection *c, size_t entity_bytes)
@@ -121,7 +114,7 @@ void h2_request_ends(struct client_connection *c, size_t entity_bytes, uint64_t 
     c->h2_active = client_now(c);
     c->h2_sent_before += sent;
     c->entity_bytes -= entity_bytes;
-    update_idle(c);
+    h2_account(c);
 }
 
 /* --- reading --- */
@@ -165,13 +158,14 @@ static const struct policy *policy_of(const struct client_connection *c)
     return c->owner->front->policy;
 }
 
-static bool is_stuck_upload(const struct client_connection *c)
+static bool is_stuck_upload(struct client_connection *c)
 {
-    if (c->upload_since.ms == 0)
-        return false;
-    int64_t ms = mono_since(client_now(c), c->upload_since).ms - policy_of(c)->limits.stall.ms;
-    int64_t bytes = (int64_t)(c->h2->data_bytes - c->upload_data_before);
-    return ms > 0 && bytes < ms / 1000 * UPLOAD_BYTES_PER_SECOND;
+    const struct stall_limit limit = {policy_of(c)->limits.stall, UPLOAD_BYTES_PER_SECOND};
+    if (c->upload_runs != c->h2->upload_runs) /* those that the window began with are over */
+        c->upload = (struct stall){0};
+    c->upload_runs = c->h2->upload_runs;
+    return stall_is_over(&c->upload, client_now(c), is_uploading(c), h2_gate_arrived(c->h2),
+                         &limit);
 }
 
 static bool is_unused_for(const struct client_connection *c, int64_t ms)
@@ -194,8 +188,6 @@ static const char *why_slow(struct client_connection *c)
     int64_t ms = mono_since(client_now(c), c->since).ms;
     if (c->h2->preface_left && ms > policy_of(c)->limits.header_timeout.ms)
         return "no preface";
-    if (!h2_account_bodies(c))
-        return "request bodies";
     return is_stuck_upload(c) ? "request body" : NULL;
 }
 

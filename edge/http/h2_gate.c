@@ -80,52 +80,53 @@ static enum h2_verdict begin_upload(struct h2_gate *gate, uint32_t stream)
         return H2_FINE;
     if (gate->upload_count == H2_UPLOADS_MAX)
         return flood(gate, "request bodies");
+    gate->upload_runs += gate->upload_count == 0;
     gate->uploads[gate->upload_count++] = (struct h2_upload){.stream = stream};
     return H2_FINE;
 }
 
-static enum h2_verdict count_data(struct h2_gate *gate, uint32_t stream, uint32_t length,
-                                  bool is_last)
+static enum h2_verdict count_data(struct h2_gate *gate, uint32_t stream, uint32_t length)
 {
     struct h2_upload *upload = find_upload(gate, stream);
     gate->data_bytes += length;
     if (!upload)
-        return h2_gate_is_refused(gate, stream) ? H2_LOOK : H2_FINE;
+        return h2_gate_refusal(gate, stream) ? H2_LOOK : H2_FINE;
     bool is_first = upload->bytes == 0;
     upload->bytes += length;
     gate->upload_bytes += length;
+    gate->body_bytes = length;
     bool is_too_large = upload->bytes > gate->upload_max_bytes;
-    if (is_last)
-        end_upload(gate, stream);
     return is_first || is_too_large ? H2_LOOK : H2_FINE;
 }
 
 /* --- refused bodies --- */
 
-static uint32_t *find_refused(const struct h2_gate *gate, uint32_t stream)
+/* H2_REFUSED_MAX: there is none. */
+static size_t find_refused(const struct h2_gate *gate, uint32_t stream)
 {
-    for (size_t i = 0; i < H2_REFUSED_MAX; i++)
-        if (gate->refused[i] == stream)
-            return (uint32_t *)&gate->refused[i];
-    return NULL;
+    size_t i = 0;
+    while (i < H2_REFUSED_MAX && gate->refused[i].stream != stream)
+        i++;
+    return i;
 }
 
-void h2_gate_refuse(struct h2_gate *gate, uint32_t stream)
+void h2_gate_refuse(struct h2_gate *gate, uint32_t stream, unsigned status)
 {
     end_upload(gate, stream);
-    gate->refused[gate->refused_next++ % H2_REFUSED_MAX] = stream;
+    gate->refused[gate->refused_next++ % H2_REFUSED_MAX] = (struct h2_refused){stream, status};
 }
 
-bool h2_gate_is_refused(const struct h2_gate *gate, uint32_t stream)
+unsigned h2_gate_refusal(const struct h2_gate *gate, uint32_t stream)
 {
-    return stream != 0 && find_refused(gate, stream) != NULL;
+    size_t i = stream ? find_refused(gate, stream) : H2_REFUSED_MAX;
+    return i < H2_REFUSED_MAX ? gate->refused[i].status : 0;
 }
 
 void h2_gate_forget(struct h2_gate *gate, uint32_t stream)
 {
-    uint32_t *refused = find_refused(gate, stream);
-    if (refused)
-        *refused = 0;
+    size_t i = find_refused(gate, stream);
+    if (i < H2_REFUSED_MAX)
+        gate->refused[i] = (struct h2_refused){0};
 }
 
 /* --- one frame --- */
@@ -146,9 +147,8 @@ static enum h2_verdict begin_block(struct h2_gate *gate, const struct h2_frame *
     bool is_trailers = find_upload(gate, frame->stream) != NULL;
     gate->block_bytes = 0;
     gate->continuations = 0;
-    if (frame->flags & H2_END_STREAM)
-        end_upload(gate, frame->stream); /* trailers, or there is no body */
-    else if (begin_upload(gate, frame->stream) == H2_FLOOD)
+    gate->block_ends_stream = frame->flags & H2_END_STREAM; /* trailers, or there is no body */
+    if (!gate->block_ends_stream && begin_upload(gate, frame->stream) == H2_FLOOD)
         return H2_FLOOD;
     if (count_block(gate, frame->length, frame->flags) == H2_FLOOD)
         return H2_FLOOD;
@@ -183,12 +183,13 @@ static enum h2_verdict count_frame(struct h2_gate *gate, const struct h2_frame *
                                    uint64_t sent)
 {
     bool is_last = frame->flags & H2_END_STREAM;
+    gate->body_bytes = 0;
     switch (frame->type) {
     case H2_DATA:
         /* an empty one that ends nothing costs us work and the sender nothing */
         if (frame->length == 0 && !is_last && count_control(gate) == H2_FLOOD)
             return H2_FLOOD;
-        return count_data(gate, frame->stream, frame->length, is_last);
+        return count_data(gate, frame->stream, frame->length);
     case H2_HEADERS:
         return begin_block(gate, frame);
     case H2_CONTINUATION:
@@ -200,6 +201,18 @@ static enum h2_verdict count_frame(struct h2_gate *gate, const struct h2_frame *
     default:
         return count_control(gate);
     }
+}
+
+/* All of it is here: what is the last of a stream ends the body. */
+static void end_frame(struct h2_gate *gate)
+{
+    const struct h2_frame *frame = &gate->frame;
+    bool is_last = frame->flags & H2_END_STREAM;
+    if (frame->type != H2_DATA)
+        is_last = (frame->type == H2_HEADERS || frame->type == H2_CONTINUATION) &&
+                  gate->block_ends_stream && !gate->is_in_block;
+    if (is_last)
+        end_upload(gate, frame->stream);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -217,6 +230,8 @@ static size_t take_bytes(struct h2_gate *gate, slice bytes)
     } else if (gate->payload_left) {
         taken = smaller(gate->payload_left, bytes.len);
         gate->payload_left -= (uint32_t)taken;
+        if (gate->payload_left == 0)
+            end_frame(gate);
     } else {
         taken = smaller(sizeof(gate->header) - gate->header_bytes, bytes.len);
         memcpy(gate->header + gate->header_bytes, bytes.ptr, taken);
@@ -236,12 +251,19 @@ enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice *bytes, mono_time now, 
     gate->frames++;
     gate->payload_left = gate->frame.length;
     enum h2_verdict verdict = count_frame(gate, &gate->frame, sent);
+    if (gate->payload_left == 0)
+        end_frame(gate);
     return verdict == H2_FINE ? H2_HEADER : verdict;
 }
 
 bool h2_gate_is_between_frames(const struct h2_gate *gate)
 {
     return gate->preface_left == 0 && gate->payload_left == 0 && gate->header_bytes == 0;
+}
+
+uint64_t h2_gate_arrived(const struct h2_gate *gate)
+{
+    return gate->data_bytes - (gate->frame.type == H2_DATA ? gate->payload_left : 0);
 }
 
 enum h2_verdict h2_gate_count_our_resets(struct h2_gate *gate, uint64_t resets)

@@ -24,7 +24,7 @@ enum {
     /* request bodies under way on one connection; libh2o allows 100 streams */
     H2_UPLOADS_MAX = 128,
     /* refused bodies of which the rest is awaited, and thrown away */
-    H2_REFUSED_MAX = 16,
+    H2_REFUSED_MAX = H2_UPLOADS_MAX,
 };
 
 enum h2_verdict {
@@ -59,6 +59,11 @@ struct h2_upload {
     uint64_t bytes;
 };
 
+struct h2_refused {
+    uint32_t stream; /* 0: free */
+    unsigned status;
+};
+
 struct h2_gate {
     size_t preface_left; /* of "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" */
     uint8_t header[H2_HEADER_BYTES];
@@ -69,18 +74,20 @@ struct h2_gate {
     uint64_t our_resets;
     unsigned continuations; /* of the present header block */
     size_t block_bytes, block_max_bytes;
-    bool is_in_block;
+    bool is_in_block, block_ends_stream;
     uint64_t sent_before; /* bytes that we had sent when the second began */
     uint64_t data_bytes;  /* payload of all DATA frames */
     uint64_t data_before; /* the same, when the second began */
-    /* bodies that libh2o buffers and that have not ended */
+    /* bodies that libh2o buffers: until the last byte of the last frame of their stream */
     struct h2_upload uploads[H2_UPLOADS_MAX];
     size_t upload_count;
+    uint64_t upload_runs;  /* how often one began when there was none */
     uint64_t upload_bytes; /* sum over `uploads` */
     uint64_t upload_max_bytes;
-    uint32_t refused[H2_REFUSED_MAX]; /* streams; 0: free */
+    struct h2_refused refused[H2_REFUSED_MAX];
     size_t refused_next;
     struct h2_frame frame; /* the last that began */
+    uint32_t body_bytes;   /* of it, in `upload_bytes` */
     uint64_t frames;       /* how many began */
     const char *why;       /* after H2_FLOOD: what was too much */
 };
@@ -95,7 +102,10 @@ enum h2_verdict h2_gate_feed(struct h2_gate *gate, slice *bytes, mono_time now, 
 bool h2_gate_is_between_frames(const struct h2_gate *gate);
 /* We reset so many streams because of what the client sent. */
 enum h2_verdict h2_gate_count_our_resets(struct h2_gate *gate, uint64_t resets);
+/* How much DATA has arrived: the headers of its frames may be far ahead. */
+uint64_t h2_gate_arrived(const struct h2_gate *gate);
 /* The stream's body is no longer counted: the rest of it gives H2_LOOK. */
-void h2_gate_refuse(struct h2_gate *gate, uint32_t stream);
-bool h2_gate_is_refused(const struct h2_gate *gate, uint32_t stream);
+void h2_gate_refuse(struct h2_gate *gate, uint32_t stream, unsigned status);
+/* The status that it was refused with; 0: it was not, or that is forgotten. */
+unsigned h2_gate_refusal(const struct h2_gate *gate, uint32_t stream);
 void h2_gate_forget(struct h2_gate *gate, uint32_t stream);

@@ -104,6 +104,7 @@ static enum outcome give(struct client_connection *c)
     if (freed)
         return IS_OVER;
     c->freed = NULL;
+    h2_account(c);
     return judge(c, resets_by_libh2o(c) - resets);
 }
 
@@ -119,12 +120,12 @@ static enum outcome append(struct client_connection *c, const void *bytes, size_
     return GOES_ON;
 }
 
-static enum outcome meet(struct client_connection *c)
+static enum outcome meet(struct client_connection *c, bool fits)
 {
     enum outcome outcome = give(c); /* all that came before */
     if (outcome != GOES_ON)
         return outcome;
-    switch (h2_meet(c)) {
+    switch (h2_meet(c, fits)) {
     case H2_CLOSE:
         h2_close(c);
         return IS_OVER;
@@ -138,9 +139,8 @@ static enum outcome meet(struct client_connection *c)
 
 static enum outcome take_header(struct client_connection *c, bool looks)
 {
-    if (!h2_account_bodies(c))
-        return flood(c, "request bodies");
-    return looks ? meet(c) : append(c, c->h2->header, H2_HEADER_BYTES);
+    bool fits = client_reserve(c, c->bodies_bytes + c->h2->body_bytes);
+    return looks || !fits ? meet(c, fits) : append(c, c->h2->header, H2_HEADER_BYTES);
 }
 
 static bool is_end_of_piece(const struct client_connection *c)

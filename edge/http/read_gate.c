@@ -115,10 +115,18 @@ static void refuse_too_large(struct client_connection *c)
     gate_refuse(c, 413, "the request body is too large");
 }
 
+/* What has arrived counts, not what is announced: who only announces takes nothing from others. */
+static void refuse_for_now(struct client_connection *c)
+{
+    gate_refuse(c, 503, "too many request bodies at a time");
+}
+
 static void take_counted_body(struct client_connection *c)
 {
     size_t total = c->head_bytes + (size_t)c->content_length, have = c->sock->input->size;
-    if (have >= total)
+    if (!client_reserve(c, (have < total ? have : total) - c->head_bytes))
+        refuse_for_now(c);
+    else if (have >= total)
         hand_over(c, total);
     else if (c->continue_is_wanted && have == c->head_bytes)
         send_continue(c);
@@ -143,7 +151,7 @@ static void take_chunked_body(struct client_connection *c)
     if (c->chunks.data_bytes > limit || (c->chunks_seen - c->head_bytes) / 8 > limit + 8192)
         refuse_too_large(c);
     else if (!client_reserve(c, c->chunks_seen - c->head_bytes))
-        gate_refuse(c, 503, "too many request bodies at a time");
+        refuse_for_now(c);
     else if (verdict == CHUNK_DONE)
         hand_over(c, c->chunks_seen);
 }
@@ -226,10 +234,6 @@ static bool take_framing(struct client_connection *c, const struct head *head)
         refuse_too_large(c);
         return false;
     }
-    if (head->body == HEAD_BODY_LENGTH && !client_reserve(c, head->content_length)) {
-        gate_refuse(c, 503, "too many request bodies at a time");
-        return false;
-    }
     return true;
 }
 
@@ -243,6 +247,7 @@ static void accept_head(struct client_connection *c, const struct head *head)
     cut_target_prefix(c, head);
     c->chunks = (struct chunk_scan){0};
     c->chunks_seen = c->head_bytes;
+    c->upload = (struct stall){.since = client_now(c)};
     client_move(c, PHASE_BODY);
 }
 
@@ -338,7 +343,7 @@ static void resume(h2o_timeout_entry_t *entry)
 
 void gate_request_ended(struct client_connection *c, bool will_close, bool is_upgraded)
 {
-    client_reserve(c, 0);
+    client_account(c, 0);
     if (c->phase != PHASE_BUSY)
         return;
     if (is_upgraded) {

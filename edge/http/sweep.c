@@ -14,7 +14,6 @@
 enum {
     SWEEP_MS = 1000,
     DRAINING_IDLE_MS = 1000, /* a client in the middle of its next request is not cut off */
-    BODY_BYTES_PER_SECOND = 500,
     READER_BYTES_PER_SECOND = 500,
     AWAITED_BYTES_PER_SECOND = 8192, /* of who keeps a renderer's slot (semantics 7.8) */
     CLOSED_MS = 10000,
@@ -49,27 +48,19 @@ static void sweep_head(struct client_connection *c)
 
 static void sweep_body(struct client_connection *c)
 {
-    int64_t ms = mono_since(client_now(c), c->since).ms - policy_of(c)->limits.stall.ms;
+    const struct stall_limit limit = {policy_of(c)->limits.stall, UPLOAD_BYTES_PER_SECOND};
     size_t bytes = c->sock->input->size - c->head_bytes;
-    if (ms > 0 && (int64_t)bytes < ms / 1000 * BODY_BYTES_PER_SECOND)
+    if (stall_is_over(&c->upload, client_now(c), true, bytes, &limit))
         gate_refuse(c, 408, "the request body came too slowly");
 }
 
 /* Does a client that we wait for take less than it has to? */
 static bool is_stalled(struct client_connection *c, struct stall *stall, bool waits, uint64_t taken)
 {
-    mono_time now = client_now(c);
-    int64_t ms = mono_since(now, stall->since).ms;
-    if (!waits || stall->since.ms == 0) {
-        *stall = (struct stall){.since = waits ? now : (mono_time){0}, .taken_before = taken};
-        return false;
-    }
-    if (ms < policy_of(c)->limits.stall.ms)
-        return false;
-    int64_t least = c->awaited > 0 ? AWAITED_BYTES_PER_SECOND : READER_BYTES_PER_SECOND;
-    bool is_slow = taken - stall->taken_before < (uint64_t)(ms / 1000 * least);
-    *stall = (struct stall){.since = now, .taken_before = taken};
-    return is_slow;
+    const struct stall_limit limit = {policy_of(c)->limits.stall, c->awaited > 0
+                                                                      ? AWAITED_BYTES_PER_SECOND
+                                                                      : READER_BYTES_PER_SECOND};
+    return stall_is_over(stall, client_now(c), waits, taken, &limit);
 }
 
 static bool is_slow_socket(struct client_connection *c)

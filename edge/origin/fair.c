@@ -68,7 +68,8 @@ struct fair_client *fair_client(struct fair *fair, const struct ip_address *addr
 
 void fair_settle(struct fair *fair, struct fair_client *client)
 {
-    if (client && client->slots == 0 && client->places == 0 && client->lent == 0)
+    if (client && client->slots == 0 && client->places == 0 && client->lent == 0 &&
+        client->body_bytes == 0)
         free_row(fair, client);
 }
 

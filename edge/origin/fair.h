@@ -1,8 +1,10 @@
 /*
- * What each client address holds of an origin's slots and of its queue (semantics 7.3). Pure but
- * for its memory: no clock, no lock; the owner guards it.
+ * What each client address holds of an origin's slots and of its queue (semantics 7.3), or, in a
+ * book of its own, of the request bodies in memory. Pure but for its memory: no clock, no lock; the
+ * owner guards it.
  *
- * An address has a row while it holds anything, so there are never more rows than places and slots.
+ * An address has a row while it holds anything, so there are never more rows than places and
+ * slots, or than connections.
  * A whole /64 of IPv6 is one address: that is what one subscriber is given.
  */
 #pragma once
@@ -18,6 +20,7 @@ struct fair_client {
     unsigned slots;
     unsigned places; /* in the queue: its own */
     unsigned lent;   /* beyond its share, while nobody else wanted them */
+    uint64_t body_bytes;
 };
 
 struct fair {

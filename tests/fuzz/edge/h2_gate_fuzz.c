@@ -44,11 +44,11 @@ static void look(struct outcome *o, const struct setting *setting)
     bool is_data = frame->type == H2_DATA, is_last = frame->flags & H2_END_STREAM;
     MUST(is_data || frame->type == H2_HEADERS || frame->type == H2_CONTINUATION);
     o->looks = o->looks * 31 + frame->stream + frame->type * 7 + 1;
-    if (is_data && frame->stream && !h2_gate_is_refused(&o->gate, frame->stream) && !is_last &&
+    if (is_data && frame->stream && !h2_gate_refusal(&o->gate, frame->stream) && !is_last &&
         frame->length > setting->body_bytes) {
-        h2_gate_refuse(&o->gate, frame->stream);
-        MUST(h2_gate_is_refused(&o->gate, frame->stream));
-    } else if (is_data && is_last && h2_gate_is_refused(&o->gate, frame->stream)) {
+        h2_gate_refuse(&o->gate, frame->stream, 413);
+        MUST(h2_gate_refusal(&o->gate, frame->stream) == 413);
+    } else if (is_data && is_last && h2_gate_refusal(&o->gate, frame->stream)) {
         h2_gate_forget(&o->gate, frame->stream);
     }
 }

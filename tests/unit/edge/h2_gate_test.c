@@ -155,6 +155,42 @@ static void test_bodies_under_way_are_counted_per_stream(void **state)
     assert_int_equal(f.gate.data_bytes, 1107);
 }
 
+/* Frames are only begun, then ended byte by byte. */
+static void test_a_body_is_counted_until_its_last_byte_is_here(void **state)
+{
+    (void)state;
+    static const char data[] = {0, 0, 100, DATA, END_STREAM, 0, 0, 0, 1, 'x'};
+    static const char trailers[] = {0, 0, 100, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 3, 'x'};
+    static const char block[] = {0, 0, 1, HEADERS, END_STREAM, 0, 0, 0, 5, 'x'};
+    static const char rest[99];
+    struct feeder f = open_connection(3);
+    for (uint32_t stream = 1; stream <= 5; stream += 2) {
+        frame(&f, HEADERS, END_HEADERS, stream, 10);
+        frame(&f, DATA, 0, stream, 1000);
+    }
+    assert_int_equal(f.gate.upload_runs, 1);
+    feed(&f, data, sizeof(data));
+    assert_int_equal(f.gate.upload_bytes, 3100);
+    assert_int_equal(f.gate.body_bytes, 100);
+    assert_int_equal(h2_gate_arrived(&f.gate), 3001);
+    feed(&f, rest, sizeof(rest));
+    assert_int_equal(h2_gate_arrived(&f.gate), 3100);
+    assert_int_equal(f.gate.upload_bytes, 2000);
+    feed(&f, trailers, sizeof(trailers));
+    assert_int_equal(f.gate.upload_bytes, 2000);
+    assert_int_equal(f.gate.body_bytes, 0);
+    feed(&f, rest, sizeof(rest));
+    assert_int_equal(f.gate.upload_bytes, 1000);
+    feed(&f, block, sizeof(block));
+    assert_int_equal(f.gate.upload_bytes, 1000);
+    frame(&f, CONTINUATION, END_HEADERS, 5, 1);
+    assert_int_equal(f.gate.upload_count, 0);
+    frame(&f, HEADERS, END_HEADERS, 7, 10);
+    frame(&f, DATA, END_STREAM, 7, 0);
+    assert_int_equal(f.gate.upload_count, 0);
+    assert_int_equal(f.gate.upload_runs, 2);
+}
+
 static unsigned looks(struct feeder *f, int type, int flags, uint32_t stream, size_t length)
 {
     assert_int_equal(frame(f, type, flags, stream, length), H2_FINE);
@@ -173,7 +209,7 @@ static void test_the_caller_looks_at_beginnings_excess_trailers_and_continuation
         assert_int_equal(looks(&f, DATA, 0, 1, 40000), 0);
         assert_int_equal(looks(&f, DATA, 0, 1, 1), 1);
         assert_int_equal(f.gate.frame.stream, 1);
-        h2_gate_refuse(&f.gate, 1);
+        h2_gate_refuse(&f.gate, 1, 413);
         assert_int_equal(f.gate.upload_bytes, 0);
         assert_int_equal(looks(&f, DATA, END_STREAM, 1, 1), 1);
         h2_gate_forget(&f.gate, 1);
@@ -184,18 +220,18 @@ static void test_the_caller_looks_at_beginnings_excess_trailers_and_continuation
     }
 }
 
-static void test_of_refused_bodies_the_last_16_are_remembered(void **state)
+static void test_of_refused_bodies_the_last_ones_are_remembered(void **state)
 {
     (void)state;
     struct feeder f = open_connection(1000);
     for (uint32_t i = 0; i < H2_REFUSED_MAX + 1; i++)
-        h2_gate_refuse(&f.gate, 2 * i + 1);
-    assert_false(h2_gate_is_refused(&f.gate, 0));
-    assert_false(h2_gate_is_refused(&f.gate, 1));
+        h2_gate_refuse(&f.gate, 2 * i + 1, i % 2 ? 413 : 503);
+    assert_int_equal(h2_gate_refusal(&f.gate, 0), 0);
+    assert_int_equal(h2_gate_refusal(&f.gate, 1), 0);
     for (uint32_t i = 1; i < H2_REFUSED_MAX + 1; i++)
-        assert_true(h2_gate_is_refused(&f.gate, 2 * i + 1));
+        assert_int_equal(h2_gate_refusal(&f.gate, 2 * i + 1), i % 2 ? 413 : 503);
     frame(&f, RST_STREAM, 0, 3, 4);
-    assert_false(h2_gate_is_refused(&f.gate, 3));
+    assert_int_equal(h2_gate_refusal(&f.gate, 3), 0);
 }
 
 static void test_more_uploads_than_streams_is_a_flood(void **state)
@@ -257,7 +293,8 @@ int main(void)
         cmocka_unit_test(test_a_header_block_has_16_continuations_and_a_size),
         cmocka_unit_test(test_bodies_under_way_are_counted_per_stream),
         cmocka_unit_test(test_the_caller_looks_at_beginnings_excess_trailers_and_continuations),
-        cmocka_unit_test(test_of_refused_bodies_the_last_16_are_remembered),
+        cmocka_unit_test(test_a_body_is_counted_until_its_last_byte_is_here),
+        cmocka_unit_test(test_of_refused_bodies_the_last_ones_are_remembered),
         cmocka_unit_test(test_our_resets_share_the_budget_of_the_clients),
         cmocka_unit_test(test_it_stops_behind_each_header_and_each_frame),
         cmocka_unit_test(test_more_uploads_than_streams_is_a_flood),
