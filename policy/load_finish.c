@@ -1,5 +1,6 @@
 /* What one row alone cannot decide: defaults that depend on other settings or on the machine, and
  * checks that span settings. */
+#include "base/address.h"
 #include "policy/loader.h"
 
 #include <pwd.h>
@@ -9,9 +10,9 @@
 /* Of the first TCP listener: it keeps the stores of several `varve run` apart. */
 static unsigned first_port(const struct policy *policy)
 {
-    struct address_text address;
+    struct address address;
     for (size_t i = 0; i < policy->listen_count; i++)
-        if (parse_listen_address(policy->listen[i].address, &address) && !address.is_unix)
+        if (address_parse(policy->listen[i].address, &address) && address.port)
             return address.port;
     return 0;
 }

@@ -1,4 +1,5 @@
 /* Who may come and where to: listeners, hosts, address ranges. */
+#include "base/address.h"
 #include "policy/loader.h"
 
 #include <stdio.h>
@@ -7,46 +8,18 @@ enum { LISTEN_MAX = 64, CERTIFICATES_MAX = 100 };
 
 /* --- addresses to listen on --- */
 
-static bool parse_port(slice text, uint16_t *port)
-{
-    uint64_t value;
-    if (text.len > 5 || !slice_to_u64(text, &value) || value > UINT16_MAX)
-        return false;
-    *port = (uint16_t)value;
-    return true;
-}
-
-bool parse_listen_address(slice text, struct address_text *address)
-{
-    *address = (struct address_text){0};
-    if (slice_starts_with(text, SLICE("unix:"))) {
-        address->is_unix = true;
-        address->host = slice_from(text, 5);
-        return address->host.len > 0 && address->host.len < 108; /* sun_path */
-    }
-    size_t colon = text.len;
-    while (colon > 0 && text.ptr[colon - 1] != ':')
-        colon--;
-    if (colon == 0 || !parse_port(slice_from(text, colon), &address->port))
-        return false;
-    slice host = slice_until(text, colon - 1);
-    bool is_bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
-    struct ip_address ip;
-    if (slice_find(host, ':', 0) < host.len && !is_bracketed)
-        return false; /* "::1:80" could mean two things */
-    address->host = is_bracketed ? slice_of(host.ptr + 1, host.len - 2) : host;
-    return host.len == 0 || ip_parse(host, &ip);
-}
-
 static void parse_address(struct loader *l, const struct setting *s, const struct yaml_node *node,
                           void *base)
 {
     slice text;
-    struct address_text address;
+    struct address address;
     if (!scalar_text(l, s, node, &text))
         return;
-    if (parse_listen_address(text, &address))
+    if (address_parse_numeric(text, &address))
         *(slice *)setting_member(s, base) = text;
+    else if (slice_ends_with(text, SLICE(":0")))
+        fail(l, node, "\"%" SLICE_FMT "\": port 0 is none to listen on: give one from 1 to 65535",
+             SLICE_ARG(s->key));
     else
         fail_expected(l, s, node, s->type->expected);
 }

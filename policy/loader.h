@@ -128,12 +128,6 @@ slice path_beside(struct arena *arena, slice file, slice path);
 
 /* --- load_listen.c, load_origin.c, load_route.c --- */
 
-struct address_text {
-    slice host; /* without brackets; empty: any */
-    uint16_t port;
-    bool is_unix;
-};
-bool parse_listen_address(slice text, struct address_text *address);
 /* HOST, HOST:PORT or [ADDRESS]:PORT; *port stays as it is where there is none. `host` is without
  * brackets. */
 bool parse_authority(slice text, slice *host, uint16_t *port);

@@ -5,6 +5,7 @@
  */
 #include "edge/cli/http_exchange.h"
 
+#include "base/address.h"
 #include "base/arena.h"
 #include "edge/origin/phr.h"
 
@@ -56,38 +57,18 @@ static int connect_to(int family, const struct sockaddr *address, socklen_t leng
 static int connect_unix(slice path, int timeout_ms)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (path.len == 0 || path.len >= sizeof(name.sun_path)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(name.sun_path, path.ptr, path.len);
+    memcpy(name.sun_path, path.ptr, path.len); /* at most 107 bytes: address_parse() */
     return connect_to(AF_UNIX, (struct sockaddr *)&name, sizeof(name), timeout_ms);
 }
 
-static bool split(slice address, char host[256], char port[8])
-{
-    size_t colon = address.len;
-    while (colon > 0 && address.ptr[colon - 1] != ':')
-        colon--;
-    if (colon == 0 || address.len - colon >= 8 || colon > 255)
-        return false;
-    slice name = slice_until(address, colon - 1);
-    if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
-        name = slice_of(name.ptr + 1, name.len - 2);
-    if (name.len == 0)
-        name = SLICE("127.0.0.1");
-    snprintf(host, 256, "%" SLICE_FMT, SLICE_ARG(name));
-    snprintf(port, 8, "%" SLICE_FMT, SLICE_ARG(slice_from(address, colon)));
-    return true;
-}
-
-int http_connect(slice address, int timeout_ms)
+static int connect_tcp(const struct address *address, int timeout_ms)
 {
     char host[256], port[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    if (slice_starts_with(address, SLICE("unix:")))
-        return connect_unix(slice_from(address, 5), timeout_ms);
-    if (!split(address, host, port) || getaddrinfo(host, port, &hints, &found) != 0) {
+    slice name = address->host.len ? address->host : SLICE("127.0.0.1");
+    snprintf(port, sizeof(port), "%u", (unsigned)address->port);
+    if ((size_t)snprintf(host, sizeof(host), "%" SLICE_FMT, SLICE_ARG(name)) >= sizeof(host) ||
+        getaddrinfo(host, port, &hints, &found) != 0) {
         errno = EADDRNOTAVAIL;
         return -1;
     }
@@ -98,6 +79,17 @@ int http_connect(slice address, int timeout_ms)
     freeaddrinfo(found);
     errno = error;
     return fd;
+}
+
+int http_connect(slice text, int timeout_ms)
+{
+    struct address address;
+    if (!address_parse(text, &address)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return address.path.len ? connect_unix(address.path, timeout_ms)
+                            : connect_tcp(&address, timeout_ms);
 }
 
 /* --- bytes --- */

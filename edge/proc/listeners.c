@@ -5,6 +5,8 @@
  */
 #include "edge/proc/listeners.h"
 
+#include "base/address.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -34,19 +36,15 @@ static int fail_errno(char *error, slice address, int fd)
 
 /* --- unix --- */
 
-static bool is_unix(slice address)
+/* False: the address is none of a unix socket. */
+static bool unix_address(slice text, struct sockaddr_un *name)
 {
-    return slice_starts_with(address, SLICE("unix:"));
-}
-
-static bool unix_address(slice address, struct sockaddr_un *name)
-{
-    slice path = slice_from(address, 5);
-    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (path.len == 0 || path.len >= sizeof(name->sun_path))
+    struct address address;
+    if (!address_parse(text, &address) || address.path.len == 0)
         return false;
-    memcpy(name->sun_path, path.ptr, path.len);
-    return memchr(path.ptr, '\0', path.len) == NULL;
+    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(name->sun_path, address.path.ptr, address.path.len);
+    return true;
 }
 
 /* A socket file that nobody answers on is left from a crash. Anything else is not ours to remove.
@@ -81,16 +79,13 @@ static int bind_unix(int fd, const struct sockaddr_un *name, mode_t mode)
     return result;
 }
 
-static int open_unix(slice address, mode_t mode, char *error)
+static int open_unix(slice address, const struct sockaddr_un *name, mode_t mode, char *error)
 {
-    struct sockaddr_un name;
-    if (!unix_address(address, &name))
-        return fail(error, address, "the path of a unix socket has 1 to 107 bytes");
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind_unix(fd, &name, mode) != 0)
+    if (fd < 0 || bind_unix(fd, name, mode) != 0)
         return fail_errno(error, address, fd);
     if (listen(fd, BACKLOG) != 0) {
-        unlink(name.sun_path);
+        unlink(name->sun_path);
         return fail_errno(error, address, fd);
     }
     return fd;
@@ -99,44 +94,19 @@ static int open_unix(slice address, mode_t mode, char *error)
 void listener_unlink(slice address)
 {
     struct sockaddr_un name;
-    if (is_unix(address) && unix_address(address, &name))
+    if (unix_address(address, &name))
         unlink(name.sun_path);
 }
 
 int listener_give(slice address, const struct user_identity *user)
 {
     struct sockaddr_un name;
-    if (user->name[0] == '\0' || !is_unix(address) || !unix_address(address, &name))
+    if (user->name[0] == '\0' || !unix_address(address, &name))
         return 0;
     return lchown(name.sun_path, user->uid, user->gid) == 0 ? 0 : errno;
 }
 
 /* --- TCP --- */
-
-/* "host:port", "[v6]:port", ":port" → texts of the two parts; host is empty for any. */
-static bool split(slice address, char host[64], char port[8])
-{
-    size_t colon = address.len;
-    while (colon > 0 && address.ptr[colon - 1] != ':')
-        colon--;
-    if (colon == 0)
-        return false;
-    slice name = slice_until(address, colon - 1), number = slice_from(address, colon);
-    uint64_t value;
-    if (!slice_to_u64(number, &value) || value < 1 || value > 65535)
-        return false;
-    if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
-        name = slice_of(name.ptr + 1, name.len - 2);
-    if (slice_equal(name, SLICE("*")))
-        name = SLICE_NONE;
-    else if (slice_equal_nocase(name, SLICE("localhost")))
-        name = SLICE("127.0.0.1");
-    if (name.len >= 64)
-        return false;
-    snprintf(host, 64, "%" SLICE_FMT, SLICE_ARG(name));
-    snprintf(port, 8, "%u", (unsigned)value);
-    return true;
-}
 
 static int bind_tcp(const struct addrinfo *to, bool v6_only)
 {
@@ -173,22 +143,31 @@ static int open_tcp_at(const char *host, const char *port, bool v6_only)
     return fd;
 }
 
-static int open_tcp(slice address, char *error)
+static int open_tcp(slice text, const struct address *address, char *error)
 {
-    char host[64], port[8];
-    if (!split(address, host, port))
-        return fail(error, address, "is not an address: ADDRESS:PORT, :PORT or unix:/PATH");
+    char host[64], port[8]; /* digits: at most 45 characters */
+    snprintf(host, sizeof(host), "%" SLICE_FMT, SLICE_ARG(address->host));
+    snprintf(port, sizeof(port), "%u", (unsigned)address->port);
     /* An address that was written means itself alone; none means both families, or IPv4 where the
      * machine has no IPv6. */
     int fd = open_tcp_at(host[0] ? host : "::", port, host[0] != '\0');
     if (fd < 0 && !host[0] && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
         fd = open_tcp_at("0.0.0.0", port, false);
-    return fd >= 0 ? fd : fail_errno(error, address, -1);
+    return fd >= 0 ? fd : fail_errno(error, text, -1);
 }
 
-int listener_open(slice address, unsigned mode, char *error)
+int listener_open(slice text, unsigned mode, char *error)
 {
-    return is_unix(address) ? open_unix(address, mode, error) : open_tcp(address, error);
+    struct address address;
+    struct sockaddr_un name;
+    if (unix_address(text, &name))
+        return open_unix(text, &name, mode, error);
+    if (address_parse_numeric(text, &address))
+        return open_tcp(text, &address, error);
+    return fail(error, text,
+                slice_starts_with(text, SLICE("unix:"))
+                    ? "the path of a unix socket has 1 to 107 bytes"
+                    : "is not an address: ADDRESS:PORT, :PORT or unix:/PATH");
 }
 
 /* --- sets --- */

@@ -31,7 +31,7 @@ void listeners_close(struct listener_set *set, const struct listener_set *kept);
 
 /*
  * One listening socket, non-blocking and close-on-exec: ":8080" (IPv6 and IPv4), "127.0.0.1:80",
- * "[::1]:80", "localhost:80", "unix:/path". `mode` is that of a unix socket. -1 with a line in
+ * "[::1]:80", "unix:/path". `mode` is that of a unix socket. -1 with a line in
  * `error`.
  */
 int listener_open(slice address, unsigned mode, char *error);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { execFile } from 'node:child_process'
 import { existsSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync, closeSync } from 'node:fs'
 import { test } from 'node:test'
-import { outcome, page, renderer, varve, VARVE } from './lib.mjs'
+import { freePort, outcome, page, renderer, varve, VARVE } from './lib.mjs'
 import { seeded, sleep } from './oracle/random.mjs'
 
 const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 20)
@@ -190,8 +190,9 @@ test('9.3 a purge log of garbage: everything older is dead, and serving goes on'
 test('9.3 a second instance on the same store exits 2 and names the pid of the first', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`))
   const v = await varve(t, `renderer: ${origin.url}\n${ROUTES}\n`)
+  const listen = `127.0.0.1:${await freePort()}`
   const { code, text } = await new Promise((resolve) =>
-    execFile(VARVE, ['run', '--config', v.config, '--listen', '127.0.0.1:0'], (error, stdout, stderr) => resolve({ code: error?.code, text: stdout + stderr })),
+    execFile(VARVE, ['run', '--config', v.config, '--listen', listen], (error, stdout, stderr) => resolve({ code: error?.code, text: stdout + stderr })),
   )
   assert.equal(code, 2, text)
   assert.match(text, new RegExp(`in use.*pid ${v.child.pid}\\b`))

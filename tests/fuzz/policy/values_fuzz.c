@@ -4,6 +4,7 @@
  *
  *   input = kind (1 byte) text
  */
+#include "base/address.h"
 #include "policy/loader.h"
 
 #include "policy/media_type.h"
@@ -88,11 +89,11 @@ static void check_range(slice text)
 
 static void check_listen_address(slice text)
 {
-    struct address_text address;
-    if (!parse_listen_address(text, &address))
+    struct address address;
+    if (!address_parse(text, &address))
         return;
-    MUST(lies_within(address.host, text));
-    MUST(!address.is_unix || (address.host.len && address.host.len < 108));
+    MUST(lies_within(address.host, text) && lies_within(address.path, text));
+    MUST((address.port == 0) == (address.path.len > 0) && address.path.len < 108);
 }
 
 static void check_worker_url(slice text)

@@ -95,17 +95,14 @@ static bool has_ipv6(void)
 static void test_an_ipv4_address_means_itself(void **context)
 {
     (void)context;
-    static const char *const HOSTS[] = {"127.0.0.1", "localhost"};
-    for (size_t i = 0; i < 2; i++) {
-        unsigned port = free_port();
-        int fd = open_port(HOSTS[i], port);
-        assert_true(fd >= 0);
-        assert_int_equal(connect_v4(port), 0);
-        assert_int_not_equal(connect_v6(port), 0);
-        assert_int_not_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-        assert_int_not_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
-        close(fd);
-    }
+    unsigned port = free_port();
+    int fd = open_port("127.0.0.1", port);
+    assert_true(fd >= 0);
+    assert_int_equal(connect_v4(port), 0);
+    assert_int_not_equal(connect_v6(port), 0);
+    assert_int_not_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    assert_int_not_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    close(fd);
 }
 
 static void test_an_ipv6_address_means_itself(void **context)
@@ -153,6 +150,7 @@ static void test_what_is_no_address_is_refused(void **context)
         "",       "8080",         "127.0.0.1",    "127.0.0.1:",      "127.0.0.1:0",
         ":65536", "[::1:80",      "::1]:80",      "example.test:80", "127.0.0.1:80x",
         "unix:",  "256.0.0.1:80", "127.0.0.1:-1", "127.0.0.1: 80",   "[]x:80",
+        "*:80",   "localhost:80", "::1:80",
     };
     for (size_t i = 0; i < sizeof(BAD) / sizeof(*BAD); i++) {
         char error[LISTEN_ERROR_BYTES] = "";
