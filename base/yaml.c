@@ -10,6 +10,8 @@ struct reader {
     struct diag *diag;
     size_t nodes;
     unsigned depth;
+    bool keeps_part; /* what was read before an error */
+    bool is_broken;  /* by an error: nothing behind it can be understood */
 };
 
 static void fail_at(struct reader *r, yaml_mark_t mark, const char *text)
@@ -119,12 +121,15 @@ static struct yaml_node *read_node(struct reader *r, slice text, bool *ended)
 {
     yaml_event_t event;
     *ended = false;
-    if (!next_event(r, text, &event))
+    if (r->is_broken || !next_event(r, text, &event)) {
+        r->is_broken = true;
         return NULL;
+    }
     struct yaml_node *node = NULL;
     *ended = event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
     if (!*ended)
         node = node_of(r, text, &event);
+    r->is_broken |= !node && !*ended;
     yaml_event_delete(&event);
     return node;
 }
@@ -204,7 +209,8 @@ static struct yaml_node *node_of(struct reader *r, slice text, const yaml_event_
     r->depth++;
     bool is_complete = is_list ? read_list(r, text, node) : read_map(r, text, node);
     r->depth--;
-    return is_complete ? node : NULL;
+    r->is_broken |= !is_complete;
+    return is_complete || r->keeps_part ? node : NULL;
 }
 
 /* Takes the events of one type; true if the next event was of that type. */
@@ -231,8 +237,9 @@ static struct yaml_node *read_document(struct reader *r, slice text)
         return node_new(r, YAML_MAP, (yaml_mark_t){0});
     bool ended;
     struct yaml_node *root = read_node(r, text, &ended);
-    if (!root || !expect(r, text, YAML_DOCUMENT_END_EVENT) ||
-        !expect(r, text, YAML_STREAM_END_EVENT))
+    bool is_whole = root && !r->is_broken && expect(r, text, YAML_DOCUMENT_END_EVENT) &&
+                    expect(r, text, YAML_STREAM_END_EVENT);
+    if (!root || (!is_whole && !r->keeps_part))
         return NULL;
     /* "---" and nothing else is one plain empty scalar */
     if (root->kind == YAML_SCALAR && root->is_plain && root->text.len == 0)
@@ -240,23 +247,34 @@ static struct yaml_node *read_document(struct reader *r, slice text)
     return root;
 }
 
+static struct yaml_node *read_all(slice text, struct reader *r)
+{
+    if (text.len > YAML_BYTES_MAX) {
+        diag_add(r->diag, r->file, 0, 0, "the file is larger than 1MiB");
+        return NULL;
+    }
+    if (!yaml_parser_initialize(&r->parser)) {
+        diag_add(r->diag, r->file, 0, 0, "out of memory");
+        return NULL;
+    }
+    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)(text.ptr ? text.ptr : ""),
+                                 text.len);
+    struct yaml_node *root = read_document(r, text);
+    yaml_parser_delete(&r->parser);
+    return root;
+}
+
 struct yaml_node *yaml_read(slice text, slice file, struct arena *arena, struct diag *diag)
 {
     struct reader r = {.file = file, .arena = arena, .diag = diag};
-    if (text.len > YAML_BYTES_MAX) {
-        diag_add(diag, file, 0, 0, "the file is larger than 1MiB");
-        return NULL;
-    }
-    if (!yaml_parser_initialize(&r.parser)) {
-        diag_add(diag, file, 0, 0, "out of memory");
-        return NULL;
-    }
-    yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.ptr ? text.ptr : ""),
-                                 text.len);
-    struct yaml_node *root = read_document(&r, text);
-    yaml_parser_delete(&r.parser);
-    return root;
+    return read_all(text, &r);
+}
+
+struct yaml_node *yaml_read_part(slice text, slice file, struct arena *arena, struct diag *diag)
+{
+    struct reader r = {.file = file, .arena = arena, .diag = diag, .keeps_part = true};
+    return read_all(text, &r);
 }
 
 struct yaml_entry *yaml_find(const struct yaml_node *map, slice key)

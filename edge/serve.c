@@ -141,8 +141,10 @@ static void tell_mode(const struct server *server)
         log_warn("worker starts in a mode set by the operator", {"mode", mode_name(mode)});
 }
 
-static bool make_parts(struct service *service, char *error)
+/* 0, or the exit status: worker_fail() or worker_refuse() was called. */
+static int make_parts(struct service *service)
 {
+    char error[ERROR_BYTES] = "";
     struct server *server = &service->server;
     const struct worker_setup *setup = service->setup;
     server->policy = setup->policy;
@@ -159,11 +161,13 @@ static bool make_parts(struct service *service, char *error)
     server->learned = learned_new(server->policy->route_count);
     server->invalidations = marks_new();
     server->refreshes = mem_alloc(server->policy->origin_count * sizeof(*server->refreshes));
-    if (!make_cache(service, error) || !make_answers(server, error) || !make_loops(service, error))
-        return false;
+    if (!make_cache(service, error))
+        return worker_fail(setup, slice_of_string(error));
+    if (!make_answers(server, error) || !make_loops(service, error))
+        return worker_refuse(setup, slice_of_string(error));
     tell_mode(server);
     server->api = api_new(server, error);
-    return server->api != NULL;
+    return server->api ? 0 : worker_refuse(setup, slice_of_string(error));
 }
 
 /* --- running --- */
@@ -339,12 +343,12 @@ int edge_serve(const struct worker_setup *setup)
     pthread_cond_init(&service->wake, &monotonic);
     pthread_mutex_init(&service->lock, NULL);
     if (!make_front(service, error)) /* certificates may be root's */
-        return worker_fail(setup, slice_of_string(error));
+        return worker_refuse(setup, slice_of_string(error));
     int status = worker_drop_privileges(setup);
+    if (status == 0)
+        status = make_parts(service);
     if (status != 0)
         return status;
-    if (!make_parts(service, error))
-        return worker_fail(setup, slice_of_string(error));
     start_loops(service);
     worker_on_drain(on_drain, service);
     status = worker_ready(setup);

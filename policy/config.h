@@ -24,6 +24,8 @@ struct ip_ranges {
 
 struct tls_certificate {
     slice cert_path, key_path;
+    slice file; /* where it stands in the policy, for errors; empty: nowhere */
+    unsigned line, column;
 };
 
 struct listen_config {

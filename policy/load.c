@@ -22,7 +22,7 @@ static const char run_policy[] =
     "    stale: {while_revalidate: response, if_error: 1d}\n"
     "    when_logged_in: pass\n";
 
-static void loader_init(struct loader *l, struct diag *diag)
+void loader_init(struct loader *l, struct diag *diag)
 {
     *l = (struct loader){.diag = diag, .policy = mem_alloc(sizeof(struct policy))};
     l->arena = &l->policy->arena;
@@ -116,7 +116,7 @@ struct policy *policy_load(const struct policy_options *options, struct diag *di
     struct yaml_node *root;
     loader_init(&l, diag);
     l.may_read_files = true;
-    l.checks_machine = !options->is_client;
+    l.checks_machine = !options->is_elsewhere;
     l.policy->path = arena_copy(l.arena, options->path);
     if (options->path.len)
         root = read_policy_file(&l, l.policy->path);

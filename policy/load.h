@@ -7,12 +7,12 @@
 
 /* What the command line adds to, or puts in place of, a file. */
 struct policy_options {
-    slice path;       /* --config; empty: no file */
-    slice origin_url; /* `varve run URL`: semantics 10.4 */
-    slice listen;     /* --listen */
-    slice shell;      /* --shell */
-    slice store_path; /* --store */
-    bool is_client;   /* only looks for the daemon: what the programs to be run lack is no error */
+    slice path;        /* --config; empty: no file */
+    slice origin_url;  /* `varve run URL`: semantics 10.4 */
+    slice listen;      /* --listen */
+    slice shell;       /* --shell */
+    slice store_path;  /* --store */
+    bool is_elsewhere; /* not to be served here: what this machine lacks is no error */
 };
 
 /* A new policy, or NULL with every error in `diag`. Environment variables are read through getenv.
@@ -21,6 +21,17 @@ struct policy *policy_load(const struct policy_options *options, struct diag *di
 /* The same from text: for tests and fuzzers; `name` appears in errors. */
 struct policy *policy_load_text(slice text, slice name, struct diag *diag);
 void policy_free(struct policy *policy);
+/* Where a running varve with this policy takes orders. */
+struct daemon_place {
+    slice address;    /* admin.listen */
+    slice token_file; /* empty: none */
+};
+/*
+ * Reads no more of the file than that; errors in the rest do not matter. True: *place, in `arena`;
+ * what is in `diag` then is of no concern. False: the errors that stand in the way.
+ */
+bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
+                        struct daemon_place *place);
 /* Every setting with its value in force, as YAML: `varve check --effective`. */
 slice policy_effective(const struct policy *policy, struct arena *arena);
 /*

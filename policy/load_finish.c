@@ -24,15 +24,21 @@ static slice home_directory(void)
     return slice_of_string(user ? user->pw_dir : home);
 }
 
-static void settle_store(struct loader *l)
+void settle_store_path(struct loader *l)
 {
     struct policy *policy = l->policy;
-    uint64_t quarter = machine_memory_bytes("") / 4, half;
     if (policy->store_path.len == 0 && geteuid() == 0)
         policy->store_path = SLICE("/var/lib/varve");
     else if (policy->store_path.len == 0)
         policy->store_path = arena_printf(l->arena, "%" SLICE_FMT "/.cache/varve/%u",
                                           SLICE_ARG(home_directory()), first_port(policy));
+}
+
+static void settle_store(struct loader *l)
+{
+    struct policy *policy = l->policy;
+    uint64_t quarter = machine_memory_bytes("") / 4, half;
+    settle_store_path(l);
     if (policy->memory_bytes == 0)
         policy->memory_bytes = quarter < 512ull << 20 ? quarter & ~0xfffffull : 512ull << 20;
     if (policy->memory_bytes == 0)
@@ -84,6 +90,25 @@ static void settle_routes(struct loader *l)
     pass->policy_hash = route_policy_hash(policy, pass);
 }
 
+void settle_admin_listen(struct loader *l)
+{
+    struct policy *policy = l->policy;
+    if (policy->admin_listen.len == 0)
+        policy->admin_listen =
+            arena_printf(l->arena, "unix:%" SLICE_FMT "/admin.sock", SLICE_ARG(policy->store_path));
+}
+
+/* The path of the store may not leave room for it. */
+static void check_admin_path(struct loader *l, const struct yaml_node *root)
+{
+    const struct yaml_node *path = yaml_get(yaml_get(root, SLICE("store")), SLICE("path"));
+    struct address address;
+    if (!address_parse(l->policy->admin_listen, &address))
+        fail(l, path ? path : root,
+             "\"store\": a unix socket in it would have a path of more than 107 bytes: give "
+             "\"admin\" an address of its own, or a shorter \"path\"");
+}
+
 static void check_admin(struct loader *l, const struct yaml_node *root)
 {
     struct policy *policy = l->policy;
@@ -95,9 +120,8 @@ static void check_admin(struct loader *l, const struct yaml_node *root)
         fail(l, listen,
              "\"admin\": an address that others can reach needs a \"token_file\": add "
              "one, or use unix:/path");
-    if (policy->admin_listen.len == 0)
-        policy->admin_listen =
-            arena_printf(l->arena, "unix:%" SLICE_FMT "/admin.sock", SLICE_ARG(policy->store_path));
+    settle_admin_listen(l);
+    check_admin_path(l, root);
 }
 
 static void check_purge(struct loader *l, const struct yaml_node *root)
@@ -144,4 +168,5 @@ void finish_policy(struct loader *l, const struct yaml_node *root)
     check_purge(l, root);
     check_redirect(l, root);
     finish_shell(l, root);
+    check_user(l, root);
 }

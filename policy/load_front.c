@@ -48,8 +48,10 @@ static void parse_error_page(struct loader *l, const struct setting *s,
     else
         page->status = (unsigned)status;
     slice path;
-    if (scalar_text(l, s, entry->value, &path))
-        page->path = path_beside(l->arena, entry->value->file, path);
+    if (!scalar_text(l, s, entry->value, &path))
+        return;
+    page->path = path_beside(l->arena, entry->value->file, path);
+    check_file(l, s, entry->value, page->path, s->file);
 }
 
 static void parse_error_pages(struct loader *l, const struct setting *s,

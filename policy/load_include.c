@@ -156,7 +156,10 @@ static void merge_tree(struct merge *m, struct yaml_node *tree)
 {
     for (size_t i = 0; i < tree->count; i++) {
         struct yaml_node *key = tree->entries[i].key, *value = tree->entries[i].value;
-        if (slice_equal(key->text, SLICE("include")))
+        bool is_include = slice_equal(key->text, SLICE("include"));
+        if (is_include || !m->l->is_client)
+            expand_tree(m->l, value);
+        if (is_include)
             include_all(m, value);
         else
             merge_entry(m, key, value);
@@ -166,14 +169,15 @@ static void merge_tree(struct merge *m, struct yaml_node *tree)
 /* False if the file has no tree at all. */
 static bool merge_text(struct merge *m, slice path, slice text)
 {
-    struct yaml_node *tree = yaml_read(text, path, &m->l->scratch, m->l->diag);
+    struct loader *l = m->l;
+    struct yaml_node *tree = l->is_client ? yaml_read_part(text, path, &l->scratch, l->diag)
+                                          : yaml_read(text, path, &l->scratch, l->diag);
     if (!tree)
         return false;
     if (tree->kind != YAML_MAP) {
         fail(m->l, tree, "expected a mapping, such as \"renderer: http://127.0.0.1:3000\"");
         return false;
     }
-    expand_tree(m->l, tree);
     merge_tree(m, tree);
     return true;
 }

@@ -44,6 +44,9 @@ static void parse_certificates(struct loader *l, const struct setting *s,
     for (size_t i = 0; i < count; i++) {
         const struct yaml_node *item = node->kind == YAML_LIST ? node->items[i] : node;
         struct tls_certificate *tls = &listen->tls[i];
+        tls->file = arena_copy(l->arena, item->file);
+        tls->line = item->line;
+        tls->column = item->column;
         section_parse(l, s->section, item, tls);
         if (item->kind == YAML_MAP &&
             (!yaml_get(item, SLICE("cert")) || !yaml_get(item, SLICE("key"))))

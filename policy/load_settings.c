@@ -118,10 +118,10 @@ const struct setting *section_find(const struct section *section, slice key)
     return NULL;
 }
 
-static void check_keys(struct loader *l, const struct section *section,
-                       const struct yaml_node *node)
+void section_check_keys(struct loader *l, const struct section *section,
+                        const struct yaml_node *node)
 {
-    for (size_t i = 0; i < node->count; i++) {
+    for (size_t i = 0; node && node->kind == YAML_MAP && i < node->count; i++) {
         const struct yaml_node *key = node->entries[i].key;
         const struct setting *s = section_find(section, key->text);
         if (!s)
@@ -141,7 +141,7 @@ void section_parse(struct loader *l, const struct section *section, const struct
              SLICE_ARG(section->settings[0].key), got);
         return;
     }
-    check_keys(l, section, node);
+    section_check_keys(l, section, node);
     for (size_t i = 0; i < section->count; i++) {
         const struct setting *s = &section->settings[i];
         const struct yaml_node *value = s->type ? yaml_get(node, s->key) : NULL;

@@ -6,7 +6,6 @@
  */
 #include "policy/loader.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -235,16 +234,6 @@ static void check_directory(struct loader *l, const struct yaml_node *node,
              SLICE_ARG(slice_until(spawn->directory, 300)));
 }
 
-static void check_user(struct loader *l, const struct yaml_node *node,
-                       const struct spawn_config *spawn)
-{
-    const struct yaml_node *user = yaml_get(node, SLICE("user"));
-    if (user && spawn->user.len && !getpwnam(spawn->user.ptr))
-        fail(l, user,
-             "\"user\": there is no user \"%" SLICE_FMT "\": make it with adduser --system",
-             SLICE_ARG(slice_until(spawn->user, 64)));
-}
-
 /* A socket lies in the store, where only varve's own user may go. */
 static void check_socket_user(struct loader *l, const struct yaml_node *node,
                               const struct spawn_config *spawn)
@@ -331,7 +320,7 @@ void finish_spawn(struct loader *l, const struct yaml_node *root)
             continue;
         check_program(l, node, spawn);
         check_directory(l, node, spawn);
-        check_user(l, node, spawn);
+        check_user(l, node);
         check_socket_user(l, node, spawn);
     }
 }

@@ -58,7 +58,11 @@ static void parse_path(struct loader *l, const struct setting *s, const struct y
     if (!scalar_text(l, s, node, &path))
         return;
     bool is_word = s->words && slice_equal(path, slice_of_string(s->words));
-    *(slice *)setting_member(s, base) = is_word ? path : path_beside(l->arena, node->file, path);
+    if (!is_word) {
+        path = path_beside(l->arena, node->file, path);
+        check_file(l, s, node, path, s->file);
+    }
+    *(slice *)setting_member(s, base) = path;
 }
 
 bool is_identifier(slice text)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/token.h"
+#include "base/user_file.h"
 #include "base/yaml.h"
 #include "policy/load.h"
 #include "policy/units.h"
@@ -20,7 +21,8 @@ struct loader {
     struct arena scratch; /* YAML trees: freed after loading */
     struct diag *diag;
     bool may_read_files; /* false when loading from text: `include` and address files are refused */
-    bool checks_machine; /* programs, directories and users of `spawn` */
+    bool is_client;      /* load_client.c: what cannot be read is left out, variables come later */
+    bool checks_machine; /* programs, files, directories and users that the policy names */
 };
 
 /* Text under construction: the effective policy. */
@@ -54,6 +56,7 @@ struct setting {
     const char *words;               /* "strict|standard|off": in the order of the enum */
     uint64_t min, max;               /* numbers, sizes, durations in ms; max 0: the type's own */
     bool skips_empty;                /* not printed when empty */
+    enum user_file_rule file;        /* a path: what there must be, on the machine that serves */
     const struct section *section;   /* settings inside */
     const char *path;                /* in the documentation, if not PARENT.KEY: "routes[]" */
 };
@@ -74,8 +77,16 @@ struct section {
 #undef LATER
 #undef END_SECTION
 
+/* --- load.c --- */
+
+/* An empty policy, to be read into. */
+void loader_init(struct loader *l, struct diag *diag);
+
 /* --- load_settings.c --- */
 
+/* Unknown keys are errors. Of what is no mapping: nothing. */
+void section_check_keys(struct loader *l, const struct section *section,
+                        const struct yaml_node *node);
 void section_defaults(struct loader *l, const struct section *section, void *base);
 /* Reads a mapping; unknown keys are errors. */
 void section_parse(struct loader *l, const struct section *section, const struct yaml_node *node,
@@ -140,10 +151,20 @@ const char *route_pattern_problem(slice pattern);
 void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
                  const char *words);
 
+/* --- load_files.c; only where the policy is to be served on this machine --- */
+
+void check_file(struct loader *l, const struct setting *s, const struct yaml_node *node, slice path,
+                enum user_file_rule rule);
+/* The `user` of a mapping, if it has one. */
+void check_user(struct loader *l, const struct yaml_node *map);
+
 /* --- load_probe.c --- */
 
 /* `probe` without what it needs. */
 void check_probe(struct loader *l, const struct yaml_node *node);
+
+/* --- load_share.c --- */
+
 /* `share` where there is nothing to share. */
 void check_share(struct loader *l, const struct yaml_node *node,
                  const struct origin_config *origin);
@@ -162,6 +183,8 @@ void finish_spawn(struct loader *l, const struct yaml_node *root);
 
 /* Fills in what depends on other settings or on the machine, then checks what spans settings. */
 void finish_policy(struct loader *l, const struct yaml_node *root);
+void settle_store_path(struct loader *l); /* where the file does not give it; after the listeners */
+void settle_admin_listen(struct loader *l); /* the same; after the store's */
 uint64_t route_policy_hash(const struct policy *policy, const struct route *route);
 
 /* --- load_machine.c; `root` is put before /proc and /sys: empty but in tests --- */

@@ -102,24 +102,25 @@ static bool api_reload(struct api_job *job)
 {
     const struct worker_setup *setup = job->server->setup;
     char text[RELOAD_TEXT_BYTES];
-    bool is_ok;
+    enum reload_result result;
     if (!job->is_waiting) {
         job->ticket = worker_ask_reload(setup);
         job->is_waiting = true;
     }
-    if (!worker_reload_done(setup, job->ticket, &is_ok, text)) {
+    if (!worker_reload_done(setup, job->ticket, &result, text)) {
         if (!atomic_load(&job->server->is_draining))
             return false;
         /* the next reload waits until this worker has left, which would wait for this answer */
         api_error_leaving(job);
         return true;
     }
-    if (is_ok)
+    if (result == RELOAD_OK)
         api_answer_json(job, 200, json_pack("{s:s}", "result", "ok"));
     else
-        api_answer_json(
-            job, 409,
-            json_pack("{s:s, s:o}", "result", "failed", "errors", api_text(slice_of_string(text))));
+        api_answer_json(job, 409,
+                        json_pack("{s:s, s:s, s:o}", "result", "failed", "cause",
+                                  result == RELOAD_REFUSED ? "policy" : "start", "errors",
+                                  api_text(slice_of_string(text))));
     return true;
 }
 

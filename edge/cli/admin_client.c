@@ -28,17 +28,19 @@ void admin_target_fini(struct admin_target *target)
 static int from_config(struct admin_target *target)
 {
     static struct diag diag; /* too large for the stack */
+    struct daemon_place place;
     diag_init(&diag, &target->arena);
-    const struct policy_options options = {.path = target->config, .is_client = true};
-    struct policy *policy = policy_load(&options, &diag);
-    if (!policy) {
-        fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(&diag)));
+    if (!policy_find_daemon(target->config, &target->arena, &diag, &place)) {
+        fprintf(stderr,
+                "%" SLICE_FMT
+                "varve %s: cannot tell from this file where the daemon is: mend it, or "
+                "say --admin ADDR\n",
+                SLICE_ARG(diag_text(&diag)), target->command->name);
         return CLI_USAGE;
     }
-    target->address = arena_copy(&target->arena, policy->admin_listen);
+    target->address = place.address;
     if (target->token_file.len == 0)
-        target->token_file = arena_copy(&target->arena, policy->admin_token_file);
-    policy_free(policy);
+        target->token_file = place.token_file;
     return CLI_OK;
 }
 

@@ -176,6 +176,7 @@ static int judge_reload(const struct admin_target *target, const struct admin_an
 {
     const char *result = json_string_value(json_object_get(answer->json, "result"));
     const char *errors = json_string_value(json_object_get(answer->json, "errors"));
+    const char *cause = json_string_value(json_object_get(answer->json, "cause"));
     bool is_ok = result && strcmp(result, "ok") == 0;
     if (target->wants_json)
         print_answer(answer, true);
@@ -184,8 +185,10 @@ static int judge_reload(const struct admin_target *target, const struct admin_an
     else if (errors)
         fprintf(stderr, "%s\nvarve reload: failed; the old policy stays in force\n", errors);
     else
-        return admin_judge(target, answer) == CLI_OK ? CLI_OK : CLI_FAILED;
-    return is_ok ? CLI_OK : CLI_FAILED;
+        return admin_judge(target, answer);
+    if (is_ok)
+        return CLI_OK;
+    return cause && strcmp(cause, "policy") == 0 ? CLI_USAGE : CLI_FAILED;
 }
 
 /* A worker that is leaving says 503; the one that took over answers. */

@@ -1,5 +1,7 @@
 /* `varve check`: needs no daemon. */
 #include "edge/cli/cli.h"
+#include "edge/http/tls.h"
+#include "edge/origin/tls.h"
 #include "policy/load.h"
 
 #include <getopt.h>
@@ -84,6 +86,39 @@ static void print_result(const struct policy *policy, const struct diag *diag,
                policy->route_count, policy->origin_count);
 }
 
+/* What only OpenSSL can say of files that are there. */
+static void try_certificates(const struct policy *policy, struct diag *diag)
+{
+    char error[TLS_ERROR_BYTES];
+    for (size_t i = 0; i < policy->listen_count; i++) {
+        for (size_t j = 0; j < policy->listen[i].tls_count; j++) {
+            const struct tls_certificate *tls = &policy->listen[i].tls[j];
+            if (!tls_try(tls, error))
+                diag_add(diag, tls->file, tls->line, tls->column, "%s", error);
+        }
+    }
+    for (size_t i = 0; i < policy->origin_count; i++) {
+        const struct origin_config *origin = &policy->origins[i];
+        if (origin->tls_ca.len && !tls_ca_try(origin->tls_ca))
+            diag_add(diag, policy->path, 0, 0,
+                     "\"origins.%" SLICE_FMT ".tls.ca\": cannot use \"%" SLICE_FMT
+                     "\": give authorities as PEM",
+                     SLICE_ARG(origin->name), SLICE_ARG(origin->tls_ca));
+    }
+}
+
+/* The policy if `run` would take it. */
+static struct policy *load(slice path, struct diag *diag)
+{
+    struct policy *policy = policy_load(&(struct policy_options){.path = path}, diag);
+    if (policy)
+        try_certificates(policy, diag);
+    if (diag->count == 0)
+        return policy;
+    policy_free(policy);
+    return NULL;
+}
+
 static int check(const struct wishes *wishes)
 {
     static struct diag diag; /* too large for the stack */
@@ -91,7 +126,7 @@ static int check(const struct wishes *wishes)
     slice effective = SLICE_NONE, warning = SLICE_NONE;
     arena_init(&arena);
     diag_init(&diag, &arena);
-    struct policy *policy = policy_load(&(struct policy_options){.path = wishes->path}, &diag);
+    struct policy *policy = load(wishes->path, &diag);
     if (policy)
         warning = policy_warning(policy, &arena);
     if (policy && wishes->effective)

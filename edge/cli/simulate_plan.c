@@ -123,7 +123,7 @@ static bool load_policy(struct simulate_plan *plan, slice path)
 {
     static struct diag diag; /* too large for the stack */
     struct arena arena;
-    struct policy_options options = {.path = path};
+    struct policy_options options = {.path = path, .is_elsewhere = true};
     if (!path.ptr) /* the defaults of all settings */
         options.origin_url = SLICE("http://127.0.0.1:3000");
     arena_init(&arena);

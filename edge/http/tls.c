@@ -213,33 +213,58 @@ static SSL_CTX *context_with_options(struct tls *tls)
     return context;
 }
 
+/* False with a line in `error`. */
 static bool load_files(SSL_CTX *context, const struct tls_certificate *files, struct arena *arena,
-                       const char **failed)
+                       char error[TLS_ERROR_BYTES])
 {
     const char *cert = arena_copy(arena, files->cert_path).ptr;
     const char *key = arena_copy(arena, files->key_path).ptr;
-    *failed = cert;
-    if (SSL_CTX_use_certificate_chain_file(context, cert) != 1)
-        return false;
-    *failed = key;
-    return SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 &&
-           SSL_CTX_check_private_key(context) == 1;
+    ERR_clear_error();
+    bool has_cert = SSL_CTX_use_certificate_chain_file(context, cert) == 1;
+    if (has_cert && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(context) == 1)
+        return true;
+    const char *why = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(error, TLS_ERROR_BYTES, "\"%s\": cannot use \"%.400s\": %s: give %s, as PEM",
+             has_cert ? "key" : "cert", has_cert ? key : cert, why ? why : "cannot be read",
+             has_cert ? "the key of the certificate" : "the certificate and its chain");
+    ERR_clear_error();
+    return false;
+}
+
+bool tls_try(const struct tls_certificate *files, char error[TLS_ERROR_BYTES])
+{
+    struct arena arena;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    arena_init(&arena);
+    snprintf(error, TLS_ERROR_BYTES, "TLS cannot be set up");
+    bool is_good = context && load_files(context, files, &arena, error);
+    SSL_CTX_free(context);
+    arena_fini(&arena);
+    return is_good;
+}
+
+static void fail_at(const struct tls_certificate *files, const char *text,
+                    char error[TLS_ERROR_BYTES])
+{
+    if (files->file.len)
+        snprintf(error, TLS_ERROR_BYTES, "%" SLICE_FMT ":%u:%u: %.700s",
+                 SLICE_ARG(slice_until(files->file, 200)), files->line, files->column, text);
+    else
+        snprintf(error, TLS_ERROR_BYTES, "%.700s", text);
 }
 
 static bool add_certificate(struct tls *tls, const struct tls_certificate *files,
                             char error[TLS_ERROR_BYTES])
 {
-    const char *failed = "TLS", *why;
-    ERR_clear_error();
+    char text[TLS_ERROR_BYTES] = "TLS cannot be set up";
     SSL_CTX *context = context_with_options(tls);
-    if (context && load_files(context, files, &tls->arena, &failed)) {
+    if (context && load_files(context, files, &tls->arena, text)) {
         tls->contexts[tls->context_count++] = context;
         add_names(tls, context);
         return true;
     }
-    why = ERR_reason_error_string(ERR_peek_last_error());
-    snprintf(error, TLS_ERROR_BYTES, "%s: %s", failed, why ? why : "cannot be read");
-    ERR_clear_error();
+    fail_at(files, text, error);
     SSL_CTX_free(context);
     return false;
 }

@@ -14,9 +14,12 @@ struct tls;
 
 enum { TLS_ERROR_BYTES = 1024 };
 
+/* Would tls_new() take these files? False with a line in `error`: what is wrong and what to do. */
+bool tls_try(const struct tls_certificate *files, char error[TLS_ERROR_BYTES]);
 /*
- * NULL with a line in `error`: no certificate could be read, key and certificate do not belong
- * together. `ticket_key` may be NULL: no tickets. It is copied. Contexts may be used by any thread.
+ * NULL with a line in `error`, that begins with the place in the policy: no certificate could be
+ * read, key and certificate do not belong together. `ticket_key` may be NULL: no tickets. It is
+ * copied. Contexts may be used by any thread.
  */
 struct tls *tls_new(const struct listen_config *config, const void *ticket_key,
                     size_t ticket_key_bytes, char error[TLS_ERROR_BYTES]);

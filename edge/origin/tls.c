@@ -44,6 +44,15 @@ static bool set_authorities(SSL_CTX *context, slice file)
     return is_loaded;
 }
 
+bool tls_ca_try(slice file)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    bool is_good = context && set_authorities(context, file);
+    ERR_clear_error();
+    SSL_CTX_free(context);
+    return is_good;
+}
+
 static void set_protocol(SSL_CTX *context, const struct origin_config *origin)
 {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -62,7 +71,7 @@ SSL_CTX *tls_client_new(const struct origin_config *origin, const struct worker_
         if (!set_name(context, tls_name_of(origin, worker)))
             problem = "needs a name to verify";
         else if (!set_authorities(context, origin->tls_ca))
-            problem = "cannot read its ca file";
+            problem = "cannot read its ca file: give authorities as PEM";
         else
             return context;
     }

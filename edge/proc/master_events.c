@@ -37,7 +37,7 @@ static void stop(struct master *master, int status)
     master->status = status;
     atomic_store(&master->shared->is_stopping, true);
     if (master->reload.is_running)
-        reload_fail(master, SLICE("varve is stopping"));
+        reload_fail(master, RELOAD_FAILED, SLICE("varve is stopping"));
     /* Else connections would wait in a backlog that nobody empties any more. */
     listeners_close(&master->listeners, NULL);
     for (unsigned i = 0; i < WORKER_PLACES; i++)
@@ -180,11 +180,13 @@ static void judge_first_start(struct master *master, int wait_status)
 
 static void on_failed_start(struct master *master, struct child *child, int wait_status)
 {
+    bool is_refused = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_BAD_POLICY;
     if (child->is_reload && master->reload.is_running) {
-        reload_fail(master, slice_of(child->report, child->report_length));
+        reload_fail(master, is_refused ? RELOAD_REFUSED : RELOAD_FAILED,
+                    slice_of(child->report, child->report_length));
         return;
     }
-    master->from_memory = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_BAD_POLICY;
+    master->from_memory = is_refused;
     if (!master->was_ready && !master->is_stopping)
         judge_first_start(master, wait_status);
 }

@@ -84,7 +84,7 @@ bool child_listen(struct child *child);
 void reload_begin(struct master *master);
 /* The reload's worker accepts: it takes over. */
 void reload_commit(struct master *master);
-void reload_fail(struct master *master, slice text);
+void reload_fail(struct master *master, enum reload_result why, slice text);
 /* Logs what the policy says and hardly means, when it comes into force. */
 void reload_warn(const struct policy *policy);
 

@@ -3,6 +3,7 @@
 
 enum {
     READY_BYTE = 1,      /* on the ready pipe: the worker accepts; anything else is an error text */
-    EXIT_BAD_POLICY = 2, /* exit status: the policy file is bad, or not the one the master read */
+    EXIT_BAD_POLICY = 2, /* exit status: the policy is bad, or what it names, or its file is not the
+                            one that the master read */
     KILL_GRACE_MS = 5000 /* between the drain deadline and SIGKILL: time to close the store */
 };

@@ -21,12 +21,12 @@ static void count(struct master *master, bool is_ok)
         1);
 }
 
-static void answer(struct master *master, slice text)
+static void answer(struct master *master, enum reload_result result, slice text)
 {
     struct shared *shared = master->shared;
-    count(master, text.len == 0);
+    count(master, result == RELOAD_OK);
     reload_text_write(shared->reload_text, text);
-    atomic_store(&shared->reload_result, text.len ? 1 : 0);
+    atomic_store(&shared->reload_result, result);
     atomic_store(&shared->reloads_done, master->reload.ticket);
 }
 
@@ -60,13 +60,13 @@ static void drop(struct master *master)
     reload->is_running = false;
 }
 
-void reload_fail(struct master *master, slice text)
+void reload_fail(struct master *master, enum reload_result why, slice text)
 {
     if (text.len == 0)
         text = SLICE("the new worker died before it was ready");
     log_lines(text);
     restore_sync(master); /* before the caller is told that nothing has changed */
-    answer(master, text);
+    answer(master, why, text);
     drop(master);
     spawns_want(master->spawns, master->policy, true); /* ends what was started for it */
 }
@@ -114,11 +114,13 @@ static bool open_sockets(struct master *master, struct diag *diag)
     return false;
 }
 
-static bool prepare(struct master *master, struct diag *diag)
+static enum reload_result prepare(struct master *master, struct diag *diag)
 {
     struct reload *reload = &master->reload;
     reload->policy = policy_load(&master->options->policy, diag);
-    return reload->policy && is_allowed(master, reload->policy, diag) && open_sockets(master, diag);
+    if (!reload->policy || !is_allowed(master, reload->policy, diag))
+        return RELOAD_REFUSED;
+    return open_sockets(master, diag) ? RELOAD_OK : RELOAD_FAILED;
 }
 
 static void start(struct master *master)
@@ -128,7 +130,7 @@ static void start(struct master *master)
     /* before its worker starts, which writes as soon as it opens the store */
     int error = state_set_sync(&master->store, reload->policy->durability_sync);
     if (error) {
-        reload_fail(master, slice_of_string(strerror(error)));
+        reload_fail(master, RELOAD_FAILED, slice_of_string(strerror(error)));
         return;
     }
     master->from_memory = false; /* a fresh file: it gets its chance */
@@ -138,7 +140,7 @@ static void start(struct master *master)
     reload->is_running = true;
     spawns_want(master->spawns, reload->policy, false);
     if (!child_start(master, reload->policy, &reload->listeners, true))
-        reload_fail(master, SLICE("cannot start a process (see the log)"));
+        reload_fail(master, RELOAD_FAILED, SLICE("cannot start a process (see the log)"));
 }
 
 void reload_begin(struct master *master)
@@ -151,10 +153,11 @@ void reload_begin(struct master *master)
     reload->ticket = atomic_load(&master->shared->reloads_asked);
     reload->was_synced = master->store.is_synced;
     log_info("reloading", {"path", master->options->policy.path});
-    if (prepare(master, &diag))
+    enum reload_result result = prepare(master, &diag);
+    if (result == RELOAD_OK)
         start(master);
     else
-        reload_fail(master, diag_text(&diag));
+        reload_fail(master, result, diag_text(&diag));
     arena_fini(&arena);
 }
 
@@ -174,7 +177,7 @@ void reload_commit(struct master *master)
     spawns_want(master->spawns, master->policy, true);
     reload_warn(master->policy);
     log_info("reloaded", {"path", master->policy->path});
-    answer(master, SLICE_NONE); /* before the old worker leaves: it may be who asked */
+    answer(master, RELOAD_OK, SLICE_NONE); /* before the old worker leaves: it may be who asked */
     if (leaving)
         child_drain(master, leaving, old->reload_drain);
     policy_free(old);

@@ -24,6 +24,12 @@ struct worker_place {
     _Atomic int64_t drain_deadline; /* mono_time in ms; 0: not draining. The master writes it */
 };
 
+enum reload_result {
+    RELOAD_OK,
+    RELOAD_REFUSED, /* the policy has errors, or what it names */
+    RELOAD_FAILED,  /* for another reason: an address in use, a worker that died */
+};
+
 struct shared {
     uint64_t magic, bytes;
     pid_t master;
@@ -31,8 +37,7 @@ struct shared {
     unsigned char ticket_key[TICKET_KEY_BYTES]; /* random, made once */
     struct worker_place places[WORKER_PLACES];
     _Atomic uint64_t reloads_asked, reloads_done;
-    atomic_int
-        reload_result; /* of the reload `reloads_done`: 0 ok, else failed: reload_text says why */
+    atomic_int reload_result; /* of the reload `reloads_done`; unless OK, reload_text says why */
     char reload_text[RELOAD_TEXT_BYTES];
     atomic_int is_draining_worker; /* a worker process is draining */
     atomic_int is_stopping;        /* varve is: no worker comes after those that drain */

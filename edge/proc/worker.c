@@ -48,12 +48,17 @@ int worker_fail(const struct worker_setup *setup, slice text)
     return fail_with(setup->args, text, EXIT_FAILURE);
 }
 
+int worker_refuse(const struct worker_setup *setup, slice text)
+{
+    return fail_with(setup->args, text, EXIT_BAD_POLICY);
+}
+
 int worker_drop_privileges(const struct worker_setup *setup)
 {
     char error[256];
     struct user_identity user;
     if (!user_find(setup->policy->user, &user, error))
-        return worker_fail(setup, slice_of_string(error));
+        return worker_refuse(setup, slice_of_string(error));
     if (user.name[0] == '\0')
         return 0;
     int code = privileges_drop(&user);
@@ -102,13 +107,13 @@ uint64_t worker_ask_reload(const struct worker_setup *setup)
     return ticket;
 }
 
-bool worker_reload_done(const struct worker_setup *setup, uint64_t ticket, bool *is_ok,
-                        char text[RELOAD_TEXT_BYTES])
+bool worker_reload_done(const struct worker_setup *setup, uint64_t ticket,
+                        enum reload_result *result, char text[RELOAD_TEXT_BYTES])
 {
     const struct shared *shared = setup->shared;
     if (atomic_load(&shared->reloads_done) < ticket)
         return false;
-    *is_ok = atomic_load(&shared->reload_result) == 0;
+    *result = (enum reload_result)atomic_load(&shared->reload_result);
     memcpy(text, shared->reload_text, RELOAD_TEXT_BYTES);
     text[RELOAD_TEXT_BYTES - 1] = '\0'; /* a next reload may be writing it at this moment */
     return true;
@@ -161,7 +166,7 @@ static int serve_with_log(struct worker_setup *setup)
     if (error) {
         snprintf(text, sizeof(text), "log.access.path: cannot open %" SLICE_FMT ": %s",
                  SLICE_ARG(slice_until(setup->policy->access_log_path, 300)), strerror(error));
-        return worker_fail(setup, slice_of_string(text));
+        return worker_refuse(setup, slice_of_string(text));
     }
     int status = serve(setup);
     log_stop();

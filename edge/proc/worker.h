@@ -49,6 +49,8 @@ __attribute__((warn_unused_result)) int worker_ready(const struct worker_setup *
 /* The worker cannot start: `text` (one or more lines) goes to the log and to who asked for the
  * reload. Returns the exit status for edge_serve() to return. */
 __attribute__((warn_unused_result)) int worker_fail(const struct worker_setup *setup, slice text);
+/* The same where the policy is to blame, or a file that it names. */
+__attribute__((warn_unused_result)) int worker_refuse(const struct worker_setup *setup, slice text);
 
 /*
  * `drain` is called once, when the master asks this worker to leave: on the signal thread, or
@@ -67,8 +69,8 @@ void worker_wake_master(const struct worker_setup *setup);
 uint64_t worker_ask_reload(const struct worker_setup *setup);
 /* Has the reload of that ticket been decided? Then: did it work, and if not, why (a line or more).
  * To be polled, some ten times a second; it may take as long as reload.drain. */
-bool worker_reload_done(const struct worker_setup *setup, uint64_t ticket, bool *is_ok,
-                        char text[RELOAD_TEXT_BYTES]);
+bool worker_reload_done(const struct worker_setup *setup, uint64_t ticket,
+                        enum reload_result *result, char text[RELOAD_TEXT_BYTES]);
 
 /* `varve worker …`: the exit status. 2: the policy is bad, or not the one the master has. */
 int worker_main(int argc, char **argv);

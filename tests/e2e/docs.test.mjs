@@ -1,10 +1,11 @@
 // What the documents say is so: the example policy is valid, every command, endpoint, metric and file that they name is there.
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { page, renderer, request, tempDir, varve, VARVE } from './lib.mjs'
+import { certificate } from './wire.mjs'
 
 const ROOT = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..')
 const read = (name) => readFileSync(path.join(ROOT, name), 'utf8')
@@ -17,6 +18,9 @@ test('the policy of the README is valid', (t) => {
   const [, policy] = /```yaml\n(.*?)```/s.exec(read('README.md'))
   mkdirSync(path.join(dir, 'dist'))
   writeFileSync(path.join(dir, 'dist/index.html'), '<!doctype html>')
+  const { cert, key } = certificate(dir, 'shop.example')
+  copyFileSync(cert, path.join(dir, 'site.pem'))
+  copyFileSync(key, path.join(dir, 'site.key'))
   writeFileSync(path.join(dir, 'varve.yaml'), policy)
   const { status, stderr } = spawnSync(VARVE, ['check', '--config', path.join(dir, 'varve.yaml')], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)

@@ -91,13 +91,13 @@ test(`${RELOADS} reloads under load: no request fails over HTTP/1.1 and HTTP/2`,
   assert.ok(results.http1 > RELOADS * 5 && results.http2 > RELOADS * 5 && results.sessions >= RELOADS / 2, JSON.stringify(results))
 })
 
-test('9.2 a bad file changes nothing, and `varve reload` prints every error and exits 1', async (t) => {
+test('9.2 a bad file changes nothing, and `varve reload` prints every error and exits 2', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { 'cache-control': 'max-age=60' }))
   const v = await varve(t, `renderer: ${origin.url}\n${ROUTES}\n`)
   const pid = v.workerPid()
   v.write(`renderer: ${origin.url}\nstael: 1h\nthread: 2\nroutes: [{match: "/**", ttl: soon}]\n`)
   const { code, stderr } = await v.cli('reload')
-  assert.equal(code, 1)
+  assert.equal(code, 2)
   for (const part of ['unknown key "stael"', 'unknown key "thread"', 'ttl']) assert.ok(stderr.includes(part), `${part} not in ${stderr}`)
   assert.match(stderr, /varve\.yaml:\d+:\d+: /)
   assert.equal(v.workerPid(), pid)
@@ -114,7 +114,7 @@ test('9.2 what no reload can change is refused by name, and the rest of the file
   const pid = v.workerPid()
   v.write(`renderer: ${origin.url}\nstore: {path: $DIR/elsewhere, size: 32MiB}\nadmin: {listen: "unix:$DIR/other.sock"}\nroutes: [{match: "/**", cache: never}]\n`)
   const { code, stderr } = await v.cli('reload')
-  assert.equal(code, 1)
+  assert.equal(code, 2)
   for (const name of ['store.path', 'store.size', 'admin.listen']) assert.ok(stderr.includes(name), `${name} not in ${stderr}`)
   assert.equal(v.workerPid(), pid)
   await v.get('/')

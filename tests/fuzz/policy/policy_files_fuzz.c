@@ -106,6 +106,17 @@ static bool is_harmless(slice text)
     return true;
 }
 
+/* Whoever can read the whole file finds the daemon at the address that it opens. */
+static void check_daemon(const struct policy *policy, slice path, struct arena *arena)
+{
+    struct diag diag;
+    struct daemon_place place;
+    diag_init(&diag, arena);
+    bool is_found = policy_find_daemon(path, arena, &diag, &place);
+    MUST(is_found || diag.count > 0);
+    MUST(!policy || (is_found && slice_equal(place.address, policy->admin_listen)));
+}
+
 static void check_policy(slice input)
 {
     char path[PATH_BYTES];
@@ -123,6 +134,7 @@ static void check_policy(slice input)
         policy_load(&(struct policy_options){.path = slice_of_string(path)}, &diag);
     MUST((policy != NULL) == (diag.count == 0));
     diag_text(&diag);
+    check_daemon(policy, slice_of_string(path), &arena);
     if (policy) {
         check_ranges(policy, input);
         check_effective(policy, &arena, &diag);

@@ -39,6 +39,36 @@ static void test_every_node_knows_line_and_column(void **state)
     assert_null(yaml_get(list, SLICE("a")));
 }
 
+static void test_of_a_broken_file_there_is_what_stands_before(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t keys;
+    } rows[] = {
+        {"a: {b: c}\nd: [", 2},
+        {"a: {b: c}\nd: {e: ", 2},
+        {"a: {b: c}\n\tx", 1},
+        {"a: {b: c}\nd: *x\n", 1},
+        {"a: {b: c}\nd: &x {a: 1}\n", 1},
+        {"a: {b: c", 1},
+        {"a: {b: c}\nd: [\n  {x: \"y}]\ne: f\n", 2},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        diag_init(&f->diag, &f->arena);
+        slice text = slice_of_string(rows[i].text);
+        assert_null(yaml_read(text, SLICE("f"), &f->arena, &f->diag));
+        size_t errors = f->diag.count;
+        struct yaml_node *part = yaml_read_part(text, SLICE("f"), &f->arena, &f->diag);
+        assert_non_null(part);
+        assert_int_equal(f->diag.count, 2 * errors); /* the same, and each once */
+        assert_int_equal(part->count, rows[i].keys);
+        assert_true(
+            slice_equal(yaml_get(yaml_get(part, SLICE("a")), SLICE("b"))->text, SLICE("c")));
+    }
+    assert_null(yaml_read_part(SLICE("\t"), SLICE("f"), &f->arena, &f->diag));
+}
+
 static void test_an_empty_document_is_an_empty_mapping(void **state)
 {
     static const char *const texts[] = {"", "# nothing\n", "---\n", "\xef\xbb\xbf"};
@@ -163,6 +193,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_every_node_knows_line_and_column),
+        TEST(test_of_a_broken_file_there_is_what_stands_before),
         TEST(test_an_empty_document_is_an_empty_mapping),
         TEST(test_long_collections_keep_their_order),
         TEST(test_a_key_given_twice_is_an_error_and_reading_goes_on),

@@ -20,10 +20,10 @@ static int make_certificates(void **state)
     certificate_make(&plain, "old.example", NULL);
     certificate_make(&wide, "ignored.example",
                      "DNS:shop.example,DNS:*.shop.example,DNS:exact.shop.example");
-    files[0] =
-        (struct tls_certificate){slice_of_string(plain.cert_path), slice_of_string(plain.key_path)};
-    files[1] =
-        (struct tls_certificate){slice_of_string(wide.cert_path), slice_of_string(wide.key_path)};
+    files[0] = (struct tls_certificate){.cert_path = slice_of_string(plain.cert_path),
+                                        .key_path = slice_of_string(plain.key_path)};
+    files[1] = (struct tls_certificate){.cert_path = slice_of_string(wide.cert_path),
+                                        .key_path = slice_of_string(wide.key_path)};
     return 0;
 }
 
@@ -190,9 +190,18 @@ static void test_bad_files_are_named(void **state)
     file.key_path = files[1].key_path; /* of another certificate */
     assert_null(tls_new(&bad, NULL, 0, error));
     assert_non_null(strstr(error, wide.key_path));
-    file = (struct tls_certificate){SLICE("/nonexistent/cert.pem"), files[0].key_path};
+    assert_ptr_equal(strstr(error, "\"key\": cannot use"), error);
+    file = (struct tls_certificate){.cert_path = SLICE("/nonexistent/cert.pem"),
+                                    .key_path = files[0].key_path,
+                                    .file = SLICE("v.yaml"),
+                                    .line = 3,
+                                    .column = 7};
     assert_null(tls_new(&bad, NULL, 0, error));
-    assert_non_null(strstr(error, "/nonexistent/cert.pem"));
+    assert_ptr_equal(strstr(error, "v.yaml:3:7: \"cert\": cannot use \"/nonexistent/cert.pem\": "),
+                     error);
+    assert_false(tls_try(&file, error));
+    assert_ptr_equal(strstr(error, "\"cert\": cannot use \"/nonexistent/cert.pem\": "), error);
+    assert_true(tls_try(&files[0], error));
 }
 
 static void test_the_first_certificate_that_ends_is_told(void **state)

@@ -147,6 +147,14 @@ static void test_listeners_hosts_and_ranges(void **state)
         {R "listen: \":99999\"\n", "v:2:9: \"address\": " ADDRESS "\":99999\"\n"},
         {R "listen: \"localhost:80\"\n", "v:2:9: \"address\": " ADDRESS "\"localhost:80\"\n"},
         {R "listen: \"::1:80\"\n", "v:2:9: \"address\": " ADDRESS "\"::1:80\"\n"},
+        {R "listen: [\":0\", {address: \"127.0.0.1:0\"}]\n",
+         "v:2:10: \"address\": port 0 is none to listen on: give one from 1 to 65535\n"
+         "v:2:26: \"address\": port 0 is none to listen on: give one from 1 to 65535\n"},
+        {R "store: {path: "
+           "/a234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
+           "6789012345678}\n",
+         "v:2:15: \"store\": a unix socket in it would have a path of more than 107 bytes: give "
+         "\"admin\" an address of its own, or a shorter \"path\"\n"},
         {R "listen: \"unix:\"\n", "v:2:9: \"address\": " ADDRESS "\"unix:\"\n"},
         {R "listen: []\n", "v:2:9: \"listen\": expected 1 to 64 addresses, got 0\n"},
         {R "listen: [\":80\", \":80\"]\n", "v:2:17: address \":80\" is listed twice\n"},
@@ -293,7 +301,8 @@ static void test_spawn(void **state)
         {"store: {path: "
          "/a234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"
          "9012345678}\n"
-         "origins: {a: {spawn: {command: [x], workers: 1, listen: unix}}}\n",
+         "origins: {a: {spawn: {command: [x], workers: 1, listen: unix}}}\n"
+         "admin: {listen: \"unix:/s\"}\n",
          "v:2:57: \"listen\": "
          "\"unix:/"
          "a234567890123456789012345678901234567890123456789012345678901234567890123456789012345678"

@@ -8,6 +8,12 @@ static int64_t seconds(duration d)
     return d.ms / 1000;
 }
 
+static struct policy *load_options(struct fixture *f, struct policy_options options)
+{
+    diag_init(&f->diag, &f->arena);
+    return policy_load(&options, &f->diag);
+}
+
 /* --- defaults --- */
 
 static void test_defaults_of_the_policy(void **state)
@@ -484,6 +490,7 @@ static void test_included_files_contribute_keys_routes_and_origins(void **state)
                             R "include: [policy.d/*.yaml]\n"
                               "routes: [{match: \"/**\"}]\n");
     write_file(f, "policy.d/b.yaml", "routes: [{match: /b}]\nshell: {file: s.html}\n");
+    write_file(f, "policy.d/s.html", "<p>shell");
     write_file(f, "policy.d/a.yaml",
                "routes: [{match: /a, origin: api}]\n"
                "origins: {api: {workers: \"http://h\"}}\n");
@@ -500,6 +507,56 @@ static void test_included_files_contribute_keys_routes_and_origins(void **state)
     slice shell = arena_printf(&f->arena, "%s/policy.d/s.html", f->directory);
     check_slice(p->shell_file, shell.ptr);
     policy_free(p);
+}
+
+/* Whoever is to serve here is told of all that is missing; the second time nothing is. */
+static void test_what_the_policy_names_on_this_machine_is_looked_at(void **state)
+{
+    static const char *const names[] = {"s.html", "busy.html", "token", "a.pem", "a.key", "ca.pem"};
+    struct fixture *f = *state;
+    slice path = write_file(f, "v.yaml",
+                            "listen: [{address: \":80\", tls: [{cert: a.pem, key: a.key}]}]\n"
+                            "origins: {a: {workers: \"https://h\", tls: {ca: ca.pem}}}\n"
+                            "shell: {file: s.html}\n"
+                            "error_page: {503: busy.html}\n"
+                            "admin: {token_file: token}\n"
+                            "user: no-such-user-here\n");
+    assert_null(load_file(f, path));
+    static const char text[] =
+        "%s:1:40: \"cert\": cannot read \"%s/a.pem\": No such file or directory%s\n"
+        "%s:1:52: \"key\": cannot read \"%s/a.key\": No such file or directory%s\n"
+        "%s:2:47: \"ca\": cannot read \"%s/ca.pem\": No such file or directory%s\n"
+        "%s:3:15: \"file\": cannot read \"%s/s.html\": No such file or directory%s\n"
+        "%s:4:19: \"error_page\": cannot read \"%s/busy.html\": No such file or directory%s\n"
+        "%s:5:21: \"token_file\": cannot read \"%s/token\": No such file or directory%s\n"
+        "%s:6:7: \"user\": there is no user \"no-such-user-here\": make it with adduser "
+        "--system\n";
+    const char *p = path.ptr, *d = f->directory, *a = ": make it, or give another path";
+    slice expected =
+        arena_printf(&f->arena, text, p, d, a, p, d, a, p, d, a, p, d, a, p, d, a, p, d, a, p);
+    check_slice(diag_text(&f->diag), expected.ptr);
+    assert_null(load_options(
+        f,
+        (struct policy_options){.path = path, .shell = SLICE("/nowhere"), .is_elsewhere = false}));
+    assert_true(
+        slice_search(diag_text(&f->diag), SLICE("--shell: \"file\": cannot read \"/nowhere\"")) <
+        diag_text(&f->diag).len);
+    struct policy *elsewhere =
+        load_options(f, (struct policy_options){.path = path, .is_elsewhere = true});
+    assert_non_null(elsewhere);
+    policy_free(elsewhere);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        write_file(f, names[i], "x");
+    slice token = arena_printf(&f->arena, "%s/token", f->directory);
+    assert_int_equal(chmod(token.ptr, 0644), 0);
+    assert_null(load_file(f, path));
+    slice secret =
+        arena_printf(&f->arena,
+                     "%s:5:21: \"token_file\": cannot read \"%s/token\": it is a secret, "
+                     "but others may read or change it: chmod 600 it\n",
+                     p, d);
+    assert_true(slice_starts_with(diag_text(&f->diag), secret));
+    assert_int_equal(f->diag.count, 2); /* and the user */
 }
 
 static void test_an_included_key_that_is_set_already_is_an_error(void **state)
@@ -577,12 +634,6 @@ static void test_address_ranges_from_a_json_file(void **state)
 
 /* --- the command line --- */
 
-static struct policy *load_options(struct fixture *f, struct policy_options options)
-{
-    diag_init(&f->diag, &f->arena);
-    return policy_load(&options, &f->diag);
-}
-
 static const struct route *route_of(const struct policy *policy, const char *match)
 {
     for (size_t i = 0; i < policy->route_count; i++)
@@ -617,12 +668,14 @@ static void test_10_4_run_without_a_file(void **state)
 
 static void test_10_4_shell_and_store_from_the_command_line(void **state)
 {
+    struct fixture *f = *state;
+    slice shell = write_file(f, "dist/index.html", "<p>shell");
     struct policy *p =
-        load_options(*state, (struct policy_options){.origin_url = SLICE("http://127.0.0.1:3000"),
-                                                     .shell = SLICE("dist/index.html"),
-                                                     .store_path = SLICE("/tmp/s")});
+        load_options(f, (struct policy_options){.origin_url = SLICE("http://127.0.0.1:3000"),
+                                                .shell = shell,
+                                                .store_path = SLICE("/tmp/s")});
     assert_non_null(p);
-    check_slice(p->shell_file, "dist/index.html");
+    check_slice(p->shell_file, shell.ptr);
     check_slice(p->store_path, "/tmp/s");
     check_slice(p->admin_listen, "unix:/tmp/s/admin.sock");
     assert_int_equal(route_of(p, "/**")->on_failure_count, 2);
@@ -647,14 +700,15 @@ static void test_options_take_the_place_of_what_the_file_says(void **state)
                             "origins: {a: {workers: \"http://h\", slots: 3}}\n"
                             "listen: \":80\"\n"
                             "shell: {file: old.html, behind_cdn: true}\n");
+    slice shell = write_file(f, "new.html", "<p>shell");
     struct policy *p = load_options(f, (struct policy_options){.path = path,
                                                                .origin_url = SLICE("http://new:1"),
                                                                .listen = SLICE(":81"),
-                                                               .shell = SLICE("new.html")});
+                                                               .shell = shell});
     check_slice(p->origins[0].workers[0].host, "new");
     assert_int_equal(p->origins[0].slots, 3);
     check_slice(p->listen[0].address, ":81");
-    check_slice(p->shell_file, "new.html");
+    check_slice(p->shell_file, shell.ptr);
     assert_true(p->shell_behind_cdn);
     policy_free(p);
 }
@@ -956,6 +1010,7 @@ int main(void)
         TEST(test_variables),
         TEST(test_a_variable_never_becomes_syntax),
         TEST(test_included_files_contribute_keys_routes_and_origins),
+        TEST(test_what_the_policy_names_on_this_machine_is_looked_at),
         TEST(test_an_included_key_that_is_set_already_is_an_error),
         TEST(test_an_origin_in_two_files_is_an_error),
         TEST(test_a_file_that_includes_itself_ends_with_an_error),
