@@ -53,17 +53,25 @@ void admission_free(struct admission *admission)
 
 /* --- hosts --- */
 
+static uint64_t host_hash(slice host)
+{
+    return hash_of(host) | 1; /* 0 means free */
+}
+
+static struct host_place *place_of(struct admission *admission, uint64_t hash)
+{
+    for (size_t i = 0; i < ADMITTED_HOSTS; i++)
+        if (atomic_load_explicit(&admission->hosts[i].hash, memory_order_acquire) == hash)
+            return &admission->hosts[i];
+    return NULL;
+}
+
 static bool is_in(struct admission *admission, uint64_t hash, mono_time now)
 {
-    for (size_t i = 0; i < ADMITTED_HOSTS; i++) {
-        struct host_place *place = &admission->hosts[i];
-        if (atomic_load_explicit(&place->hash, memory_order_acquire) != hash)
-            continue;
-        if (atomic_load_explicit(&place->last_ms, memory_order_relaxed) != now.ms)
-            atomic_store_explicit(&place->last_ms, now.ms, memory_order_relaxed);
-        return true;
-    }
-    return false;
+    struct host_place *place = place_of(admission, hash);
+    if (place && atomic_load_explicit(&place->last_ms, memory_order_relaxed) != now.ms)
+        atomic_store_explicit(&place->last_ms, now.ms, memory_order_relaxed);
+    return place;
 }
 
 /* The place longest without a request; a free one at once. */
@@ -80,12 +88,22 @@ static struct host_place *oldest_place(struct admission *admission)
     return oldest;
 }
 
+static bool is_taken(const struct host_place *place)
+{
+    return atomic_load(&place->hash) != 0;
+}
+
+static bool is_kept(const struct host_place *place, mono_time now)
+{
+    return is_taken(place) && now.ms - atomic_load(&place->last_ms) < HOST_SILENT_MS;
+}
+
 static enum host_admission admit(struct admission *admission, slice host, uint64_t hash,
                                  mono_time now, char gone[ADMITTED_HOST_BYTES])
 {
     struct host_place *place = oldest_place(admission);
-    bool was_taken = atomic_load(&place->hash) != 0;
-    if (was_taken && now.ms - atomic_load(&place->last_ms) < HOST_SILENT_MS)
+    bool was_taken = is_taken(place);
+    if (is_kept(place, now))
         return HOST_REFUSED;
     if (was_taken)
         memcpy(gone, place->name, ADMITTED_HOST_BYTES);
@@ -99,7 +117,7 @@ static enum host_admission admit(struct admission *admission, slice host, uint64
 enum host_admission admission_host(struct admission *admission, slice host, mono_time now,
                                    char gone[ADMITTED_HOST_BYTES])
 {
-    uint64_t hash = hash_of(host) | 1; /* 0 means free */
+    uint64_t hash = host_hash(host);
     if (host.len >= ADMITTED_HOST_BYTES)
         return HOST_REFUSED;
     if (is_in(admission, hash, now))
@@ -111,15 +129,27 @@ enum host_admission admission_host(struct admission *admission, slice host, mono
     return result;
 }
 
+bool admission_has_place(struct admission *admission, slice host, mono_time now)
+{
+    return host.len < ADMITTED_HOST_BYTES &&
+           (place_of(admission, host_hash(host)) || !is_kept(oldest_place(admission), now));
+}
+
 /* --- queries --- */
+
+/* hold lock */
+static struct path_count *count_of(struct admission *admission, const struct key *path)
+{
+    uint64_t head;
+    memcpy(&head, path->bytes, sizeof(head));
+    return &admission->paths[head % PATHS];
+}
 
 /* hold lock */
 static bool take_place(struct admission *admission, const struct key *path, unsigned max_queries,
                        mono_time now)
 {
-    uint64_t head;
-    memcpy(&head, path->bytes, sizeof(head));
-    struct path_count *count = &admission->paths[head % PATHS];
+    struct path_count *count = count_of(admission, path);
     if (count->until.ms <= now.ms)
         *count = (struct path_count){mono_after(now, (duration){QUERY_WINDOW_MS}), 0};
     bool is_under = count->queries < max_queries;
@@ -137,6 +167,17 @@ bool admission_query(struct admission *admission, const struct key *path, const 
                   REASON_POLICY);
         is_admitted = take_place(admission, path, max_queries, now);
     }
+    pthread_mutex_unlock(&admission->lock);
+    return is_admitted;
+}
+
+bool admission_would_query(struct admission *admission, const struct key *path,
+                           const struct key *url, unsigned max_queries, mono_time now)
+{
+    pthread_mutex_lock(&admission->lock);
+    const struct path_count *count = count_of(admission, path);
+    bool is_admitted = marks_has(admission->seen, url, now) || count->until.ms <= now.ms ||
+                       count->queries < max_queries;
     pthread_mutex_unlock(&admission->lock);
     return is_admitted;
 }

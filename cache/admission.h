@@ -23,7 +23,12 @@ enum host_admission {
 /* `gone` is NUL-terminated. Without a lock for a host that is in. */
 enum host_admission admission_host(struct admission *admission, slice host, mono_time now,
                                    char gone[ADMITTED_HOST_BYTES]);
+/* Would admission_host() not refuse it? Changes nothing. */
+bool admission_has_place(struct admission *admission, slice host, mono_time now);
 /* A URL with a query that is not stored yet: may it be? However often it is asked for, it is one
  * query. `path` stands for host and path, `url` for the whole URL. */
 bool admission_query(struct admission *admission, const struct key *path, const struct key *url,
                      unsigned max_queries, mono_time now);
+/* What admission_query() would say. Changes nothing. */
+bool admission_would_query(struct admission *admission, const struct key *path,
+                           const struct key *url, unsigned max_queries, mono_time now);

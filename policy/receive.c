@@ -29,6 +29,7 @@ static bool is_get_or_head(const struct request *request)
 static bool reject(struct decision *decision, unsigned status, slice detail)
 {
     decision->action = ACTION_REJECT;
+    decision->reason = REASON_POLICY;
     decision->status = status;
     decision->detail = detail;
     return true;

@@ -56,6 +56,7 @@ bool api_set_mode(struct api_job *job);
 slice api_caller(struct arena *arena, h2o_req_t *h2o_req, const struct request *request);
 /* api_explain.c */
 bool api_explain(struct api_job *job);
+/* api_variants.c */
 bool api_variants(struct api_job *job);
 /* api_restart.c */
 bool api_restart(struct api_job *job);

@@ -1,6 +1,7 @@
 #include "edge/admin/api_url.h"
 
 #include "policy/host.h"
+#include "policy/proxy.h"
 
 slice url_only_host(const struct policy *policy)
 {
@@ -60,18 +61,19 @@ bool url_request(struct server *server, struct arena *arena, slice url, slice de
                                 .scheme = scheme_of(url, default_scheme),
                                 .http_major = 1,
                                 .http_minor = 1,
-                                .peer.is_local = true,
-                                .client.is_local = true,
+                                .peer.is_local =
+                                    true, /* a trusted proxy, as the admin socket's callers are */
                                 .id = SLICE("-"),
                                 .received = clock_now()};
+    fields_init(&request->fields, arena);
+    add_header_lines(arena, header_lines, header_count, &request->fields);
+    proxy_resolve(server->policy, &request->fields, request);
     if (!split(server, arena, url, request))
         return false;
     size_t query = slice_find(request->target, '?', 0);
     request->path = slice_until(request->target, query);
     request->has_query = query < request->target.len;
     request->query = slice_from(request->target, query + 1);
-    fields_init(&request->fields, arena);
-    add_header_lines(arena, header_lines, header_count, &request->fields);
     if (!fields_find_id(&request->fields,
                         FIELD_ACCEPT)) /* asked about as a browser would ask for it */
         fields_add_id(&request->fields, FIELD_ACCEPT, SLICE("text/html,*/*;q=0.8"));

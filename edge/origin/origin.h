@@ -177,6 +177,9 @@ struct origin_state {
     uint64_t over_share; /* turned away because their address had its share (semantics 7.3) */
 };
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
+/* Are renders of this key not to be had for now, because they kill workers (deadly.h)? Changes
+ * nothing. */
+bool origins_is_deadly(struct origins *origins, const struct key *render_key, mono_time now);
 /* Newest build that answers or workers told of (semantics 1.1); empty if none. A view that stays
  * valid. */
 slice origin_build(const struct origins *origins, const struct origin_config *origin);

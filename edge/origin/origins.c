@@ -168,6 +168,11 @@ slice origin_build(const struct origins *origins, const struct origin_config *or
     return build ? build->value : SLICE_NONE;
 }
 
+bool origins_is_deadly(struct origins *origins, const struct key *render_key, mono_time now)
+{
+    return deadly_is(&origins->deadly, render_key, now);
+}
+
 void origins_each_counters(const struct origins *origins,
                            void (*visit)(void *arg, slice worker,
                                          const struct worker_counters *counters),

@@ -133,3 +133,12 @@ bool fetch_is_refused(const struct request *request, const struct decision *deci
         return false;
     return true;
 }
+
+bool query_wants_place(const struct request *request, const struct decision *decision,
+                       const struct vary_record *record, struct arena *arena, struct key *path)
+{
+    if (!decision->route->max_queries || !decision->has_query || record->is_known)
+        return false;
+    *path = key_of(arena_concat(arena, (slice[]){request->host, request->path}, 2));
+    return true;
+}

@@ -66,3 +66,9 @@ struct refusal {
 bool fetch_is_refused(const struct request *request, const struct decision *decision,
                       const struct client_wish *wish, const struct candidate *found,
                       struct refusal *refusal);
+/*
+ * A URL of which nothing is known, with a query, on a route that stores only so many for each path
+ * (semantics 1.6): it wants a place among them (cache/admission.h). Then *path stands for its path.
+ */
+bool query_wants_place(const struct request *request, const struct decision *decision,
+                       const struct vary_record *record, struct arena *arena, struct key *path);

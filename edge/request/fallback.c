@@ -129,15 +129,19 @@ static unsigned error_status(struct exchange *ex)
     return status == 503 && is_nonsense(ex) ? 502 : status;
 }
 
+slice fallback_error_detail(enum reason reason)
+{
+    return reason == REASON_DEADLY ? SLICE("not rendered for now: it has stopped renderers")
+                                   : SLICE("no renderer could answer");
+}
+
 void fallback_error(struct exchange *ex, enum reason reason)
 {
     bool is_shed = reason == REASON_OVER_SHED || reason == REASON_OVER_SHELL;
     unsigned status = error_status(ex);
     waiter_leave(&ex->waiter);
     answer_error(ex, status, is_shed ? OUTCOME_SHED : OUTCOME_ERROR, reason,
-                 is_shed                   ? SLICE("too many wait for a renderer")
-                 : reason == REASON_DEADLY ? SLICE("not rendered for now: it has stopped renderers")
-                                           : SLICE("no renderer could answer"));
+                 is_shed ? SLICE("too many wait for a renderer") : fallback_error_detail(reason));
 }
 
 void fallback_after_call(struct exchange *ex, unsigned call_failure)

@@ -23,6 +23,7 @@ bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decisi
 /* Where there is none: 503 with Retry-After, whatever it was that failed; 504 where the origin
  * forbade stale (semantics 5.2). */
 unsigned fallback_error_status(const struct candidate *found);
+slice fallback_error_detail(enum reason reason); /* unless it is of the queue */
 void fallback_error(struct exchange *ex, enum reason reason);
 /* Answers who waited for a call that has failed: one or the other of the two above. */
 void fallback_after_call(struct exchange *ex, unsigned call_failure);

@@ -109,13 +109,10 @@ static void start_private(struct exchange *ex, enum fetch_kind kind)
 /* A cold URL with one query too many for its path (semantics 1.6). */
 static bool is_query_refused(struct exchange *ex)
 {
-    const struct route *route = ex->decision.route;
-    if (!route->max_queries || !ex->decision.has_query || ex->record->is_known)
-        return false;
-    slice path = arena_concat(&ex->arena, (slice[]){ex->request->host, ex->request->path}, 2);
-    struct key path_key = key_of(path);
-    return !admission_query(ex->server->admission, &path_key, &ex->url_key, route->max_queries,
-                            loop_now(ex->loop).mono);
+    struct key path;
+    return query_wants_place(ex->request, &ex->decision, ex->record, &ex->arena, &path) &&
+           !admission_query(ex->server->admission, &path, &ex->url_key,
+                            ex->decision.route->max_queries, loop_now(ex->loop).mono);
 }
 
 static enum progress look_up_anew(struct exchange *ex)

@@ -176,7 +176,7 @@ test('each change is one line of the log with who, and one count; explain and st
   const [fallback, stale, crawled, logged] = [await explain('/new'), await explain('/old'), await explain('/new', '-H', crawlerHeader), await explain('/new', '-H', 'Cookie: sid=1')]
   assert.deepEqual([fallback.mode, fallback.would, fallback.reason], ['shell', 'shell', 'policy'])
   assert.deepEqual([stale.would, stale.reason], ['stale', 'policy'])
-  assert.deepEqual([crawled.would, crawled.reason], ['render', '-'])
+  assert.deepEqual([crawled.would, crawled.reason], ['render', 'cold'])
   assert.deepEqual([logged.would, logged.reason], ['shell', 'policy'])
 
   const stat = async (...more) => (await s.v.cli('stat', '--once', ...more)).stdout

@@ -11,11 +11,22 @@
 
 static const int64_t minute = 60000;
 
+static slice host_name(int host, char buffer[32])
+{
+    int length = snprintf(buffer, 32, "host-%d.example", host);
+    return slice_of(buffer, (size_t)length);
+}
+
 static enum host_admission ask(struct admission *admission, int host, int64_t ms, char *gone)
 {
     char name[32];
-    int length = snprintf(name, sizeof(name), "host-%d.example", host);
-    return admission_host(admission, slice_of(name, (size_t)length), (mono_time){ms}, gone);
+    return admission_host(admission, host_name(host, name), (mono_time){ms}, gone);
+}
+
+static bool has_place(struct admission *admission, int host, int64_t ms)
+{
+    char name[32];
+    return admission_has_place(admission, host_name(host, name), (mono_time){ms});
 }
 
 static void test_1_5_sixteen_hosts_are_in_at_a_time(void **state)
@@ -100,6 +111,52 @@ static void test_1_6_a_query_counts_once_however_often_it_is_asked_for(void **st
     admission_free(admission);
 }
 
+static void test_1_5_whether_a_host_has_a_place_is_told_without_giving_it_one(void **state)
+{
+    (void)state;
+    struct admission *admission = admission_new();
+    char gone[ADMITTED_HOST_BYTES];
+    for (int i = 0; i < ADMITTED_HOSTS; i++) {
+        assert_true(has_place(admission, i, 1000));
+        ask(admission, i, 1000, gone);
+    }
+    assert_false(has_place(admission, 99, 1000));
+    for (int i = 0; i < ADMITTED_HOSTS; i++) /* asking does not make it a host that is asked for */
+        assert_true(has_place(admission, i, 2 * minute));
+    assert_true(has_place(admission, 99, 2 * minute));
+    assert_int_equal(ask(admission, 98, 2 * minute, gone), HOST_REPLACES);
+    char *name = test_malloc(ADMITTED_HOST_BYTES);
+    memset(name, 'a', ADMITTED_HOST_BYTES);
+    assert_false(admission_has_place(admission, slice_of(name, ADMITTED_HOST_BYTES),
+                                     (mono_time){2 * minute}));
+    test_free(name);
+    admission_free(admission);
+}
+
+static bool would(struct admission *admission, const struct key *path, int url, int64_t ms)
+{
+    struct key key = key_of_number(url);
+    return admission_would_query(admission, path, &key, 3, (mono_time){ms});
+}
+
+static void test_1_6_whether_a_query_would_be_let_in_is_told_without_counting_it(void **state)
+{
+    (void)state;
+    struct admission *admission = admission_new();
+    struct key path = key_of_number(-1);
+    for (int i = 0; i < 10; i++)
+        assert_true(would(admission, &path, i, 1000));
+    for (int i = 0; i < 3; i++) {
+        struct key url = key_of_number(i);
+        assert_true(admission_query(admission, &path, &url, 3, (mono_time){1000}));
+    }
+    for (int i = 0; i < 2; i++) /* asking is no first request */
+        assert_false(would(admission, &path, 3, 2000));
+    assert_true(would(admission, &path, 2, 2000));
+    assert_true(would(admission, &path, 3, 1000 + 11 * minute));
+    admission_free(admission);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +165,8 @@ int main(void)
         cmocka_unit_test(test_1_5_random_hosts_do_not_push_out_one_that_is_asked_for),
         cmocka_unit_test(test_1_6_over_max_queries_a_query_is_let_in_at_its_second_request),
         cmocka_unit_test(test_1_6_a_query_counts_once_however_often_it_is_asked_for),
+        cmocka_unit_test(test_1_5_whether_a_host_has_a_place_is_told_without_giving_it_one),
+        cmocka_unit_test(test_1_6_whether_a_query_would_be_let_in_is_told_without_counting_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,10 +160,10 @@ static void test_1_5_hosts(void **state)
     check(&s, "GET http://shop.example/", ACTION_LOOKUP, REASON_NONE);
     check(&s, "GET http://shop.example:8080/", ACTION_LOOKUP, REASON_NONE);
     check(&s, "GET http://a.b.shop.example/", ACTION_LOOKUP, REASON_NONE);
-    check(&s, "GET http://evilshop.example/", ACTION_REJECT, REASON_NONE);
+    check(&s, "GET http://evilshop.example/", ACTION_REJECT, REASON_POLICY);
     assert_int_equal(s.decision.status, 421);
-    check(&s, "GET http://shop.example.evil/", ACTION_REJECT, REASON_NONE);
-    check(&s, "GET http:///", ACTION_REJECT, REASON_NONE);
+    check(&s, "GET http://shop.example.evil/", ACTION_REJECT, REASON_POLICY);
+    check(&s, "GET http:///", ACTION_REJECT, REASON_POLICY);
     setup_fini(&s);
 }
 
@@ -178,7 +178,7 @@ static void test_redirect_http(void **state)
     check(&s, "POST http://h//evil", ACTION_REDIRECT, REASON_NONE);
     assert_slice(s.decision.location, "https://h//evil");
     check(&s, "GET https://h/a", ACTION_LOOKUP, REASON_NONE);
-    check(&s, "GET http://h/%0a", ACTION_REJECT, REASON_NONE);
+    check(&s, "GET http://h/%0a", ACTION_REJECT, REASON_POLICY);
     setup_fini(&s);
 }
 
