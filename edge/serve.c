@@ -130,6 +130,7 @@ static bool make_loops(struct service *service, char *error)
     if (!server->origins)
         return false;
     origins_on_outage(server->origins, origin_changed, server);
+    metrics_count_origins(server->metrics, server->origins);
     return true;
 }
 

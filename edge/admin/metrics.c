@@ -252,6 +252,20 @@ void metrics_mode(struct metrics *metrics, enum mode to)
     count_change(metrics, "varve_mode_changes_total", SLICE_NONE, mode_name(to).ptr);
 }
 
+void metrics_count_origins(struct metrics *metrics, struct origins *origins)
+{
+    struct origin_counts counts = {
+        .retries = counters_series(metrics->counters, SLICE("varve_retries_total"))};
+    for (size_t i = 0; i < metrics->policy->origin_count; i++) {
+        const struct origin_config *origin = &metrics->policy->origins[i];
+        char label[SERIES_LABEL_BYTES], name[SERIES_BYTES];
+        series_label(label, sizeof(label), "origin", origin->name);
+        int length = snprintf(name, sizeof(name), "varve_over_share_total{%s}", label);
+        counts.over_share = counters_series(metrics->counters, slice_of(name, (size_t)length));
+        origins_count_at(origins, origin, counts);
+    }
+}
+
 void metrics_origin_changed(struct metrics *metrics, slice origin, bool is_down)
 {
     char label[SERIES_LABEL_BYTES];

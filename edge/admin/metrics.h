@@ -36,6 +36,9 @@ void metrics_upstream_error(struct metrics *metrics, const struct request *reque
                             enum call_failure failure, slice detail);
 /* The operator has changed it: varve_mode_changes_total{to}. */
 void metrics_mode(struct metrics *metrics, enum mode to);
+/* Has origins count varve_retries_total and varve_over_share_total{origin}. Before the loops run.
+ */
+void metrics_count_origins(struct metrics *metrics, struct origins *origins);
 /* All workers of an origin are down, or no longer: varve_origin_changes_total{origin,to}. */
 void metrics_origin_changed(struct metrics *metrics, slice origin, bool is_down);
 void metrics_purge(struct metrics *metrics, enum purge_kind kind, uint64_t count);

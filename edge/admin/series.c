@@ -137,13 +137,6 @@ static void add_renderer(void *arg, slice worker, struct renderer *renderer)
     }
 }
 
-static void add_retries(void *arg, slice worker, const struct worker_counters *counters)
-{
-    uint64_t *sum = arg;
-    (void)worker;
-    *sum += atomic_load(&counters->retries);
-}
-
 static void add_changes(void *arg, slice worker, const struct worker_counters *counters)
 {
     char label[SERIES_LABEL_BYTES], text[256];
@@ -167,16 +160,47 @@ static void add_mode(struct samples *samples, const struct mode_word *word)
     }
 }
 
-static void add_origin(struct samples *samples, slice name, const struct origin_state *state)
+struct queue_depths {
+    unsigned of_rank[QUEUE_RANKS + 1];
+};
+
+static void note_waiting(void *arg, unsigned rank, unsigned waiting, mono_time oldest)
+{
+    struct queue_depths *depths = arg;
+    (void)oldest;
+    depths->of_rank[rank] = waiting;
+}
+
+static void add_depth(struct samples *samples, slice origin, slice class_name, unsigned waiting)
+{
+    char label[SERIES_LABEL_BYTES], class_label[SERIES_LABEL_BYTES], text[256];
+    series_label(label, sizeof(label), "origin", origin);
+    series_label(class_label, sizeof(class_label), "class", class_name);
+    int length = snprintf(text, sizeof(text), "varve_queue_depth{%s,%s}", label, class_label);
+    add(samples, slice_of(text, (size_t)length), waiting, false);
+}
+
+/* By the class as which they wait: one that is known by its User-Agent alone waits as the last. */
+static void add_queue(struct samples *samples, struct server *server,
+                      const struct origin_config *origin)
+{
+    const struct policy *policy = server->policy;
+    struct queue_depths depths = {{0}};
+    origins_each_waiting(server->origins, origin, note_waiting, &depths);
+    for (size_t i = 0; i < policy->class_count; i++)
+        add_depth(samples, origin->name, policy->classes[i].name, depths.of_rank[i]);
+    add_depth(samples, origin->name, SLICE("(background)"), depths.of_rank[QUEUE_BACKGROUND]);
+}
+
+static void add_origin(struct samples *samples, struct server *server,
+                       const struct origin_config *origin)
 {
     char label[SERIES_LABEL_BYTES], text[256];
-    series_label(label, sizeof(label), "origin", name);
-    int length = snprintf(text, sizeof(text), "varve_queue_depth{%s}", label);
-    add(samples, slice_of(text, (size_t)length), state->waiting, false);
-    length = snprintf(text, sizeof(text), "varve_origin_up{%s}", label);
-    add(samples, slice_of(text, (size_t)length), !state->is_down, false);
-    length = snprintf(text, sizeof(text), "varve_over_share_total{%s}", label);
-    add(samples, slice_of(text, (size_t)length), (double)state->over_share, true);
+    bool is_up = !origin_state(server->origins, origin).is_down;
+    series_label(label, sizeof(label), "origin", origin->name);
+    int length = snprintf(text, sizeof(text), "varve_origin_up{%s}", label);
+    add(samples, slice_of(text, (size_t)length), is_up, false);
+    add_queue(samples, server, origin);
 }
 
 static void add_server(struct samples *samples, struct server *server)
@@ -191,16 +215,10 @@ static void add_server(struct samples *samples, struct server *server)
     struct purge_stats purges = purge_stats(server->purges);
     gauge(samples, "varve_purge_records", (double)purges.records);
     add(samples, SLICE("varve_purge_overflows_total"), (double)purges.overflows, true);
-    uint64_t retries = 0;
-    origins_each_counters(server->origins, add_retries, &retries);
-    add(samples, SLICE("varve_retries_total"), (double)retries, true);
     origins_each_counters(server->origins, add_changes, samples);
     gauge(samples, "varve_build_info{version=\"" VARVE_VERSION "\"}", 1);
-    for (size_t i = 0; i < server->policy->origin_count; i++) {
-        const struct origin_config *origin = &server->policy->origins[i];
-        struct origin_state state = origin_state(server->origins, origin);
-        add_origin(samples, origin->name, &state);
-    }
+    for (size_t i = 0; i < server->policy->origin_count; i++)
+        add_origin(samples, server, &server->policy->origins[i]);
     add_mode(samples, server->mode);
     origins_each_worker(server->origins, add_worker, samples);
     origins_each_renderer(server->origins, NULL, add_renderer, samples);

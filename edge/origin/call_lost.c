@@ -87,7 +87,7 @@ static bool may_go_elsewhere(struct call *call, enum call_failure failure)
         !pool_may_retry(call->pool, call_now(call)))
         return false;
     call->retries_left--;
-    atomic_fetch_add(&call->permit.worker->counters.retries, 1);
+    counter_add(call->pool->counts.retries, 1);
     return true;
 }
 

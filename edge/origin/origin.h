@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/counters.h"
 #include "edge/loop.h"
 #include "edge/origin/queue.h"
 #include "policy/config.h"
@@ -51,7 +52,7 @@ bool origins_drain_worker(struct origins *origins, slice name, bool is_drained);
 typedef void (*render_visitor)(void *arg, slice worker, unsigned slot, slice state, slice path,
                                mono_time since);
 void origins_each_render(const struct origins *origins, render_visitor visit, void *arg);
-/* Each rank in which somebody waits for a slot, and since when its oldest does. */
+/* Each rank in which somebody waits for a slot or a connection, and since when its oldest does. */
 typedef void (*waiting_visitor)(void *arg, unsigned rank, unsigned waiting, mono_time oldest);
 void origins_each_waiting(const struct origins *origins, const struct origin_config *origin,
                           waiting_visitor visit, void *arg);
@@ -176,6 +177,15 @@ struct origin_state {
     bool is_down;        /* no worker is to be had: nobody waits (outage.h) */
     uint64_t over_share; /* turned away because their address had its share (semantics 7.3) */
 };
+/* Where it is counted that a render was asked for once more (7.7), and that somebody was turned
+ * away because their address had its share (7.3): in shared memory, so that it survives this
+ * process. */
+struct origin_counts {
+    counter *retries, *over_share;
+};
+/* Without it, both begin at 0. Before the loops run. */
+void origins_count_at(struct origins *origins, const struct origin_config *origin,
+                      struct origin_counts counts);
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin);
 /* Are renders of this key not to be had for now, because they kill workers (deadly.h)? Changes
  * nothing. */
@@ -186,7 +196,7 @@ slice origin_build(const struct origins *origins, const struct origin_config *or
 /* Per worker, since the start of the process; any thread. `failures` is indexed by enum
  * call_failure. */
 struct worker_counters {
-    _Atomic uint64_t requests, connects, reused, retries, probes;
+    _Atomic uint64_t requests, connects, reused, probes;
     _Atomic uint64_t failures[CALL_FAILURE_COUNT];
     _Atomic uint64_t ups, downs;     /* changes of its state */
     _Atomic uint64_t unclear_builds; /* it was asked for its build, and did not tell */

@@ -157,6 +157,12 @@ void origins_free(struct origins *origins)
 
 /* --- figures --- */
 
+void origins_count_at(struct origins *origins, const struct origin_config *origin,
+                      struct origin_counts counts)
+{
+    origins->pools[origin->index]->counts = counts;
+}
+
 struct origin_state origin_state(const struct origins *origins, const struct origin_config *origin)
 {
     return pool_state(origins->pools[origin->index]);

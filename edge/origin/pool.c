@@ -93,7 +93,7 @@ static enum pool_answer admit(struct pool *pool, const struct slot_waiter *waite
     if (!waiter->wants_slot || waiter->rank == QUEUE_BACKGROUND)
         return POOL_QUEUED; /* bounded otherwise: by `connections`, by revalidate_max */
     if (shares_is_over(pool, waiter)) {
-        pool->over_share++;
+        counter_add(pool->counts.over_share, 1);
         return no_place(waiter);
     }
     const struct queue_limits limits = pool_limits(pool);
@@ -114,7 +114,7 @@ static void make_room(struct pool *pool, const struct slot_waiter *waiter)
         is_person && !waiter->entry.is_lent ? shares_to_make_room(pool) : NULL;
     if (!loser)
         return;
-    pool->over_share++;
+    counter_add(pool->counts.over_share, 1);
     tell(pool, loser, WAITER_OVER_SHARE, NULL);
 }
 

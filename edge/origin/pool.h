@@ -148,7 +148,8 @@ struct pool {
     uint64_t births; /* processes that were started anew, of all workers */
     struct queue slot_queue, connection_queue;
     struct fair fair;
-    uint64_t over_share; /* turned away because their address had its share */
+    struct origin_counts counts; /* at `own_counts` unless told otherwise (origins_count_at()) */
+    counter own_counts[2];
     struct balance_state balance;
     unsigned reserved[QUEUE_RANKS + 1]; /* constant: slots that this rank leaves to better ones */
     struct render_mean render;

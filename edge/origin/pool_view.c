@@ -71,23 +71,39 @@ bool pool_is_awaiting(struct pool *pool)
     return is_awaiting;
 }
 
+struct waiting_line {
+    unsigned count;
+    mono_time oldest;
+};
+
+static void count_waiting(const struct list *list, struct waiting_line lines[QUEUE_RANKS + 1])
+{
+    for (struct list *node = list->next; node != list; node = node->next) {
+        const struct queue_entry *entry = container_of(node, struct queue_entry, by_rank);
+        mono_time since = container_of(entry, struct slot_waiter, entry)->since;
+        struct waiting_line *line = &lines[entry->rank];
+        if (line->count++ == 0 || since.ms < line->oldest.ms)
+            line->oldest = since;
+    }
+}
+
+static void count_queue(const struct queue *queue, struct waiting_line lines[QUEUE_RANKS + 1])
+{
+    for (unsigned rank = 0; rank <= QUEUE_BACKGROUND; rank++)
+        count_waiting(&queue->ranks[rank], lines);
+    count_waiting(&queue->loans, lines);
+}
+
 void pool_each_waiting(struct pool *pool, waiting_visitor visit, void *arg)
 {
+    struct waiting_line lines[QUEUE_RANKS + 1] = {{0}};
     pthread_mutex_lock(&pool->lock);
-    for (unsigned rank = 0; rank <= QUEUE_BACKGROUND; rank++) {
-        const struct list *ranked = &pool->slot_queue.ranks[rank];
-        mono_time oldest = {INT64_MAX};
-        unsigned count = 0;
-        for (struct list *node = ranked->next; node != ranked; node = node->next) {
-            const struct queue_entry *entry = container_of(node, struct queue_entry, by_rank);
-            mono_time since = container_of(entry, struct slot_waiter, entry)->since;
-            oldest = since.ms < oldest.ms ? since : oldest;
-            count++;
-        }
-        if (count > 0)
-            visit(arg, rank, count, oldest);
-    }
+    count_queue(&pool->slot_queue, lines);
+    count_queue(&pool->connection_queue, lines);
     pthread_mutex_unlock(&pool->lock);
+    for (unsigned rank = 0; rank <= QUEUE_BACKGROUND; rank++)
+        if (lines[rank].count > 0)
+            visit(arg, rank, lines[rank].count, lines[rank].oldest);
 }
 
 /* --- figures --- */
@@ -119,7 +135,7 @@ struct origin_state pool_state(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     state.waiting = pool_waiting(pool);
     state.is_down = pool->outage.is_down;
-    state.over_share = pool->over_share;
+    state.over_share = atomic_load(pool->counts.over_share);
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
         state.workers += is_there(worker);

@@ -260,6 +260,7 @@ static struct pool *pool_make(const struct origin_config *config, void *slots_re
     arena_init(&pool->arena);
     MUST(pthread_mutex_init(&pool->lock, NULL) == 0);
     fair_init(&pool->fair);
+    pool->counts = (struct origin_counts){&pool->own_counts[0], &pool->own_counts[1]};
     queue_init(&pool->slot_queue);
     queue_init(&pool->connection_queue);
     return pool;

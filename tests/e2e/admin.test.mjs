@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { all, freePort, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { all, freePort, gate, isAlive, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { exchange } from './wire.mjs'
 
 const MINUTE = { 'cache-control': 'max-age=60' }
@@ -354,6 +354,59 @@ test('metrics have their names and types, in a text that a scraper takes', async
   assert.equal(bounds.length, 17)
   const le = ([n]) => Number(/le="([^"]+)"/.exec(n)[1].replace('+Inf', 'Infinity'))
   for (let i = 1; i < bounds.length; i++) assert.ok(le(bounds[i]) > le(bounds[i - 1]) && bounds[i][1] >= bounds[i - 1][1])
+})
+
+test('every series has the labels that are documented', async (t) => {
+  const held = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/cut') return res.destroy()
+    if (req.url === '/slow') await held.promise
+    if (req.url === '/hints') res.writeEarlyHints({ link: '</a.css>; rel=preload' })
+    page(res, 'page', req.url === '/private' ? { 'cache-control': 'private' } : { ...MINUTE, vary: 'x-device' })
+  })
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/shell.html`, 'the shell')
+  const v = await varve(
+    t,
+    `origins: {renderer: {workers: ["${origin.url}"], slots: 1, queue: {shell_at: 0, shed_at: 0}}}\nshell: {file: ${dir}/shell.html}\nvary: {max_variants: 1}\nroutes: [{match: "/app/**", when_logged_in: shell}, {match: "/**"}]\n`,
+    { dir },
+  )
+  const documents = { accept: 'text/html', 'sec-fetch-dest': 'document' }
+  for (const path of ['/a', '/a', '/private', '/cut', '/hints']) await v.get(path, documents)
+  await v.get('/a', { ...documents, 'x-device': 'other' }) // one too many
+  const slow = v.get('/slow')
+  await until(() => origin.now === 1, 'the slow render')
+  assert.equal((await v.get('/data', { accept: 'application/json' })).status, 503)
+  held.open()
+  await slow
+  await v.get('/app/', { ...documents, cookie: 'session=1' })
+  await purge(v, { urls: [`${v.url}/a`] })
+  await exchange(t, v.port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
+  for (const mode of ['ssr', 'auto']) ok(await v.admin('POST', '/v1/mode', { mode }))
+  ok(await v.admin('POST', '/v1/reload', {}))
+  await until(async () => (await v.metric('varve_config_reloads_total{result="ok"}')) === 1, 'the reload to be counted')
+  const documented = new Map([...readFileSync('docs/operations.md', 'utf8').matchAll(/^\| (`varve_.*?) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`(\w+)(?:\{([a-z,]+)\})?`/g)].map(([, name, labels = '']) => [name, labels])))
+  const { families, samples } = scrape((await v.admin('GET', '/metrics')).body)
+  const labelsOf = (sample) => [...sample.matchAll(/[{,]([a-z_]+)="/g)].map((m) => m[1]).filter((label) => label !== 'le').join()
+  for (const name of ['varve_shed_total', 'varve_shell_total', 'varve_variants_capped_total', 'varve_upstream_errors_total', 'varve_interim_responses_total', 'varve_mode_changes_total']) assert.ok(families.has(name), name)
+  for (const sample of samples.keys()) {
+    const family = families.has(/^\w+/.exec(sample)[0]) ? /^\w+/.exec(sample)[0] : /^\w+/.exec(sample)[0].replace(/_(bucket|sum|count)$/, '')
+    assert.equal(labelsOf(sample), documented.get(family), sample)
+  }
+})
+
+test('9.2 what is counted of renders goes on over a reload', async (t) => {
+  const deaths = [true]
+  const answer = (req, res) => (deaths.pop() ? req.socket.destroy() : page(res, 'page', MINUTE))
+  const origin = await renderer(t, answer)
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}", "${(await renderer(t, answer)).url}"], retries: 1}}\nroutes: [{match: "/**"}]\n`)
+  assert.equal(await v.metric('varve_retries_total'), 0)
+  assert.equal((await v.get('/dies')).status, 200)
+  assert.equal(await v.metric('varve_retries_total'), 1)
+  const before = v.workerPid()
+  ok(await v.admin('POST', '/v1/reload', {}))
+  await until(() => !isAlive(before), 'the old worker to be gone')
+  assert.equal(await v.metric('varve_retries_total'), 1)
 })
 
 const FIELDS = 'time id client host method path status bytes outcome reason route class worker queue_ms render_ms total_ms age ua'.split(' ')

@@ -11,7 +11,7 @@ const ROOT = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../.
 const read = (name) => readFileSync(path.join(ROOT, name), 'utf8')
 const DOCUMENTS = ['README.md', ...readdirSync(path.join(ROOT, 'docs')).filter((f) => f.endsWith('.md')).map((f) => `docs/${f}`)]
 const sources = (folder) =>
-  readdirSync(path.join(ROOT, folder)).filter((f) => /\.[ch]$/.test(f)).map((f) => read(`${folder}/${f}`)).join('\n')
+  readdirSync(path.join(ROOT, folder), { recursive: true }).filter((f) => /\.([ch]|def)$/.test(f)).map((f) => read(`${folder}/${f}`)).join('\n')
 
 test('the policy of the README is valid', (t) => {
   const dir = tempDir(t)
@@ -71,7 +71,7 @@ test('every command of the README is there, and every command is in the README',
 })
 
 test('every metric is documented, and nothing else', () => {
-  const inSource = new Set([...sources('edge/admin').matchAll(/"(varve_[a-z0-9_]+)/g), ...sources('base').matchAll(/"(varve_[a-z0-9_]+)/g)].map((m) => m[1]))
+  const inSource = new Set(['base', 'policy', 'cache', 'edge'].flatMap((folder) => [...sources(folder).matchAll(/"(varve_[a-z0-9_]+)/g)].map((m) => m[1])))
   const section = read('docs/operations.md').split('## Metrics')[1]
   const documented = new Set([...section.matchAll(/`(varve_[a-z0-9_]+)/g)].map((m) => m[1]))
   assert.deepEqual([...documented].sort(), [...inSource].sort())

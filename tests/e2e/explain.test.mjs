@@ -27,7 +27,7 @@ const OUTCOMES = {
   pass: ['pass'],
   redirect: ['pass'],
   reject: ['error'],
-  error: ['error', 'shed'],
+  error: ['error'],
 }
 
 /** Asks what would happen, and again, as a navigation unless told otherwise; has it happen; looks whether the log tells the same of it. */

@@ -192,10 +192,12 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} }
       body: body === undefined ? undefined : JSON.stringify(body),
     })
   v.get = (target, headers = {}, more = {}) => request(v.url + target, { headers, ...more })
+  /* 'name{label="value"}': all series with these labels, together */
   v.metric = async (series) => {
     const { body } = await v.admin('GET', '/metrics')
-    const line = body.split('\n').find((l) => l.startsWith(series + ' '))
-    return line === undefined ? 0 : Number(line.split(' ').pop())
+    const [name, ...labels] = series.split(/[{}]|,(?=[a-z_]+=")/).filter(Boolean)
+    const isOne = (line) => line.startsWith(name) && '{ '.includes(line[name.length]) && labels.every((label) => line.includes(label))
+    return body.split('\n').filter(isOne).reduce((sum, line) => sum + Number(line.split(' ').pop()), 0)
   }
   v.accessLog = () => readFileSync(`${dir}/access.log`, 'utf8').trim().split('\n').filter(Boolean).map((l) => JSON.parse(l))
   v.workerPid = () => {

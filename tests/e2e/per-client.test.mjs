@@ -1,6 +1,7 @@
 // One client address holds at most its share of an origin's slots and queue while another waits (limits.per_client, semantics 7.3).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isAlive, until } from './lib.mjs'
 import { oneSlot, stage } from './stage.mjs'
 
 const FLOOD = '198.51.100.7'
@@ -61,6 +62,10 @@ test('7.3 with one slot a visitor waits for a quarter of the queue at most; a fu
   assert.equal(await s.metric('varve_shed_total'), 2)
   assert.equal(await s.metric('varve_upstream_errors_total'), 0)
   await assertQuiet(s)
+  const before = s.v.workerPid()
+  assert.equal((await s.v.admin('POST', '/v1/reload', {})).status, 200)
+  await until(() => !isAlive(before), 'the old worker to be gone')
+  assert.equal(await s.metric('varve_over_share_total{origin="renderer"}'), 1, 'also after a reload')
 })
 
 test('7.3 who has his share of the queue gets the shell where he may, a POST a 503, and others their places', async (t) => {

@@ -416,7 +416,7 @@ static void assert_same(const struct stage *s)
 {
     for (size_t i = 0; i < PEOPLE; i++)
         assert_int_equal(model_of(&s->people[i]), (int)s->people[i].model);
-    assert_int_equal(s->pool->over_share, s->over_share);
+    assert_int_equal(pool_state(s->pool).over_share, s->over_share);
 }
 
 static void do_anything(struct stage *s, uint64_t *random)
