@@ -1,7 +1,8 @@
 /*
  * Two requests of strangers under one policy (semantics 1.2, 2.1, 2.7): what the fills of one key
  * carry is the same, whatever else the two requests said; nothing that is held back goes out; a
- * key's text takes itself apart again; and what they cost in memory grows with their length alone.
+ * POST whose answer may become a page asks as a GET of the same client would; a key's text takes
+ * itself apart again; and what they cost in memory grows with their length alone.
  *
  *   input = policy (1 byte) union, as names with spaces, newline, two requests, each "METHOD
  *           TARGET", newline, lines "name: value", empty line
@@ -12,6 +13,7 @@
 #include "policy/load.h"
 #include "policy/normalise.h"
 #include "policy/representation.h"
+#include "policy/response.h"
 #include "policy/rules.h"
 #include "policy/seal.h"
 
@@ -24,7 +26,7 @@ static const char *const texts[] = {
     "vary: {accept-language: {choose: [en, de], default: en}, cookie: {keep: [ab, \"c*\"]},\n"
     "  user-agent: {map: [mobile, desktop], as: X-Device}}\n",
     "renderer: http://127.0.0.1:1\n"
-    "routes: [{match: /p/:id, tags: [\"p-:id\"], query: {keep: [q]}}, {match: /**}]\n"
+    "routes: [{match: /p/:id, tags: [\"p-:id\"], query: {keep: [q]}}, {match: /**, post: rfc}]\n"
     "vary: {accept-language: {sort: true, always: true}, x-plan: {always: false}}\n"
     "identity: {logged_in: {cookies: [sid], headers: [X-User]}}\n",
     "renderer: http://127.0.0.1:1\nseal: strict\n"
@@ -33,7 +35,7 @@ static const char *const texts[] = {
     "origins: {a: {workers: [http://127.0.0.1:1], target: \"/r?url={url}\",\n"
     "  set_headers: {x-class: \"{class}\", x-host: \"{host}\", x-build: \"{build}\"}}}\n"
     "classes: [{name: bots, user_agent: [bot]}, {name: people}]\nseal: off\n"
-    "routes: [{match: /**, origin: a, query: {drop: [\"utm_*\"], sort: true}}]\n",
+    "routes: [{match: /**, origin: a, post: rfc, query: {drop: [\"utm_*\"], sort: true}}]\n",
 };
 enum { POLICIES = sizeof(texts) / sizeof(texts[0]), FIELDS_MAX = 40 };
 static struct policy *policies[POLICIES];
@@ -193,11 +195,57 @@ static bool take_union(slice line, struct arena *arena, struct field_names *name
     return true;
 }
 
+/* --- post: rfc --- */
+
+static bool is_of_content(slice name)
+{
+    return slice_starts_with(name, SLICE("content-")) || slice_equal(name, SLICE("expect"));
+}
+
+static void check_sent_by(const struct fields *one, const struct fields *other)
+{
+    for (size_t i = 0; i < one->count; i++) {
+        const struct field *field = &one->at[i];
+        bool is_sent = is_of_content(field->name) || !is_keyed(field);
+        for (size_t j = 0; j < other->count && !is_sent; j++)
+            is_sent = slice_equal(other->at[j].name, field->name) &&
+                      slice_equal(other->at[j].value, field->value);
+        MUST(is_sent);
+    }
+}
+
+/* A client that posts what is in a page must not choose what others find there. */
+static void check_post(const struct policy *policy, const struct field_names *names,
+                       struct filled *post)
+{
+    static struct filled get;
+    struct response answer = {.status = 200};
+    fields_init(&answer.fields, post->request.arena);
+    fields_add_id(&answer.fields, FIELD_CONTENT_LOCATION, SLICE(""));
+    forward_fill(policy, &post->request, &post->decision, names, false, &post->forward);
+    if (!rules_post_is_page(&post->request, &post->pass, &post->forward, &answer))
+        return;
+    get.request = post->request;
+    get.request.method = METHOD_GET;
+    get.request.method_text = SLICE("GET");
+    rules_receive(policy, &get.request, SLICE("b42"), &get.decision);
+    MUST(get.decision.action == ACTION_LOOKUP);
+    forward_fill(policy, &get.request, &get.decision, names, false, &get.forward);
+    MUST(slice_equal(get.forward.key_text, post->forward.key_text));
+    MUST(slice_equal(get.forward.target, post->pass.target));
+    check_sent_by(&get.forward.fields, &post->pass.fields);
+    check_sent_by(&post->pass.fields, &get.forward.fields);
+}
+
+/* --- both --- */
+
 static bool fill(const struct policy *policy, const struct field_names *names, struct filled *f)
 {
     rules_receive(policy, &f->request, SLICE("b42"), &f->decision);
     check_decision(&f->decision, &f->request);
     forward_pass(policy, &f->request, &f->decision, &f->pass);
+    if (f->decision.may_store_post)
+        check_post(policy, names, f);
     if (f->decision.action != ACTION_LOOKUP)
         return false;
     forward_fill(policy, &f->request, &f->decision, names, true, &f->forward);

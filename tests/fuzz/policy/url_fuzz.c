@@ -57,6 +57,12 @@ static void check_reference(const struct request *request, slice text)
         MUST(!slice_equal(segment, SLICE(".")) && !slice_equal(segment, SLICE("..")));
 }
 
+static bool is_own(const struct request *request, slice text)
+{
+    struct reference target;
+    return reference_resolve(request, text, &target) && reference_is_own(request, &target);
+}
+
 static void check_redirect(struct arena *arena, const struct request *request,
                            const struct decision *decision, slice location)
 {
@@ -71,6 +77,8 @@ static void check_redirect(struct arena *arena, const struct request *request,
     MUST(redirect_is_to_itself(request, decision, request->target));
     MUST(redirect_is_to_itself(request, decision, own));
     MUST(!redirect_is_to_itself(request, decision, other));
+    MUST(is_own(request, request->target) && is_own(request, SLICE("#part")));
+    MUST(!is_own(request, other) && !is_own(request, own)); /* www. is another host */
 }
 
 static void check_purge(struct arena *arena, const struct request *request)
