@@ -9,7 +9,16 @@ const read = (name) => readFileSync(new URL(`../data/${name}`, import.meta.url),
 const lines = (name) => read(name).split('\n').filter((line) => line && !line.startsWith('#'))
 
 export const headerNames = () => lines('header_names.txt')
+export const sentNames = () => lines('sent_names.txt')
 export const cveRequests = () => JSON.parse(read('cve_requests.json'))
+
+/* What a stranger's field of header_names.txt does, beside being refused or held back. */
+export const PASSED = ['authorization', 'cookie', 'range'] // his own, and not stored
+export const KEYED = ['datastar-request', 'hx-boosted', 'hx-history-restore-request', 'hx-prompt', 'hx-request', 'hx-request-type', 'hx-source', 'hx-target', 'hx-trigger', 'hx-trigger-name',
+  'next-router-prefetch', 'next-router-segment-prefetch', 'next-router-state-tree', 'next-url', 'rsc', 'turbo-frame', 'x-alpine-request', 'x-alpine-target', 'x-barba', 'x-deployment-id', 'x-ic-request',
+  'x-inertia', 'x-inertia-error-bag', 'x-inertia-location', 'x-inertia-partial-component', 'x-inertia-partial-data', 'x-inertia-partial-except', 'x-inertia-reset', 'x-inertia-version',
+  'x-livewire', 'x-livewire-navigate', 'x-nextjs-data', 'x-pjax', 'x-pjax-container', 'x-server-id', 'x-server-instance', 'x-single-flight', 'x-tsr-raw', 'x-tsr-redirect',
+  'x-up-context', 'x-up-fail-context', 'x-up-fail-mode', 'x-up-fail-target', 'x-up-mode', 'x-up-target', 'x-up-validate', 'x-up-version'] // 1.4
 
 /** The patterns of policy/seal.def. */
 export const sealPatterns = () => table('../../policy/seal.def', 'SEAL').map(([pattern]) => pattern)

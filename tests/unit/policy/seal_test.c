@@ -35,6 +35,19 @@ static void test_2_2_held_back(void **state)
                                         "x-ms-client-principal-name",
                                         "client-cert-chain",
                                         "hx-current-url",
+                                        "x-hostname",
+                                        "x-url",
+                                        "x-real-url",
+                                        "x-base-url",
+                                        "host-override",
+                                        "x-method",
+                                        "method-override",
+                                        "x-http-verb",
+                                        "true-client-country",
+                                        "iv-user",
+                                        "x-draft-mode",
+                                        "x-action-forwarded",
+                                        "x-remoteip",
                                         "x_a",
                                         "a_b"};
     (void)state;
@@ -61,6 +74,11 @@ static void test_2_2_sent(void **state)
                                         "origin",
                                         "content-type",
                                         "x-hosted-by",
+                                        "x-request-id",
+                                        "x-content-type-options",
+                                        "x-tenant-id",
+                                        "x-device",
+                                        "ur",
                                         "x-api-key",
                                         ""};
     (void)state;
