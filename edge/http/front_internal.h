@@ -73,7 +73,7 @@ struct client_connection {
     struct interim_writer *interim; /* NULL: it never had one */
     size_t requests;
     h2o_timeout_entry_t resume;
-    uint64_t bodies_bytes;     /* our part of front.bodies_bytes */
+    uint64_t bodies_bytes;     /* our part of front.bodies */
     h2o_req_t *h2o_req;        /* PHASE_BUSY and handed to the handler */
     void (*left)(void *owner); /* of h2o_req: see front_watch_client() */
     void *left_owner;

@@ -198,6 +198,6 @@ static void rig_close(void)
     rig_release();
     for (unsigned i = 0; i < 100 && rig.front->loops[0]->lingering_count; i++)
         rig_turn(1);
-    MUST(front_connections(rig.front) == 0 && atomic_load(&rig.front->bodies_bytes) == 0);
+    MUST(front_connections(rig.front) == 0 && rig.front->bodies.bytes == 0);
     MUST(rig.front->loops[0]->lingering_count == 0 && !rig.held);
 }
