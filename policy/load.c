@@ -59,10 +59,18 @@ static void set_in(struct loader *l, struct yaml_node *root, const char *section
 static void set_origin(struct loader *l, struct yaml_node *root, struct yaml_node *url)
 {
     struct yaml_node *origins = yaml_get(root, SLICE("origins"));
-    bool has_first = origins && origins->kind == YAML_MAP && origins->count &&
-                     origins->entries[0].value->kind == YAML_MAP;
-    if (has_first)
-        yaml_set(&l->scratch, origins->entries[0].value, key_node(l, "workers"), url);
+    struct yaml_entry *first =
+        origins && origins->kind == YAML_MAP && origins->count ? &origins->entries[0] : NULL;
+    const struct yaml_entry *spawn = first ? yaml_find(first->value, SLICE("spawn")) : NULL;
+    if (spawn)
+        fail(l, url,
+             "origin \"%" SLICE_FMT "\" starts its workers itself (%" SLICE_FMT
+             ":%u:%u): leave the "
+             "URL out, or remove \"spawn\"",
+             SLICE_ARG(first->key->text), SLICE_ARG(spawn->key->file), spawn->key->line,
+             spawn->key->column);
+    else if (first && first->value->kind == YAML_MAP)
+        yaml_set(&l->scratch, first->value, key_node(l, "workers"), url);
     else
         yaml_set(&l->scratch, root, key_node(l, "renderer"), url);
 }

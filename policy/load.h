@@ -41,3 +41,5 @@ slice policy_effective(const struct policy *policy, struct arena *arena);
 slice policy_warning(const struct policy *policy, struct arena *arena);
 /* A commented varve.yaml; preset may be empty. Empty slice: unknown preset. */
 slice policy_example(slice preset, struct arena *arena);
+/* The names of the presets, with commas. */
+slice policy_presets(struct arena *arena);

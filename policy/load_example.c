@@ -182,3 +182,13 @@ slice policy_example(slice preset, struct arena *arena)
                      slice_of_string(p->pages ? p->pages : pages)};
     return arena_concat(arena, parts, sizeof(parts) / sizeof(parts[0]));
 }
+
+slice policy_presets(struct arena *arena)
+{
+    slice names = SLICE_NONE;
+    for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
+        if (presets[i].name.len)
+            names = arena_printf(arena, "%" SLICE_FMT "%s%" SLICE_FMT, SLICE_ARG(names),
+                                 names.len ? ", " : "", SLICE_ARG(presets[i].name));
+    return names;
+}

@@ -127,7 +127,7 @@ void section_check_keys(struct loader *l, const struct section *section,
         if (!s)
             fail_unknown_key(l, section, key);
         else if (!s->type)
-            fail(l, key, "\"%" SLICE_FMT "\" is not supported by this version",
+            fail(l, key, "\"%" SLICE_FMT "\" is not supported by this version: remove it",
                  SLICE_ARG(key->text));
     }
 }

@@ -151,9 +151,27 @@ static slice request_text(const struct admin_target *target, const char *method,
 
 static int unreachable(const struct admin_target *target, const char *why)
 {
-    fprintf(stderr, "varve: cannot reach the daemon at %" SLICE_FMT ": %s\n",
-            SLICE_ARG(target->address), why);
+    fprintf(stderr, "varve %s: cannot reach the daemon at %" SLICE_FMT ": %s\n",
+            target->command->name, SLICE_ARG(target->address), why);
     return CLI_UNREACHABLE;
+}
+
+static int not_connected(const struct admin_target *target, int code)
+{
+    static const struct {
+        int code;
+        const char *text;
+    } ROWS[] = {
+        {ENOENT, "no such socket: is varve running, and is it there? Else say where: --admin ADDR"},
+        {ECONNREFUSED, "nobody listens there: start varve, or say where it is: --admin ADDR"},
+        {EACCES, "permission denied: do this as root, or as the user that varve runs as"},
+        {EINVAL, "that is no address: give unix:/PATH or HOST:PORT"},
+        {EADDRNOTAVAIL, "there is no such host: give unix:/PATH or HOST:PORT"},
+    };
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++)
+        if (ROWS[i].code == code)
+            return unreachable(target, ROWS[i].text);
+    return unreachable(target, strerror(code));
 }
 
 int admin_request(const struct admin_target *target, const char *method, slice path,
@@ -166,7 +184,7 @@ int admin_request(const struct admin_target *target, const char *method, slice p
         return CLI_USAGE;
     int fd = http_connect(target->address, CONNECT_MS);
     if (fd < 0)
-        return unreachable(target, strerror(errno));
+        return not_connected(target, errno);
     arena_init(&arena);
     slice request = request_text(target, method, path, body, token, &arena);
     bool is_ok = http_exchange(fd, request, timeout_ms, &answer->status, &answer->body,
@@ -203,11 +221,13 @@ int admin_judge(const struct admin_target *target, const struct admin_answer *an
     if (answer->status >= 200 && answer->status <= 299)
         return CLI_OK;
     const char *why = complaint(answer->json);
-    if (why)
+    if (answer->status == 401)
+        fprintf(
+            stderr,
+            "varve %s: the daemon %s: --token-file FILE, with the token of its admin.token_file\n",
+            target->command->name, target->token_file.len ? "has another token" : "wants a token");
+    else if (why)
         fprintf(stderr, "varve %s: %s\n", target->command->name, why);
-    else if (answer->status == 401 || answer->status == 403)
-        fprintf(stderr, "varve %s: the daemon wants a token: --token-file FILE\n",
-                target->command->name);
     else
         fprintf(stderr, "varve %s: the daemon answers with status %d\n", target->command->name,
                 answer->status);

@@ -59,7 +59,8 @@ static const struct command COMMANDS[] = {
     {"explain", cli_explain, "say what would happen to a request now, and why",
      "usage: varve explain URL [-H 'NAME: VALUE']... [options]\n"
      "\n"
-     "Prints route, class, key, variants, and why a page was not stored. Nothing is rendered.\n"
+     "Prints the route, the class, what is in the key (`path`, `query_keyed`, `variant`), what is\n"
+     "stored, and why a page was not stored. Nothing is rendered.\n"
      "\n"
      "  -H 'N: V'        a request header; may be given several times\n" DAEMON_OPTIONS "\n"
      "example: varve explain https://shop.example/p/17 -H 'Accept-Language: de'\n"},

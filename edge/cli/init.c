@@ -42,7 +42,8 @@ static int init(const char *preset, const char *output, const struct command *se
     slice text = policy_example(slice_of_string(preset), &arena);
     int status = CLI_OK;
     if (text.len == 0)
-        status = cli_usage(self, "there is no preset \"%s\"", preset);
+        status = cli_usage(self, "there is no preset \"%s\": %" SLICE_FMT, preset,
+                           SLICE_ARG(policy_presets(&arena)));
     else if (strcmp(output, "-") == 0)
         status = fwrite(text.ptr, 1, text.len, stdout) == text.len ? CLI_OK : CLI_FAILED;
     else
@@ -57,8 +58,10 @@ int cli_init(int argc, char **argv, const struct command *self)
     for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
         if (option == 'h')
             return cli_help(self);
-        if (option != 'p' && option != 'o')
-            return cli_usage(self, "see above");
+        if (option != 'p' && option != 'o') {
+            fprintf(stderr, "try: varve %s --help\n", self->name); /* getopt said what is wrong */
+            return CLI_USAGE;
+        }
         *(option == 'p' ? &preset : &output) = optarg;
     }
     if (optind < argc)

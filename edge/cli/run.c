@@ -36,8 +36,8 @@ static void print_duration(const char *name, duration d)
         int64_t ms;
         const char *unit;
     } UNITS[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    if (!duration_is_given(d) || d.ms == 0) {
-        fprintf(stderr, "%s %s", name, d.ms == 0 ? "0" : "as the response says");
+    if (d.ms == 0) {
+        fprintf(stderr, "%s 0", name);
         return;
     }
     for (size_t i = 0; i < sizeof(UNITS) / sizeof(*UNITS); i++) {
@@ -77,6 +77,17 @@ static const char *logged_in_text(enum when_logged_in when)
     return TEXTS[when];
 }
 
+/* What the response says comes first on every route (semantics 5.1). */
+static void print_stale(const struct stale_config *stale)
+{
+    bool has_first = stale->while_revalidate.ms > 0, has_second = stale->if_error.ms > 0;
+    fputs("; stale: as the response says", stderr);
+    if (has_first)
+        print_duration(", else while_revalidate", stale->while_revalidate);
+    if (has_second)
+        print_duration(has_first ? ", if_error" : ", else if_error", stale->if_error);
+}
+
 static void print_route(const struct route *route)
 {
     fprintf(stderr, "  route         %-20" SLICE_FMT " ", SLICE_ARG(route->match));
@@ -88,8 +99,7 @@ static void print_route(const struct route *route)
         print_duration("ttl", route->ttl.value);
     else
         fputs("stores what the renderer marks", stderr);
-    print_duration("; stale: while_revalidate", route->stale.while_revalidate);
-    print_duration(", if_error", route->stale.if_error);
+    print_stale(&route->stale);
     if (route->keep_old.ms > 0)
         print_duration("; keep_old", route->keep_old);
     fprintf(stderr, "; logged in: %s\n", logged_in_text(route->when_logged_in));

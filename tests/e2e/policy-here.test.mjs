@@ -135,3 +135,25 @@ test('a shell that goes while varve runs: a reload is refused, and what is in fo
   chmodSync(`${dir}/shell.html`, 0o644)
   assert.equal((await v.cli('reload')).code, 0)
 })
+
+test('5.1 the lines at the start say of every route that the response is asked first', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const routes = ['{match: "/a"}', '{match: "/b", stale: 1h}', '{match: "/c", stale: {while_revalidate: 0s, if_error: 1m}}', '{match: "/d", stale: response}']
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [${routes.join(', ')}]\n`)
+  await until(() => /  admin  /.test(v.log), 'the lines at the start')
+  const said = (route) => new RegExp(`route +${route} .*stale: ([^;\n]*)`).exec(v.log)[1]
+  assert.equal(said('/a'), 'as the response says, else if_error 1d')
+  assert.equal(said('/b'), 'as the response says, else while_revalidate 1h, if_error 1h')
+  assert.equal(said('/c'), 'as the response says, else if_error 1m')
+  assert.equal(said('/d'), 'as the response says')
+})
+
+test('explain prints every field that its help names', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  const { stdout } = await v.cli('explain', `${v.url}/a?b=c`)
+  const help = call(['explain', '--help']).stdout
+  const named = [...help.matchAll(/`([a-z_]+)`/g)].map((m) => m[1])
+  assert.deepEqual(named, ['path', 'query_keyed', 'variant'])
+  for (const name of named) assert.match(stdout, new RegExp(`^ *${name} `, 'm'))
+})

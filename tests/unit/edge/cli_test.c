@@ -308,7 +308,11 @@ static void test_a_refusal_is_a_failure_with_its_reason(void **context)
     assert_int_equal(
         varve("slots", "HTTP/1.1 400 x\r\nContent-Length: 17\r\n\r\n{\"error\":\"no url\"}"), 1);
     assert_int_equal(varve("slots", "HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n"), 1);
-    assert_true(complained("token"));
+    assert_true(complained("wants a token: --token-file FILE"));
+    assert_int_equal(varve("slots", "HTTP/1.1 401 x\r\nContent-Length: 43\r\n\r\n"
+                                    "{\"detail\":\"a bearer token is needed (here)\"}"),
+                     1);
+    assert_true(complained("wants a token: --token-file FILE"));
     assert_int_equal(varve("slots", "HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n"), 1);
     assert_true(complained("500"));
 }
@@ -320,10 +324,15 @@ static void test_9_2_a_failed_reload_prints_every_error(void **context)
     (void)context;
     assert_int_equal(
         varve("reload",
-              json("{\"result\":\"failed\",\"errors\":\"v.yaml:1:1: a\\nv.yaml:2:1: b\"}")),
-        1);
+              json("{\"result\":\"failed\",\"errors\":\"v.yaml:1:1: a\\nv.yaml:2:1: b\",\"cause\":"
+                   "\"policy\"}")),
+        2);
     assert_true(complained("v.yaml:1:1: a\nv.yaml:2:1: b\n"));
     assert_true(asked("POST /v1/reload HTTP/1.1\r\n"));
+    assert_int_equal(
+        varve("reload", json("{\"result\":\"failed\",\"errors\":\"listen: in use\",\"cause\":"
+                             "\"start\"}")),
+        1);
     assert_int_equal(varve("reload", json("{\"result\":\"ok\"}")), 0);
     assert_true(printed("reloaded"));
     assert_int_equal(varve("reload --json", json("{\"result\":\"failed\"}")), 1);
@@ -336,8 +345,13 @@ static void test_3_means_that_the_daemon_is_not_there(void **context)
 {
     (void)context;
     assert_int_equal(varve("slots --admin unix:/nonexistent/x.sock", NULL), 3);
+    assert_true(
+        complained("varve slots: cannot reach the daemon at unix:/nonexistent/x.sock: no such "
+                   "socket: is varve running"));
     assert_int_equal(varve("slots --admin 127.0.0.1:1", NULL), 3);
+    assert_true(complained("nobody listens there: start varve, or say where it is: --admin ADDR"));
     assert_int_equal(varve("slots --admin nonsense", NULL), 3);
+    assert_true(complained("that is no address: give unix:/PATH or HOST:PORT"));
     setenv("HOME", directory, 1);
     if (access("/var/lib/varve/admin.sock", F_OK) != 0)
         assert_int_equal(varve("slots", NULL), 3);
@@ -363,6 +377,12 @@ static void test_2_means_that_the_command_line_is_wrong(void **context)
         assert_int_equal(varve(WRONG[i], NULL), 2);
         assert_string_not_equal(result.err, "");
     }
+    varve("init --preset nxt", NULL);
+    assert_true(
+        complained("there is no preset \"nxt\": next, nuxt, sveltekit, react-router, angular, "
+                   "render-gateway\n"));
+    varve("init --bogus", NULL);
+    assert_true(complained("unrecognized option '--bogus'\ntry: varve init --help\n"));
     varve("slot", NULL);
     assert_true(complained("did you mean \"slots\"?"));
 }

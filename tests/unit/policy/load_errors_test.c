@@ -21,10 +21,10 @@ static void test_unknown_keys_get_a_suggestion(void **state)
 static void test_keys_of_later_versions_are_refused_by_name(void **state)
 {
     static const struct error_row rows[] = {
-        {R "vcl: default.vcl\n", "v:2:1: \"vcl\" is not supported by this version\n"},
+        {R "vcl: default.vcl\n", "v:2:1: \"vcl\" is not supported by this version: remove it\n"},
         {R "second_tier: {}\nhooks: {}\n",
-         "v:2:1: \"second_tier\" is not supported by this version\n"
-         "v:3:1: \"hooks\" is not supported by this version\n"},
+         "v:2:1: \"second_tier\" is not supported by this version: remove it\n"
+         "v:3:1: \"hooks\" is not supported by this version: remove it\n"},
     };
     CHECK_ERRORS(*state, rows);
 }

@@ -725,6 +725,20 @@ static void test_errors_of_options_name_the_option(void **state)
                 "unix:/PATH\n");
 }
 
+/* The one to change is on the command line, not in the file. */
+static void test_a_url_for_an_origin_that_spawns_is_an_error_of_the_url(void **state)
+{
+    struct fixture *f = *state;
+    slice path = write_file(f, "v.yaml", "origins: {a: {spawn: {command: [/bin/true]}}}\n");
+    assert_null(load_options(
+        f, (struct policy_options){.path = path, .origin_url = SLICE("http://127.0.0.1:3000")}));
+    slice expected = arena_printf(&f->arena,
+                                  "ORIGIN-URL: origin \"a\" starts its workers itself (%s:1:15): "
+                                  "leave the URL out, or remove \"spawn\"\n",
+                                  path.ptr);
+    check_slice(diag_text(&f->diag), expected.ptr);
+}
+
 /* --- the effective policy, the presets --- */
 
 static void check_round_trip(struct fixture *f, const char *text)
@@ -1021,6 +1035,7 @@ int main(void)
         TEST(test_10_4_the_store_of_others_than_root_is_named_by_port),
         TEST(test_options_take_the_place_of_what_the_file_says),
         TEST(test_errors_of_options_name_the_option),
+        TEST(test_a_url_for_an_origin_that_spawns_is_an_error_of_the_url),
         TEST(test_the_effective_policy_loads_to_itself),
         TEST(test_every_preset_loads_and_keeps_its_old_assets),
         TEST(test_the_render_gateway_preset_asks_one_thing_at_a_time),
