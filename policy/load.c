@@ -93,6 +93,7 @@ static void apply_options(struct loader *l, struct yaml_node *root,
 
 static struct policy *build(struct loader *l, const struct yaml_node *root)
 {
+    l->root = root;
     if (root) {
         section_defaults(l, &section_root, l->policy);
         section_parse(l, &section_root, root, l->policy);

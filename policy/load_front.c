@@ -51,7 +51,7 @@ static void parse_error_page(struct loader *l, const struct setting *s,
     if (!scalar_text(l, s, entry->value, &path))
         return;
     page->path = path_beside(l->arena, entry->value->file, path);
-    check_file(l, s, entry->value, page->path, s->file);
+    check_file(l, s, entry->value, page->path);
 }
 
 static void parse_error_pages(struct loader *l, const struct setting *s,

@@ -60,7 +60,7 @@ static void parse_path(struct loader *l, const struct setting *s, const struct y
     bool is_word = s->words && slice_equal(path, slice_of_string(s->words));
     if (!is_word) {
         path = path_beside(l->arena, node->file, path);
-        check_file(l, s, node, path, s->file);
+        check_file(l, s, node, path);
     }
     *(slice *)setting_member(s, base) = path;
 }

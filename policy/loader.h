@@ -20,6 +20,7 @@ struct loader {
     struct arena *arena;  /* the policy's: what stays */
     struct arena scratch; /* YAML trees: freed after loading */
     struct diag *diag;
+    const struct yaml_node *root; /* of the whole policy, while it is read */
     bool may_read_files; /* false when loading from text: `include` and address files are refused */
     bool is_client;      /* load_client.c: what cannot be read is left out, variables come later */
     bool checks_machine; /* programs, files, directories and users that the policy names */
@@ -57,6 +58,7 @@ struct setting {
     uint64_t min, max;               /* numbers, sizes, durations in ms; max 0: the type's own */
     bool skips_empty;                /* not printed when empty */
     enum user_file_rule file;        /* a path: what there must be, on the machine that serves */
+    bool is_read_as_root;            /* before `user` is taken on */
     const struct section *section;   /* settings inside */
     const char *path;                /* in the documentation, if not PARENT.KEY: "routes[]" */
 };
@@ -153,8 +155,8 @@ void fail_origin(struct loader *l, const struct setting *s, const struct yaml_no
 
 /* --- load_files.c; only where the policy is to be served on this machine --- */
 
-void check_file(struct loader *l, const struct setting *s, const struct yaml_node *node, slice path,
-                enum user_file_rule rule);
+void check_file(struct loader *l, const struct setting *s, const struct yaml_node *node,
+                slice path);
 /* The `user` of a mapping, if it has one. */
 void check_user(struct loader *l, const struct yaml_node *map);
 

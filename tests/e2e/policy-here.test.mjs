@@ -2,13 +2,14 @@
 // wrong with that file.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { freePort, page, renderer, tempDir, until, varve, VARVE } from './lib.mjs'
 import { certificate } from './wire.mjs'
 
 const call = (words, options = {}) => spawnSync(VARVE, words, { encoding: 'utf8', timeout: 60000, ...options })
+const nobody = () => Number(spawnSync('id', ['-u', 'nobody'], { encoding: 'utf8' }).stdout)
 const missing = (place, key, name) => new RegExp(`^\\S*varve\\.yaml:${place}: "${key}": cannot read "\\S*/${name}": No such file or directory: make it`, 'm')
 
 test('what a policy names and is not there: `check`, `run` and `reload` say all of it, where it stands, and end with status 2', async (t) => {
@@ -156,4 +157,34 @@ test('explain prints every field that its help names', async (t) => {
   const named = [...help.matchAll(/`([a-z_]+)`/g)].map((m) => m[1])
   assert.deepEqual(named, ['path', 'query_keyed', 'variant'])
   for (const name of named) assert.match(stdout, new RegExp(`^ *${name} `, 'm'))
+})
+
+test('started as root: what varve reads when it is no longer root, its user must be able to read', { skip: process.getuid() !== 0 && 'not root' }, async (t) => {
+  const dir = tempDir(t)
+  const file = path.join(dir, 'varve.yaml')
+  const tls = certificate(dir, 'a.example')
+  chmodSync(dir, 0o755)
+  const ours = { 'shell.html': 0o640, 'busy.html': 0o600, token: 0o600, 'ca.pem': 0o400 }
+  for (const [name, mode] of Object.entries(ours)) {
+    copyFileSync(tls.cert, `${dir}/${name}`)
+    chmodSync(`${dir}/${name}`, mode)
+  }
+  writeFileSync(file, `listen: [{address: "127.0.0.1:${await freePort()}", tls: [${tls.yaml}]}]
+store: {path: ${dir}/store, size: 16MiB, memory: 4MiB}
+origins: {a: {workers: ["https://127.0.0.1:1"], tls: {ca: ca.pem}}}
+shell: {file: shell.html}
+error_page: {503: busy.html}
+admin: {token_file: token}
+user: nobody
+`)
+  for (const command of ['check', 'run']) {
+    const { status, stderr } = call([command, '--config', file])
+    assert.equal(status, 2, stderr)
+    const lines = stderr.trim().split('\n')
+    assert.deepEqual(lines.map((l) => /varve\.yaml:(\d+):\d+: "\w+": cannot read "\S*" as user "nobody": Permission denied: let that user/.exec(l)?.[1]), ['3', '4', '5', '6'])
+  }
+  for (const name of Object.keys(ours)) chownSync(`${dir}/${name}`, nobody(), nobody())
+  assert.equal(call(['check', '--config', file]).status, 0)
+  chmodSync(dir, 0o700)
+  assert.equal(call(['check', '--config', file]).stderr.trim().split('\n').length, 4)
 })
