@@ -162,16 +162,14 @@ static bool ask_for_shell(struct exchange *ex, enum reason reason)
         return false;
     ex->shell_reason = reason;
     ex->shell_instead_of = ex->step;
-    ex->step = STEP_SHELL;
-    if (shell_ask_state(ex->shell_ask) !=
-        SHELL_ASK_WAITS) /* told already, when a page overtook it */
-        loop_post(ex->loop, &ex->woken);
     return true;
 }
 
-bool answer_shell(struct exchange *ex, enum reason reason)
+enum step answer_shell(struct exchange *ex, enum reason reason)
 {
     if (!ex->decision.may_give_shell)
-        return false;
-    return ask_for_shell(ex, reason) || send_shell_file(ex, reason);
+        return STEP_NONE;
+    if (ask_for_shell(ex, reason))
+        return STEP_SHELL;
+    return send_shell_file(ex, reason) ? STEP_DONE : STEP_NONE;
 }

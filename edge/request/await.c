@@ -18,40 +18,36 @@ static bool is_overtaken(struct exchange *ex)
 }
 
 /* Without the origin's answer there is the file, and what else the route says; or it waits on. */
-static enum progress go_on_without_shell(struct exchange *ex)
+static enum step go_on_without_shell(struct exchange *ex)
 {
+    enum step next = STEP_NONE;
     ex->is_shell_refused = true;
-    ex->step = ex->shell_instead_of;
-    if (ex->shell_reason == REASON_CLIENT_WAIT && fallback_instead_of_waiting(ex))
-        return DONE;
-    return NEXT;
+    if (ex->shell_reason == REASON_CLIENT_WAIT)
+        next = fallback_instead_of_waiting(ex);
+    return next != STEP_NONE ? next : ex->shell_instead_of;
 }
 
-enum progress step_shell(struct exchange *ex)
+enum step step_shell(struct exchange *ex)
 {
     switch (shell_ask_state(ex->shell_ask)) {
     case SHELL_ASK_GIVEN:
         waiter_leave(&ex->waiter);
         answer_shell_given(ex);
-        return ex->step = STEP_DONE, DONE;
+        return STEP_DONE;
     case SHELL_ASK_FAILED:
         return go_on_without_shell(ex);
     case SHELL_ASK_WAITS:
         break;
     }
-    if (!is_overtaken(ex))
-        return WAIT;
-    ex->step = ex->shell_instead_of;
-    return NEXT;
+    return is_overtaken(ex) ? ex->shell_instead_of : STEP_WAIT;
 }
 
 /* --- DECODE --- */
 
-enum progress step_decode(struct exchange *ex)
+enum step step_decode(struct exchange *ex)
 {
     if (ex->is_decoding) /* woken by a flight */
-        return WAIT;
-    ex->step = STEP_DONE;
+        return STEP_WAIT;
     deliver_decoded(ex);
-    return DONE;
+    return STEP_DONE;
 }

@@ -138,8 +138,6 @@ static bool start_decoding(struct exchange *ex)
 {
     ex->decoding.done = decoding_is_done;
     ex->is_decoding = compressor_decode(ex->server->compressor, ex->delivered, &ex->decoding);
-    if (ex->is_decoding)
-        ex->step = STEP_DECODE;
     return ex->is_decoding;
 }
 
@@ -197,14 +195,16 @@ static void send_object(struct exchange *ex)
     send_pieces(ex, &head, pieces, count);
 }
 
-void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
-                    enum reason reason)
+enum step deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
+                         enum reason reason)
 {
     ex->outcome = outcome;
     ex->reason = reason;
     ex->delivered = object_ref(object);
-    if (!is_to_be_decoded(ex, object) || !start_decoding(ex))
-        send_object(ex);
+    if (is_to_be_decoded(ex, object) && start_decoding(ex))
+        return STEP_DECODE;
+    send_object(ex);
+    return STEP_DONE;
 }
 
 void deliver_decoded(struct exchange *ex)
@@ -267,7 +267,8 @@ static bool has_no_body(const struct exchange *ex, unsigned status)
     return ex->request->method == METHOD_HEAD || status == 204 || status == 304;
 }
 
-void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome)
+enum step deliver_flight_head(struct exchange *ex, const struct flight_view *view,
+                              enum outcome outcome)
 {
     const struct flight_head *from = &view->head;
     ex->outcome = outcome;
@@ -292,10 +293,9 @@ void deliver_flight_head(struct exchange *ex, const struct flight_view *view, en
     if (has_no_body(ex, head.status)) {
         if (head.status == 204 || head.status == 304)
             head.length = SIZE_MAX;
-        ex->step = STEP_DONE;
         send_whole(ex, &head, SLICE_NONE);
-        return;
+        return STEP_DONE;
     }
-    ex->step = STEP_STREAM;
     ex->head = head;
+    return STEP_STREAM;
 }

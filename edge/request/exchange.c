@@ -140,6 +140,7 @@ void exchange_begin(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     ex->loop = loop;
     arena_init(&ex->arena);
     ex->request = request;
+    ex->step = STEP_DECIDE;
     ex->started = loop_now(loop);
     ex->arrival_stamp = purge_stamp(ex->server->purges);
     ex->read_done.deliver = on_read_done;

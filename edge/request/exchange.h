@@ -1,7 +1,8 @@
 /*
  * One client request on its way through varve, from receipt to the log line. It lives on one loop's
  * thread and is freed when the client's side is over and nothing that it asked for is still under
- * way. The steps (steps.c) are the only ones that change `step`.
+ * way. Each step says which is next, and steps.c alone goes there; exchange.c ends it all when the
+ * client is gone.
  *
  * The client side is this; the fetch side is a `struct fetch`; a flight joins them
  * (docs/internals.md).
@@ -14,7 +15,18 @@
 #include "edge/request/sink.h"
 #include "edge/server.h"
 
-enum step { STEP_DECIDE, STEP_LOOKUP, STEP_FETCH, STEP_STREAM, STEP_SHELL, STEP_DECODE, STEP_DONE };
+enum step {
+    STEP_NONE, /* as the next one, of who was to give something: there is nothing */
+    STEP_WAIT, /* as the next one: something will call exchange_run(), and the present one is then
+                  entered anew */
+    STEP_DECIDE,
+    STEP_LOOKUP,
+    STEP_FETCH,
+    STEP_STREAM,
+    STEP_SHELL,
+    STEP_DECODE,
+    STEP_DONE,
+};
 
 struct exchange {
     struct server *server;
@@ -86,19 +98,20 @@ void exchange_run(struct exchange *ex);
 
 /* interim.c: what the renderer has said of this request ahead of its answer (RFC 9110 §15.2). */
 void exchange_send_interims(struct exchange *ex);
-/* deliver.c: each completes the answer, but for streams: there it is up to STEP_STREAM; and for an
- * object that must be decoded first, to STEP_DECODE, which ends with deliver_decoded(). */
-void deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
-                    enum reason reason);
+/* deliver.c: each returns what is left to do. STEP_DONE: nothing; STEP_STREAM: the body;
+ * STEP_DECODE: to wait for the plain body, and then deliver_decoded(). */
+enum step deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
+                         enum reason reason);
 void deliver_decoded(struct exchange *ex);
-void deliver_flight_head(struct exchange *ex, const struct flight_view *view, enum outcome outcome);
+enum step deliver_flight_head(struct exchange *ex, const struct flight_view *view,
+                              enum outcome outcome);
 /* answer.c: varve's own answers (semantics 10.1). */
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
                   slice detail);
 void answer_redirect(struct exchange *ex);
-/* False: there is no shell, or this request may not have it. True: answered, or it waits for the
- * shell's origin in STEP_SHELL, which goes back to the present step if nothing comes of that. */
-bool answer_shell(struct exchange *ex, enum reason reason);
+/* STEP_NONE: there is no shell, or this request may not have it. STEP_DONE: answered. STEP_SHELL:
+ * the shell's origin is asked; if nothing comes of that it goes on with the present step. */
+enum step answer_shell(struct exchange *ex, enum reason reason);
 
 /* What the shell's origin has given. */
 void answer_shell_given(struct exchange *ex);

@@ -35,30 +35,28 @@ bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decisi
                                       : fallback_may_be_shell(mode, decision);
 }
 
-static bool give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
-                 enum reason reason)
+static enum step give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
+                      enum reason reason)
 {
     if (!fallback_may_be(fallback, mode_now(ex->server->mode), &ex->decision, &ex->found))
-        return false;
+        return STEP_NONE;
     if (fallback == FALLBACK_STALE) {
         waiter_leave(&ex->waiter);
-        deliver_object(ex, ex->found.object, OUTCOME_STALE, stale_reason);
-        return true;
+        return deliver_object(ex, ex->found.object, OUTCOME_STALE, stale_reason);
     }
-    if (!answer_shell(ex, reason))
-        return false;
-    if (ex->step != STEP_SHELL) /* else the flight may still be needed, or even overtake it */
+    enum step next = answer_shell(ex, reason);
+    if (next == STEP_DONE) /* else the flight may still be needed, or even overtake it */
         waiter_leave(&ex->waiter);
-    return true;
+    return next;
 }
 
-static bool walk_on_failure(struct exchange *ex, enum reason stale_reason, enum reason reason)
+static enum step walk_on_failure(struct exchange *ex, enum reason stale_reason, enum reason reason)
 {
     const struct route *route = ex->decision.route;
-    for (size_t i = 0; i < route->on_failure_count; i++)
-        if (give(ex, route->on_failure[i], stale_reason, reason))
-            return true;
-    return false;
+    enum step next = STEP_NONE;
+    for (size_t i = 0; i < route->on_failure_count && next == STEP_NONE; i++)
+        next = give(ex, route->on_failure[i], stale_reason, reason);
+    return next;
 }
 
 bool is_render(const struct decision *decision)
@@ -82,27 +80,29 @@ bool fallback_may_be_shell(enum mode mode, const struct decision *decision)
     return mode != MODE_SSR && decision->may_give_shell;
 }
 
-bool fallback_instead_of_asking(struct exchange *ex)
+enum step fallback_instead_of_asking(struct exchange *ex)
 {
-    return fallback_is_ordered(mode_now(ex->server->mode), &ex->decision) &&
-           walk_on_failure(ex, REASON_POLICY, REASON_POLICY);
+    if (!fallback_is_ordered(mode_now(ex->server->mode), &ex->decision))
+        return STEP_NONE;
+    return walk_on_failure(ex, REASON_POLICY, REASON_POLICY);
 }
 
-bool fallback_after_failure(struct exchange *ex, enum reason reason)
+enum step fallback_after_failure(struct exchange *ex, enum reason reason)
 {
     bool is_deadly = reason == REASON_DEADLY; /* nothing has failed this time */
     return walk_on_failure(ex, is_deadly ? REASON_DEADLY : REASON_STALE_ERROR, reason);
 }
 
-bool fallback_after_failed_pass(struct exchange *ex, unsigned status)
+enum step fallback_after_failed_pass(struct exchange *ex, unsigned status)
 {
     bool has_stale =
         fallback_may_be(FALLBACK_STALE, mode_now(ex->server->mode), &ex->decision, &ex->found);
-    return status_is_failure(status) && has_stale &&
-           fallback_after_failure(ex, REASON_UPSTREAM_ERROR);
+    if (!status_is_failure(status) || !has_stale)
+        return STEP_NONE;
+    return fallback_after_failure(ex, REASON_UPSTREAM_ERROR);
 }
 
-bool fallback_instead_of_waiting(struct exchange *ex)
+enum step fallback_instead_of_waiting(struct exchange *ex)
 {
     return walk_on_failure(ex, REASON_CLIENT_WAIT, REASON_CLIENT_WAIT);
 }
@@ -144,9 +144,12 @@ void fallback_error(struct exchange *ex, enum reason reason)
                  is_shed ? SLICE("too many wait for a renderer") : fallback_error_detail(reason));
 }
 
-void fallback_after_call(struct exchange *ex, unsigned call_failure)
+enum step fallback_after_call(struct exchange *ex, unsigned call_failure)
 {
     enum reason reason = fallback_reason(call_failure);
-    if (!fallback_after_failure(ex, reason))
-        fallback_error(ex, reason);
+    enum step next = fallback_after_failure(ex, reason);
+    if (next != STEP_NONE)
+        return next;
+    fallback_error(ex, reason);
+    return STEP_DONE;
 }

@@ -11,11 +11,11 @@
 bool is_render(const struct decision *decision);
 
 enum reason fallback_reason(unsigned call_failure);
-/* True: answered from the stale object or the shell, or the shell is asked for (answer_shell()). */
-bool fallback_after_failure(struct exchange *ex, enum reason reason);
+/* The stale object or the shell: deliver_object(), answer_shell(). STEP_NONE: neither. */
+enum step fallback_after_failure(struct exchange *ex, enum reason reason);
 /* The same for a pass, which gets the origin's own error unless something stored stands in for it:
  * a HEAD, or a page under a mark. Requests that were not looked up have nothing stored (8.1). */
-bool fallback_after_failed_pass(struct exchange *ex, unsigned status);
+enum step fallback_after_failed_pass(struct exchange *ex, unsigned status);
 /* Might this be given? Without an effect; that the shell is configured does not say that there is
  * one at the moment. */
 bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,
@@ -26,9 +26,9 @@ unsigned fallback_error_status(const struct candidate *found);
 slice fallback_error_detail(enum reason reason); /* unless it is of the queue */
 void fallback_error(struct exchange *ex, enum reason reason);
 /* Answers who waited for a call that has failed: one or the other of the two above. */
-void fallback_after_call(struct exchange *ex, unsigned call_failure);
+enum step fallback_after_call(struct exchange *ex, unsigned call_failure);
 /* After `client_wait`: leaves the flight if stale or the shell can be given (semantics 7.5). */
-bool fallback_instead_of_waiting(struct exchange *ex);
+enum step fallback_instead_of_waiting(struct exchange *ex);
 
 /*
  * What the operator's mode means for a request (`varve mode`).
@@ -42,5 +42,5 @@ bool fallback_instead_of_waiting(struct exchange *ex);
 bool fallback_is_ordered(enum mode mode, const struct decision *decision);
 bool fallback_stops_refreshes(enum mode mode, const struct decision *decision);
 bool fallback_may_be_shell(enum mode mode, const struct decision *decision);
-/* Before a flight is joined or started. True: answered, or the shell is asked for. */
-bool fallback_instead_of_asking(struct exchange *ex);
+/* Before a flight is joined or started. */
+enum step fallback_instead_of_asking(struct exchange *ex);

@@ -7,12 +7,11 @@
 #include "edge/request/outdated.h"
 #include "edge/request/steps.h"
 
-enum progress pass_instead(struct exchange *ex, enum reason reason)
+enum step pass_instead(struct exchange *ex, enum reason reason)
 {
     ex->decision.action = ACTION_PASS;
     ex->decision.reason = reason;
-    ex->step = STEP_FETCH;
-    return NEXT;
+    return STEP_FETCH;
 }
 
 struct purge_subject purge_subject_of(const struct exchange *ex)
@@ -40,14 +39,13 @@ static void read_is_done(struct cache_read *read)
     loop_post(ex->loop, &ex->read_done);
 }
 
-static enum progress ask_disk(struct exchange *ex, enum cache_read_kind kind, const struct key *key)
+static void ask_disk(struct exchange *ex, enum cache_read_kind kind, const struct key *key)
 {
     ex->read = (struct cache_read){.kind = kind, .key = *key, .done = read_is_done, .owner = ex};
     /* the request may be over before the reader is: its arena goes with it */
     ex->read.key_text = arena_copy(&ex->arena, ex->forward.key_text);
     ex->is_reading = true;
     cache_read_start(ex->server->cache, &ex->read);
-    return WAIT;
 }
 
 /*
@@ -74,14 +72,16 @@ void lookup_read_delivered(struct exchange *ex)
         (void)cache_find_object(cache, &read->key, read->key_text, &ex->found.object);
 }
 
-/* The URL's union, and with it the key. */
-static enum progress find_key(struct exchange *ex)
+/* The URL's union, and with it the key. False: the disk is asked for it. */
+static bool find_key(struct exchange *ex)
 {
     struct server *server = ex->server;
     if (!ex->record) {
         ex->flights_left = flights_left(server->flights, &ex->url_key);
-        if (cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN)
-            return ask_disk(ex, READ_VARY, &ex->url_key);
+        if (cache_find_vary(server->cache, &ex->url_key, &ex->record) == FOUND_UNKNOWN) {
+            ask_disk(ex, READ_VARY, &ex->url_key);
+            return false;
+        }
     }
     union_start_with_learned(server, &ex->decision, &ex->record);
     bool wants_identity = fill_wants_identity(ex->decision.route, ex->record);
@@ -90,7 +90,7 @@ static enum progress find_key(struct exchange *ex)
     /* A cold URL has one flight, whatever the key (semantics 3.1). */
     ex->mark_key = key_of(ex->forward.key_text);
     ex->key = ex->record->is_known ? ex->mark_key : ex->url_key;
-    return NEXT;
+    return true;
 }
 
 /* Behind people, at most `revalidate_max` at a time per origin (semantics 7.4). */
@@ -122,40 +122,35 @@ static void judge_candidate(struct exchange *ex)
     candidate_judge(&ex->found, &by);
 }
 
-/* Answers from the object if it may be used now; NEXT: a fetch is needed. */
-static enum progress use_candidate(struct exchange *ex)
+/* Answers from the object if it may be used now. */
+static enum step use_candidate(struct exchange *ex)
 {
     struct given given;
     judge_candidate(ex);
     if (!candidate_is_given(ex->server, &ex->decision, &ex->found, &given))
-        return NEXT;
+        return STEP_NONE;
     if (given.is_refreshed)
         refresh_behind(ex);
-    deliver_object(ex, ex->found.object, given.outcome, given.reason);
-    return DONE;
+    return deliver_object(ex, ex->found.object, given.outcome, given.reason);
 }
 
 /* Nothing stored will do. */
-static enum progress miss(struct exchange *ex)
+static enum step miss(struct exchange *ex)
 {
     enum reason passed = miss_is_passed(ex->request, &ex->decision, &ex->wish, &ex->found);
-    if (passed != REASON_NONE)
-        return pass_instead(ex, passed);
-    ex->step = STEP_FETCH;
-    return NEXT;
+    return passed != REASON_NONE ? pass_instead(ex, passed) : STEP_FETCH;
 }
 
-enum progress step_lookup(struct exchange *ex)
+enum step step_lookup(struct exchange *ex)
 {
     struct server *server = ex->server;
     if (ex->is_reading) /* woken by the flight that it has left for this */
-        return WAIT;
-    if (find_key(ex) == WAIT)
-        return WAIT;
+        return STEP_WAIT;
+    if (!find_key(ex))
+        return STEP_WAIT;
     if (ex->decision.action == ACTION_PASS) { /* a POST: only its URL's union was wanted */
         ex->decision.may_store_post &= !ex->read.is_unreadable;
-        ex->step = STEP_FETCH;
-        return NEXT;
+        return STEP_FETCH;
     }
     if (ex->read.is_unreadable) /* its union, and with it the key, is not known */
         return pass_instead(ex, REASON_COLD);
@@ -167,12 +162,15 @@ enum progress step_lookup(struct exchange *ex)
         if (!ex->found.object && !ex->was_read && vary_record_lists(ex->record, &ex->key)) {
             enum found in_memory =
                 cache_find_object(server->cache, &ex->key, ex->forward.key_text, &ex->found.object);
-            if (in_memory == FOUND_UNKNOWN)
-                return ask_disk(ex, READ_OBJECT, &ex->key);
+            if (in_memory == FOUND_UNKNOWN) {
+                ask_disk(ex, READ_OBJECT, &ex->key);
+                return STEP_WAIT;
+            }
         }
         ex->found.reason = REASON_VARY_MISMATCH;
-        if (ex->found.object && use_candidate(ex) == DONE)
-            return DONE;
+        enum step next = ex->found.object ? use_candidate(ex) : STEP_NONE;
+        if (next != STEP_NONE)
+            return next;
     }
     return miss(ex);
 }

@@ -1,7 +1,6 @@
 /*
  * The way of a request, readable downward: DECIDE → LOOKUP → FETCH → STREAM → DONE. Each step
- * returns NEXT (go on with the step it set), WAIT (something will call exchange_run() again) or
- * DONE. A step that waited is entered anew.
+ * returns the one to go on with.
  *
  *   DECIDE   the rulebook: route, class, who asks, what is keyed            semantics 1, 2, 8
  *   LOOKUP   the URL's union → key → object; fresh, stale or nothing        lookup.c
@@ -43,7 +42,7 @@ static bool is_host_admitted(struct exchange *ex)
     return admission != HOST_REFUSED;
 }
 
-static enum progress step_decide(struct exchange *ex)
+static enum step step_decide(struct exchange *ex)
 {
     struct server *server = ex->server;
     rules_receive(server->policy, ex->request, SLICE_NONE, &ex->decision);
@@ -52,38 +51,37 @@ static enum progress step_decide(struct exchange *ex)
     ex->decision.build = &ex->build;
     if (ex->request->method == METHOD_PURGE && ex->decision.action != ACTION_REJECT) {
         answer_purge_method(ex);
-        return DONE;
+        return STEP_DONE;
     }
 
     switch (ex->decision.action) {
     case ACTION_REJECT:
         answer_error(ex, ex->decision.status, OUTCOME_ERROR, ex->decision.reason,
                      ex->decision.detail);
-        return DONE;
+        return STEP_DONE;
     case ACTION_REDIRECT:
         answer_redirect(ex);
-        return DONE;
-    case ACTION_SHELL:
-        if (answer_shell(ex, REASON_LOGGED_IN))
-            return DONE;
+        return STEP_DONE;
+    case ACTION_SHELL: {
+        enum step shell = answer_shell(ex, REASON_LOGGED_IN);
+        if (shell != STEP_NONE)
+            return shell;
         ex->decision.action = ACTION_PASS;
         break;
+    }
     case ACTION_LOOKUP:
         if (!is_host_admitted(ex))
             return pass_instead(ex, REASON_POLICY);
         ex->url_key = key_of(ex->decision.url_text);
-        ex->step = STEP_LOOKUP;
-        return NEXT;
+        return STEP_LOOKUP;
     case ACTION_PASS:
         if (!ex->decision.may_store_post)
             break;
         ex->decision.may_store_post = is_host_admitted(ex);
         ex->url_key = key_of(ex->decision.url_text);
-        ex->step = ex->decision.may_store_post ? STEP_LOOKUP : STEP_FETCH;
-        return NEXT;
+        return ex->decision.may_store_post ? STEP_LOOKUP : STEP_FETCH;
     }
-    ex->step = STEP_FETCH;
-    return NEXT;
+    return STEP_FETCH;
 }
 
 /* --- FETCH --- */
@@ -115,24 +113,23 @@ static bool is_query_refused(struct exchange *ex)
                             ex->decision.route->max_queries, loop_now(ex->loop).mono);
 }
 
-static enum progress look_up_anew(struct exchange *ex)
+static enum step look_up_anew(struct exchange *ex)
 {
     vary_record_unref(&ex->record);
     object_unref(&ex->found.object);
     ex->was_read = false;
-    ex->step = STEP_LOOKUP;
-    return NEXT;
+    return STEP_LOOKUP;
 }
 
 /* A flight of this URL left the table while memory and disk were asked. Once in a round: others may
  * leave each time. */
-static enum progress look_back(struct exchange *ex)
+static enum step look_back(struct exchange *ex)
 {
     ex->has_looked_back = true;
     return look_up_anew(ex);
 }
 
-static enum progress start_fill(struct exchange *ex)
+static enum step start_fill(struct exchange *ex)
 {
     struct server *server = ex->server;
     if (is_query_refused(ex))
@@ -142,7 +139,7 @@ static enum progress start_fill(struct exchange *ex)
         if (ex->decision.is_sealed)
             return pass_instead(ex, why);
         start_private(ex, FETCH_FILL);
-        return WAIT;
+        return STEP_WAIT;
     }
     struct purge_subject subject = purge_subject_of(ex);
     struct flight_wanted wanted = wanted_flight(ex);
@@ -154,14 +151,7 @@ static enum progress start_fill(struct exchange *ex)
                     ex->found.object, ex->waiter.flight);
     else
         wake_exchange(&ex->waiter); /* its head may be there already */
-    return WAIT;
-}
-
-/* It is decided what it is given, but that may have to be waited for. */
-static void end_unless_awaited(struct exchange *ex)
-{
-    if (ex->step != STEP_SHELL && ex->step != STEP_DECODE)
-        ex->step = STEP_DONE;
+    return STEP_WAIT;
 }
 
 /* After `client_wait` stale or the shell is better than waiting on, if there is one
@@ -172,8 +162,9 @@ static void client_waited(struct loop_timer *timer)
     if (ex->is_gone || ex->step != STEP_FETCH)
         return;
     ex->is_running = true; /* `gone` may come inside */
-    if (fallback_instead_of_waiting(ex))
-        end_unless_awaited(ex);
+    enum step next = fallback_instead_of_waiting(ex);
+    if (next != STEP_NONE)
+        ex->step = next;
     ex->is_running = false;
     exchange_run(ex);
 }
@@ -187,10 +178,13 @@ static bool is_kept_from_origin(struct exchange *ex)
     return true;
 }
 
-static enum progress start_fetch(struct exchange *ex)
+static enum step start_fetch(struct exchange *ex)
 {
-    if (is_kept_from_origin(ex) || fallback_instead_of_asking(ex))
-        return DONE;
+    if (is_kept_from_origin(ex))
+        return STEP_DONE;
+    enum step instead = fallback_instead_of_asking(ex);
+    if (instead != STEP_NONE)
+        return instead;
     ex->waiter.wake = wake_exchange;
     ex->waiter.arrival_stamp = ex->arrival_stamp;
     ex->waiter.rank = call_rank(ex->server->policy, ex->decision.class_config);
@@ -200,13 +194,13 @@ static enum progress start_fetch(struct exchange *ex)
     if (ex->decision.action == ACTION_LOOKUP)
         return start_fill(ex);
     start_private(ex, FETCH_PASS);
-    return WAIT;
+    return STEP_WAIT;
 }
 
 enum { MAX_ROUNDS = 3 };
 
 /* The union grew, or the answer was not for others (semantics 3.1). */
-static enum progress look_again(struct exchange *ex)
+static enum step look_again(struct exchange *ex)
 {
     waiter_leave(&ex->waiter);
     ex->forward_status = 0;
@@ -232,15 +226,14 @@ static void note_render(struct exchange *ex, const struct flight_head *head)
     ex->rendered = head->rendered;
 }
 
-static enum progress stream(struct exchange *ex, const struct flight_view *view)
+static enum step stream(struct exchange *ex, const struct flight_view *view)
 {
     bool is_leader = ex->waiter.is_leader;
     enum outcome outcome = ex->decision.action == ACTION_PASS ? OUTCOME_PASS
                            : is_leader                        ? OUTCOME_MISS
                                                               : OUTCOME_COLLAPSED;
     note_render(ex, &view->head);
-    deliver_flight_head(ex, view, outcome);
-    return NEXT; /* to STREAM, or DONE where there is no body */
+    return deliver_flight_head(ex, view, outcome);
 }
 
 /*
@@ -285,48 +278,65 @@ static bool may_yet_be_empty(const struct exchange *ex, const struct flight_view
            view->head.status == 200 && view->available_bytes == 0;
 }
 
-static enum progress serve_shared(struct exchange *ex, const struct flight_view *view)
+static enum step serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
         return stream(ex, view);
     if (!is_for(ex, view))
         return look_again(ex);
-    if (view->phase == FLIGHT_FAILED) {
-        fallback_after_call(ex, view->failure);
-        return DONE;
-    }
+    if (view->phase == FLIGHT_FAILED)
+        return fallback_after_call(ex, view->failure);
     if (is_too_old(ex, view)) {
         waiter_leave(&ex->waiter);
         start_private(ex, FETCH_FILL);
-        return WAIT;
+        return STEP_WAIT;
     }
     if (may_yet_be_empty(ex, view))
-        return view->phase == FLIGHT_DONE ? look_again(ex) : WAIT;
+        return view->phase == FLIGHT_DONE ? look_again(ex) : STEP_WAIT;
     if (can_read_coding(ex, view))
         return stream(ex, view);
     /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */
-    return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : WAIT;
+    return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : STEP_WAIT;
 }
 
 /* A 304: who joined shares a render as with any other answer. */
-static enum progress give_refreshed(struct exchange *ex, const struct flight_view *view)
+static enum step give_refreshed(struct exchange *ex, const struct flight_view *view)
 {
     bool is_leader = ex->waiter.is_leader;
     if (!is_leader && (view->sharing == FLIGHT_REFRESHED_ONE || !is_for(ex, view)))
         return look_again(ex);
     note_render(ex, &view->head);
-    deliver_object(ex, view->head.object, is_leader ? OUTCOME_REVALIDATED : OUTCOME_COLLAPSED,
-                   REASON_FRESH);
-    return DONE;
+    return deliver_object(ex, view->head.object,
+                          is_leader ? OUTCOME_REVALIDATED : OUTCOME_COLLAPSED, REASON_FRESH);
 }
 
-static enum progress leader_or_look_again(struct exchange *ex, const struct flight_view *view)
+static enum step leader_or_look_again(struct exchange *ex, const struct flight_view *view)
 {
     return ex->waiter.is_leader ? stream(ex, view) : look_again(ex);
 }
 
+static enum step use_pass(struct exchange *ex, const struct flight_view *view)
+{
+    note_render(ex, &view->head);
+    enum step instead = fallback_after_failed_pass(ex, view->head.status);
+    return instead != STEP_NONE ? instead : leader_or_look_again(ex, view);
+}
+
+/* The origin's own error is for who asked for it, where nothing better can be given. */
+static enum step use_error(struct exchange *ex, const struct flight_view *view)
+{
+    note_render(ex, &view->head);
+    enum step instead = fallback_after_failure(ex, REASON_UPSTREAM_ERROR);
+    if (instead != STEP_NONE)
+        return instead;
+    if (ex->waiter.is_leader)
+        return stream(ex, view);
+    fallback_error(ex, REASON_UPSTREAM_ERROR);
+    return STEP_DONE;
+}
+
 /* The flight's head is there. */
-static enum progress use_head(struct exchange *ex, const struct flight_view *view)
+static enum step use_head(struct exchange *ex, const struct flight_view *view)
 {
     ex->forward_status = view->head.status;
     switch (view->sharing) {
@@ -339,8 +349,7 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         if (!ex->found.object)
             return look_again(ex);
         note_render(ex, &view->head);
-        deliver_object(ex, ex->found.object, OUTCOME_STALE, REASON_KEPT_OLD);
-        return DONE;
+        return deliver_object(ex, ex->found.object, OUTCOME_STALE, REASON_KEPT_OLD);
     case FLIGHT_PASS_INSTEAD:
         if (!ex->waiter.is_leader)
             return look_again(ex);
@@ -348,17 +357,10 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
         object_unref(&ex->found.object); /* what stood there is not the answer any more */
         return pass_instead(ex, view->head.not_stored);
     case FLIGHT_UPSTREAM_ERROR:
-        note_render(ex, &view->head);
-        if (fallback_after_failure(ex, REASON_UPSTREAM_ERROR))
-            return DONE;
-        if (ex->waiter.is_leader)
-            return stream(ex, view);
-        fallback_error(ex, REASON_UPSTREAM_ERROR);
-        return DONE;
+        return use_error(ex, view);
     case FLIGHT_LOOK_AGAIN:
-        if (ex->decision.action == ACTION_PASS && fallback_after_failed_pass(ex, view->head.status))
-            return DONE;
-        break;
+        return ex->decision.action == ACTION_PASS ? use_pass(ex, view)
+                                                  : leader_or_look_again(ex, view);
     case FLIGHT_UNDECIDED:
         break;
     }
@@ -367,15 +369,14 @@ static enum progress use_head(struct exchange *ex, const struct flight_view *vie
 
 /* That the leader may not wait, or not ask for what it wants, says nothing about those who joined
  * it: they ask for themselves (semantics 7.3). */
-static enum progress use_failure(struct exchange *ex, unsigned failure)
+static enum step use_failure(struct exchange *ex, unsigned failure)
 {
     if (call_was_refused(failure) && !ex->waiter.is_leader)
         return look_again(ex);
-    fallback_after_call(ex, failure);
-    return DONE;
+    return fallback_after_call(ex, failure);
 }
 
-static enum progress step_fetch(struct exchange *ex)
+static enum step step_fetch(struct exchange *ex)
 {
     if (!ex->waiter.flight)
         return start_fetch(ex);
@@ -383,7 +384,7 @@ static enum progress step_fetch(struct exchange *ex)
     exchange_send_interims(ex);
     waiter_look(&ex->waiter, ex->server->purges, &view);
     if (view.phase == FLIGHT_WAITING)
-        return WAIT;
+        return STEP_WAIT;
     if (view.phase == FLIGHT_FAILED && view.sharing == FLIGHT_UNDECIDED)
         return use_failure(ex, view.failure);
     return use_head(ex, &view);
@@ -391,25 +392,26 @@ static enum progress step_fetch(struct exchange *ex)
 
 /* --- the table --- */
 
-static enum progress step_done(struct exchange *ex)
+static enum step step_done(struct exchange *ex)
 {
-    (void)ex;
-    return DONE;
+    (void)ex; /* a flight may wake it once more before the client has it all */
+    return STEP_DONE;
 }
 
-static enum progress (*const steps[])(struct exchange *) = {
+static enum step (*const steps[])(struct exchange *) = {
     [STEP_DECIDE] = step_decide, [STEP_LOOKUP] = step_lookup, [STEP_FETCH] = step_fetch,
     [STEP_STREAM] = step_stream, [STEP_SHELL] = step_shell,   [STEP_DECODE] = step_decode,
     [STEP_DONE] = step_done,
 };
 
-bool steps_run(struct exchange *ex)
+void steps_run(struct exchange *ex)
 {
-    enum progress progress;
-    do
-        progress = steps[ex->step](ex);
-    while (progress == NEXT);
-    if (progress == DONE)
-        end_unless_awaited(ex); /* a flight may wake it once more before the client has it all */
-    return progress == DONE;
+    enum step next;
+    do {
+        next = steps[ex->step](ex);
+        if (ex->is_gone) /* inside; exchange.c has ended it */
+            return;
+        if (next != STEP_WAIT)
+            ex->step = next;
+    } while (next != STEP_WAIT && next != STEP_DONE);
 }

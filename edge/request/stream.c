@@ -8,33 +8,28 @@
 
 /* The flight failed. Who has not seen a byte of it is none the worse for it (semantics 3.2); the
  * others must see that theirs breaks off. */
-static enum progress break_off(struct exchange *ex, unsigned failure)
+static enum step break_off(struct exchange *ex, unsigned failure)
 {
-    if (sink_is_started(ex->sink)) {
-        ex->step = STEP_DONE; /* before the call: `gone` may come inside */
-        ex->reason = REASON_TRUNCATED;
-        sink_break(ex->sink);
-    } else {
-        fallback_after_call(ex, failure);
-    }
-    return DONE;
+    if (!sink_is_started(ex->sink))
+        return fallback_after_call(ex, failure);
+    ex->reason = REASON_TRUNCATED; /* before the call: `gone` may come inside */
+    sink_break(ex->sink);
+    return STEP_DONE;
 }
 
 /* Takes what is there; with the first of it goes the head. */
-static enum progress hand_on(struct exchange *ex, const slice *views, size_t count, bool is_end)
+static enum step hand_on(struct exchange *ex, const slice *views, size_t count, bool is_end)
 {
     ex->is_sending = true;
     ex->sent_bytes = 0;
     for (size_t i = 0; i < count; i++)
         ex->sent_bytes += views[i].len;
-    if (is_end)
-        ex->step = STEP_DONE;
     if (!sink_is_started(ex->sink)) {
         ex->status = ex->head.status;
         sink_start(ex->sink, &ex->head);
     }
     sink_send(ex->sink, views, count, is_end);
-    return is_end ? DONE : WAIT;
+    return is_end ? STEP_DONE : STEP_WAIT;
 }
 
 /* A flight that has failed gives no more than it must: nothing to who has not seen a byte of it. */
@@ -56,11 +51,11 @@ static bool is_to_be_opened(const struct exchange *ex)
            media_type_is_event_stream(fields_value(ex->head.fields, FIELD_CONTENT_TYPE));
 }
 
-enum progress step_stream(struct exchange *ex)
+enum step step_stream(struct exchange *ex)
 {
     sink_await(ex->sink, waiter_is_awaited(&ex->waiter));
     if (ex->is_sending)
-        return WAIT;
+        return STEP_WAIT;
     slice views[READ_SLICES];
     bool is_end;
     unsigned failure;
@@ -68,5 +63,5 @@ enum progress step_stream(struct exchange *ex)
     bool is_empty = count == 0 && !is_end;
     if (breaks_off(ex, is_empty, &failure))
         return break_off(ex, failure);
-    return is_empty && !is_to_be_opened(ex) ? WAIT : hand_on(ex, views, count, is_end);
+    return is_empty && !is_to_be_opened(ex) ? STEP_WAIT : hand_on(ex, views, count, is_end);
 }
