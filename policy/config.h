@@ -234,7 +234,6 @@ struct route {
     struct slices tags;  /* "product-:id": filled in from the match */
     slice client_cache;  /* empty: as received; "none"; else the Cache-Control that clients see */
     struct slices targeted; /* lower case targeted field names, strongest first (RFC 9213) */
-    bool allows_upgrade;
     uint64_t policy_hash; /* semantics 4.4: of all that shapes bytes and key of this route */
 };
 

@@ -10,8 +10,6 @@
 static bool is_passed(const struct policy *policy, const struct request *request,
                       const struct decision *decision, const struct field *field)
 {
-    if (field->id == FIELD_UPGRADE)
-        return request->is_upgrade && decision->route->allows_upgrade;
     if (seal_is_hop_by_hop(&request->fields, field) || head_is_ours(field->id) ||
         head_is_replaced(policy, decision, field->name))
         return false;

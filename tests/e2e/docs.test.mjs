@@ -70,6 +70,21 @@ test('every command of the README is there, and every command is in the README',
     for (const [, command] of block.matchAll(/^(?:\$ )?(?:build\/)?varve ([a-z]+)/gm)) assert.ok(commands.includes(command), `varve ${command}`)
 })
 
+test('what docs/limits.md says is not there is not', () => {
+  const [, section] = /^## Not there(.*?)^## /ms.exec(read('docs/limits.md'))
+  const [, commands] = /\*\*Commands\*\* (.*?)\./.exec(section)
+  const names = [...commands.matchAll(/`([a-z]+)`/g)].map((m) => m[1])
+  assert.ok(names.length > 3)
+  for (const name of names) assert.equal(spawnSync(VARVE, [name, '--help']).status, 2, name)
+  const [, keys] = /^## Known, but not in this version\n+These keys are refused with a clear word: (.*)$/m.exec(read('docs/configuration.md'))
+  const file = path.join(tempDir(), 'varve.yaml')
+  for (const [, section, key] of keys.matchAll(/`(?:(\w+)\[\]\.)?(\w+)`/g)) {
+    writeFileSync(file, `renderer: http://127.0.0.1:1\n${section ? `${section}: [{match: "/**", ${key}: true}]` : `${key}: x`}\n`)
+    const { status, stderr } = spawnSync(VARVE, ['check', '--config', file], { encoding: 'utf8' })
+    assert.deepEqual([status, stderr.includes(`"${key}" is not supported by this version`)], [2, true], stderr)
+  }
+})
+
 test('every metric is documented, and nothing else', () => {
   const inSource = new Set(['base', 'policy', 'cache', 'edge'].flatMap((folder) => [...sources(folder).matchAll(/"(varve_[a-z0-9_]+)/g)].map((m) => m[1])))
   const section = read('docs/operations.md').split('## Metrics')[1]

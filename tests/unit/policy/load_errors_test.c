@@ -25,6 +25,8 @@ static void test_keys_of_later_versions_are_refused_by_name(void **state)
         {R "second_tier: {}\nhooks: {}\n",
          "v:2:1: \"second_tier\" is not supported by this version: remove it\n"
          "v:3:1: \"hooks\" is not supported by this version: remove it\n"},
+        {R "routes: [{match: \"/ws\", upgrade: true}]\n",
+         "v:2:25: \"upgrade\" is not supported by this version: remove it\n"},
     };
     CHECK_ERRORS(*state, rows);
 }

@@ -130,7 +130,6 @@ static void check_route_defaults(const struct route *r)
     assert_false(r->is_asset);
     assert_int_equal(r->client_cache.len, 0);
     check_slices(&r->targeted, "cdn-cache-control");
-    assert_false(r->allows_upgrade);
 }
 
 static void test_4_3_5_1_defaults_of_a_route(void **state)
@@ -795,7 +794,7 @@ static void test_the_effective_policy_loads_to_itself(void **state)
         "none, query: {drop: [\"utm_*\"], sort: true}, max_queries: 5, when_logged_in: b, "
         "on_failure: [shell], store_statuses: rfc, store_set_cookie: true, reject_body: "
         "['\\$RX\\(', x], invalidate: never, cookies: ignore, assets: true, client_cache: "
-        "\"public, max-age=5\", targeted: none, upgrade: true, content_types: [a/b]}\n"
+        "\"public, max-age=5\", targeted: none, content_types: [a/b]}\n"
         "  - {match: \"/**\", when_logged_in: shell, stale: response, client_cache: none}\n"
         "purge: {methods: [PURGE], allow: [\"::1\", 127.0.0.0/8], tag_headers: none, twins: "
         "[\"{path}?x\"]}\n"
