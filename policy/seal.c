@@ -3,6 +3,9 @@
 
 #include "policy/representation.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 enum seal_kind { SEAL_KIND_NONE, SEAL_KIND_HELD, SEAL_KIND_INTERNAL };
 
 static const struct row {
@@ -15,22 +18,55 @@ static const struct row {
 };
 
 /*
- * The first three bytes of each row, side by side: nearly every name is looked for in vain, on each
- * request.
+ * The rows by their first three bytes, and as in the table among equal ones: nearly every name is
+ * looked for in vain, on each request.
  */
-enum { HEAD_BYTES = 3 };
-#define HEAD(text)                                                                                 \
-    ((uint32_t)(unsigned char)(text)[0] | (uint32_t)(unsigned char)(text)[1] << 8 |                \
-     (uint32_t)(unsigned char)(text)[2] << 16)
-static const uint32_t heads[] = {
-#define SEAL(pattern, kind) HEAD(pattern),
-#include "policy/seal.def"
-#undef SEAL
-};
+enum { HEAD_BYTES = 3, ROWS = sizeof(rows) / sizeof(rows[0]) };
+static struct place {
+    uint32_t head;
+    uint16_t row;
+} places[ROWS];
+static pthread_once_t places_once = PTHREAD_ONCE_INIT;
+
 #define SEAL(pattern, kind)                                                                        \
     _Static_assert(sizeof(pattern) > HEAD_BYTES, "a row needs three bytes before its *");
 #include "policy/seal.def"
 #undef SEAL
+
+static uint32_t head_of(slice name)
+{
+    const unsigned char *bytes = (const unsigned char *)name.ptr;
+    return (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct place *a = left, *b = right;
+    return a->head != b->head ? (a->head < b->head ? -1 : 1)
+                              : (a->row > b->row) - (a->row < b->row);
+}
+
+static void fill_places(void)
+{
+    for (uint16_t i = 0; i < ROWS; i++)
+        places[i] = (struct place){head_of(rows[i].pattern), i};
+    qsort(places, ROWS, sizeof(places[0]), compare_places);
+}
+
+/* The first place that is not before `head`. */
+static size_t first_place(uint32_t head)
+{
+    size_t first = 0, end = ROWS;
+    pthread_once(&places_once, fill_places);
+    while (first < end) {
+        size_t middle = (first + end) / 2;
+        if (places[middle].head < head)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first;
+}
 
 static bool row_matches(slice pattern, slice name)
 {
@@ -61,10 +97,10 @@ static enum seal_kind kind_of(slice name)
 {
     if (!may_be_listed(name) || name.len < HEAD_BYTES || representation_is_field(name))
         return SEAL_KIND_NONE;
-    uint32_t head = HEAD(name.ptr);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (heads[i] == head && row_matches(rows[i].pattern, name))
-            return rows[i].kind;
+    uint32_t head = head_of(name);
+    for (size_t i = first_place(head); i < ROWS && places[i].head == head; i++)
+        if (row_matches(rows[places[i].row].pattern, name))
+            return rows[places[i].row].kind;
     return SEAL_KIND_NONE;
 }
 
