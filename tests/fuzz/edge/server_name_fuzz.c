@@ -38,8 +38,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc, (void)argv;
     for (size_t i = 0; i < CERTIFICATES; i++) {
         certificate_make(&files[i], rows[i].common_name, rows[i].alternatives);
-        certificates[i] = (struct tls_certificate){slice_of_string(files[i].cert_path),
-                                                   slice_of_string(files[i].key_path)};
+        certificates[i] = (struct tls_certificate){.cert_path = slice_of_string(files[i].cert_path),
+                                                   .key_path = slice_of_string(files[i].key_path)};
     }
     tls = tls_new(&config, NULL, 0, error);
     MUST(tls);

@@ -13,8 +13,8 @@ static int start_tls(void **state)
     (void)state;
     prepare();
     certificate_make(&certificate, "a.example", "DNS:a.example");
-    files = (struct tls_certificate){slice_of_string(certificate.cert_path),
-                                     slice_of_string(certificate.key_path)};
+    files = (struct tls_certificate){.cert_path = slice_of_string(certificate.cert_path),
+                                     .key_path = slice_of_string(certificate.key_path)};
     f.listen.tls = &files;
     f.listen.tls_count = 1;
     client_tls = SSL_CTX_new(TLS_client_method());
