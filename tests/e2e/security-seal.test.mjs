@@ -35,6 +35,21 @@ test('2.2 seal: standard: of 1 500 names those that nothing holds back or keys a
   assert.deepEqual(sorted(sent), sorted(PASSED, KEYED, sentNames()))
 })
 
+test('2.8 a pass hands on what a stranger says; a set_headers of the same name takes its place', async (t) => {
+  const SAID = { forwarded: 'for=192.0.2.1;host=evil', 'x-real-ip': '192.0.2.1', 'x-http-method-override': 'DELETE', x_real_ip: '192.0.2.1', 'x-forwarded-host': 'evil', 'x-middleware-subrequest': 'evil' }
+  for (const [policy, wanted] of [
+    ['', { forwarded: 'for=192.0.2.1;host=evil', 'x-real-ip': '192.0.2.1', 'x-http-method-override': 'DELETE', x_real_ip: '192.0.2.1', 'x-forwarded-host': 'a.example' }],
+    ['set_headers: {Forwarded: for=unknown, X-Real-IP: 0.0.0.0, X-HTTP-Method-Override: POST, X_Real_IP: 0.0.0.0}', { forwarded: 'for=unknown', 'x-real-ip': '0.0.0.0', 'x-http-method-override': 'POST', x_real_ip: '0.0.0.0', 'x-forwarded-host': 'a.example' }],
+  ]) {
+    const origin = await renderer(t, (req, res) => res.end(JSON.stringify(Object.fromEntries(Object.keys(SAID).filter((name) => name in req.headers).map((name) => [name, req.headers[name]])))))
+    const { port } = await withStrangers(t, `origins: {web: {workers: ["${origin.url}"]${policy && `, ${policy}`}}}\nroutes: [{match: "/**"}]\n`)
+    const stranger = byteClient(t, port, { from: '198.51.100.1' })
+    const said = Object.entries(SAID)
+    assert.deepEqual(JSON.parse((await stranger.ask('/', said, { method: 'POST', body: 'a' })).body), wanted)
+    assert.deepEqual(JSON.parse((await stranger.ask('/', [['Cookie', 'session=1'], ...said])).body), wanted)
+  }
+})
+
 test('2.2 seal: standard sends on what it does not know, and the page is then everybody\'s; seal: strict, vary: or the renderer\'s Vary close that', async (t) => {
   for (const [how, policy, vary, isOpen] of [
     ['standard', '', undefined, true],

@@ -260,6 +260,8 @@ static void test_origins(void **state)
         {"origins: {a: {workers: \"http://h\", target: \"/{ulr}\"}}\n",
          "v:1:44: \"target\": expected one of url, path, host (did you mean \"url\"?), got "
          "\"ulr\"\n"},
+        {"origins: {a: {workers: \"http://h\", set_headers: {X-Real-IP: \"\"}}}\n",
+         "v:1:61: \"set_headers\": expected text, got nothing\n"},
         {"origins: {a: {workers: \"http://h\", set_headers: {\"x y\": a, Host: b, X: \"{clas}\", "
          "x: "
          "1, X-A: 1, x-a: 2}}}\n",
