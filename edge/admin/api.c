@@ -7,11 +7,11 @@
 
 #include "base/log.h"
 #include "base/must.h"
+#include "edge/admin/api_door.h"
 #include "edge/admin/api_handlers.h"
 #include "edge/request/file_blob.h"
 #include "edge/request/sink.h"
 
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -150,55 +150,16 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- doors (semantics 10.2) --- */
+/* --- the door (semantics 10.2) --- */
 
-static bool has_token(const struct api *api, slice given)
+static slice token_of(const struct api *api)
 {
-    slice token = slice_trim(slice_of(api->token->bytes, api->token->len));
-    while (token.len && (token.ptr[token.len - 1] == '\n' || token.ptr[token.len - 1] == '\r'))
-        token.len--;
-    return given.len == token.len && token.len &&
-           CRYPTO_memcmp(given.ptr, token.ptr, token.len) == 0;
+    return api->token ? door_token(slice_of(api->token->bytes, api->token->len)) : SLICE_NONE;
 }
 
 bool api_may_debug(const struct api *api, const struct request *request)
 {
-    slice given = fields_value(&request->fields, FIELD_X_VARVE_DEBUG);
-    return given.len && api->token && has_token(api, given);
-}
-
-/*
- * Its own name, `localhost` or an address: a page of another site can make a name of its own point
- * here, but not an address (DNS rebinding).
- */
-static bool is_own_host(const struct policy *policy, slice host)
-{
-    struct ip_address address;
-    size_t end = host.len;
-    if (slice_equal_nocase(host, policy->admin_listen))
-        return true;
-    if (!slice_ends_with(host, SLICE("]")))
-        while (end > 0 && host.ptr[end - 1] != ':')
-            end--;
-    slice name = end > 0 && end < host.len ? slice_until(host, end - 1) : host;
-    return slice_equal_nocase(name, SLICE("localhost")) || ip_parse(name, &address);
-}
-
-/* A page of another origin must not reach us through its reader's browser: nor by a name that it
- * made point here. */
-static const char *refusal(const struct api *api, const struct request *request)
-{
-    const struct policy *policy = api->server->policy;
-    slice bearer = fields_value(&request->fields, FIELD_AUTHORIZATION);
-    bool is_tcp = !slice_starts_with(policy->admin_listen, SLICE("unix:"));
-    if (fields_find_id(&request->fields, FIELD_ORIGIN))
-        return "requests of other origins are refused";
-    if (is_tcp && !is_own_host(policy, request->host_raw))
-        return "the Host is not the admin listener's";
-    if (is_tcp && (!slice_starts_with_nocase(bearer, SLICE("Bearer ")) ||
-                   !has_token(api, slice_trim(slice_from(bearer, 7)))))
-        return "a bearer token is needed (admin.token_file)";
-    return NULL;
+    return door_opens(token_of(api), fields_value(&request->fields, FIELD_X_VARVE_DEBUG));
 }
 
 static bool is_json(const struct request *request)
@@ -250,13 +211,14 @@ void api_on_request(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     struct server *server = arg;
     struct api *api = server->api;
     struct api_job *job = job_new(server, loop, h2o_req, request);
-    const char *refused = refusal(api, request);
+    unsigned status;
+    const char *refused =
+        door_refusal(server->policy->admin_listen, token_of(api), request, &status);
     job->handler = api_handler(request->method, request->path, &job->allow);
     if (job->is_over_limit)
         refuse(job, 503, "too many admin requests at a time");
     else if (refused)
-        refuse(job, slice_starts_with(slice_of_string(refused), SLICE("a bearer")) ? 401 : 403,
-               refused);
+        refuse(job, status, refused);
     else if (!job->handler)
         refuse(job, job->allow.len ? 405 : 404,
                job->allow.len ? "this method is not for this path" : "no such path");

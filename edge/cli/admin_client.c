@@ -1,6 +1,7 @@
 /* See admin_client.h. */
 #include "edge/cli/admin_client.h"
 
+#include "edge/admin/api_door.h"
 #include "edge/cli/http_exchange.h"
 #include "policy/load.h"
 
@@ -112,22 +113,21 @@ int admin_find(struct admin_target *target)
 
 static bool read_token(const struct admin_target *target, char token[TOKEN_BYTES])
 {
-    char path[4096];
+    char path[4096], bytes[TOKEN_BYTES];
     token[0] = '\0';
     if (target->token_file.len == 0 || slice_starts_with(target->address, SLICE("unix:")))
         return true;
     snprintf(path, sizeof(path), "%" SLICE_FMT, SLICE_ARG(target->token_file));
     FILE *file = fopen(path, "re");
-    if (!file || !fgets(token, TOKEN_BYTES, file)) {
+    size_t length = file ? fread(bytes, 1, sizeof(bytes) - 1, file) : 0;
+    slice text = door_token(slice_of(bytes, length));
+    if (text.len == 0)
         fprintf(stderr, "varve: cannot read the token file %s: %s\n", path,
                 file ? "it is empty" : strerror(errno));
-        if (file)
-            fclose(file);
-        return false;
-    }
-    fclose(file);
-    token[strcspn(token, "\r\n \t")] = '\0';
-    return true;
+    if (file)
+        fclose(file);
+    snprintf(token, TOKEN_BYTES, "%" SLICE_FMT, SLICE_ARG(text));
+    return text.len > 0;
 }
 
 static slice request_text(const struct admin_target *target, const char *method, slice path,

@@ -1,8 +1,9 @@
 // The admin API as an operator's tools meet it: who may ask, what is refused and how, purges and their counts, what is shown.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { all, freePort, gate, isAlive, page, renderer, request, tempDir, until, varve } from './lib.mjs'
+import { VARVE, all, freePort, gate, isAlive, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { exchange } from './wire.mjs'
 
 const MINUTE = { 'cache-control': 'max-age=60' }
@@ -28,7 +29,7 @@ test('10.2 over TCP: a token, its own Host, no foreign Origin', async (t) => {
   const origin = await pages(t)
   const port = await freePort()
   const dir = tempDir(t)
-  writeFileSync(`${dir}/token`, 'secret-token\n', { mode: 0o600 })
+  writeFileSync(`${dir}/token`, ' secret-token \n', { mode: 0o600 })
   await varve(t, `renderer: ${origin.url}\nadmin: {listen: "127.0.0.1:${port}", token_file: $DIR/token}\n`, { dir })
   const ask = (headers, target = '/v1/stats') => request(`http://127.0.0.1:${port}${target}`, { headers })
   const authorization = 'Bearer secret-token'
@@ -46,6 +47,8 @@ test('10.2 over TCP: a token, its own Host, no foreign Origin', async (t) => {
   for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`, 'localhost'])
     assert.equal((await ask({ authorization, host })).status, 200, host)
   assert.equal((await ask({ authorization }, '/healthz')).body, 'ok\n')
+  const { status, stderr } = spawnSync(VARVE, ['slots', '--admin', `127.0.0.1:${port}`, '--token-file', `${dir}/token`], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
 })
 
 test('what is not there is 404, what is there otherwise 405 with Allow', async (t) => {

@@ -1,0 +1,64 @@
+/*
+ * A page of another origin must not reach us through its reader's browser: it is told by Origin, or
+ * by a name of its own that it made point here (DNS rebinding), which an address is not.
+ */
+#include "edge/admin/api_door.h"
+
+#include "base/ip.h"
+
+#include <openssl/crypto.h>
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+slice door_token(slice file)
+{
+    while (file.len && is_space(file.ptr[0]))
+        file = slice_from(file, 1);
+    while (file.len && is_space(file.ptr[file.len - 1]))
+        file.len--;
+    return file;
+}
+
+bool door_opens(slice token, slice given)
+{
+    return given.len == token.len && token.len &&
+           CRYPTO_memcmp(given.ptr, token.ptr, token.len) == 0;
+}
+
+/* Its own name, `localhost` or an address. */
+static bool is_own_host(slice listen, slice host)
+{
+    struct ip_address address;
+    size_t end = host.len;
+    if (slice_equal_nocase(host, listen))
+        return true;
+    if (!slice_ends_with(host, SLICE("]")))
+        while (end > 0 && host.ptr[end - 1] != ':')
+            end--;
+    slice name = end > 0 && end < host.len ? slice_until(host, end - 1) : host;
+    return slice_equal_nocase(name, SLICE("localhost")) || ip_parse(name, &address);
+}
+
+static bool has_token(slice token, const struct request *request)
+{
+    slice bearer = fields_value(&request->fields, FIELD_AUTHORIZATION);
+    return slice_starts_with_nocase(bearer, SLICE("Bearer ")) &&
+           door_opens(token, slice_trim(slice_from(bearer, 7)));
+}
+
+const char *door_refusal(slice listen, slice token, const struct request *request, unsigned *status)
+{
+    bool is_tcp = !slice_starts_with(listen, SLICE("unix:"));
+    *status = 403;
+    if (fields_find_id(&request->fields, FIELD_ORIGIN))
+        return "requests of other origins are refused";
+    if (is_tcp && !is_own_host(listen, request->host_raw))
+        return "the Host is not the admin listener's";
+    *status = 401;
+    if (is_tcp && !has_token(token, request))
+        return "a bearer token is needed (admin.token_file)";
+    return NULL;
+}

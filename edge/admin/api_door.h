@@ -1,0 +1,13 @@
+/* Who may come in at the admin listener (semantics 10.2). Pure; any thread. */
+#pragma once
+
+#include "policy/message.h"
+
+/* The token that this file holds: white space around it plays no part. Empty: none. A view. */
+slice door_token(slice file);
+/* Is it the token? None opens nothing. */
+bool door_opens(slice token, slice given);
+/* NULL: he may. Else why not, and *status. `listen` is admin.listen; on a unix socket the token
+ * plays no part. */
+const char *door_refusal(slice listen, slice token, const struct request *request,
+                         unsigned *status);
