@@ -35,16 +35,26 @@ void fetch_on_body(struct call *call, void *owner, slice bytes)
         call_pause(call);
 }
 
+/* Nothing, coded: 20 bytes of gzip, a few of br. */
+enum { CODED_NOTHING_BYTES = 64 };
+
+static bool must_decode(const struct fetch *fetch, const struct blob *body)
+{
+    return body && (fetch->coding == CODING_GZIP || fetch->coding == CODING_BR) &&
+           (fetch->decision.route->reject_body_count || body->len <= CODED_NOTHING_BYTES);
+}
+
 /* What only the whole body shows (semantics 4.1, 4.2): an empty page, a pattern of `reject_body`.
  * It looks at plain bytes. */
-static enum reason judge_body(const struct fetch *fetch, const struct blob *body)
+static enum reason judge_body(struct fetch *fetch, const struct blob *body)
 {
     struct blob *plain = NULL;
-    if (body && (fetch->coding == CODING_GZIP || fetch->coding == CODING_BR) &&
-        fetch->decision.route->reject_body_count)
+    if (must_decode(fetch, body))
         plain = body_decode(fetch->coding, body, fetch->server->policy->max_object_bytes);
     const struct blob *seen = plain ? plain : body;
     slice text = seen ? slice_of(seen->bytes, seen->len) : SLICE_NONE;
+    if (text.len == 0) /* not every head says it */
+        fetch->verdict.facts.flags |= FACT_NO_BODY;
     enum reason reason = rules_body(&fetch->decision, fetch->status, text);
     blob_unref(&plain);
     return reason;
@@ -102,8 +112,6 @@ static void store(struct fetch *fetch)
         blob_unref(&body);
         return;
     }
-    if (!body) /* not every head says it */
-        fetch->verdict.facts.flags |= FACT_NO_BODY;
     struct object *object = object_of(fetch, body);
     metrics_stored(fetch->server->metrics, &fetch->decision,
                    cache_store(fetch->server->cache, object));

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import zlib from 'node:zlib'
 import { gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { BROWSER } from './hostile.mjs'
 
@@ -99,6 +100,24 @@ test('4.1 what is no navigation may have a stored answer without a body; a navig
   assert.equal((await v.get('/', BROWSER)).body, 'the page')
   assert.equal((await v.get('/', ping)).body, 'the page')
   assert.equal(origin.requests.length, 2)
+})
+
+test('4.1 an empty 200 in a coding is an empty one', async (t) => {
+  const coders = { gzip: zlib.gzipSync, br: zlib.brotliCompressSync }
+  const seen = new Set()
+  const origin = await renderer(t, (req, res) => {
+    const coding = /gzip|br/.exec(req.url)[0]
+    if (seen.has(req.url)) return page(res, 'the page', PUBLIC)
+    seen.add(req.url)
+    const body = coders[coding]('')
+    res.writeHead(200, { ...EMPTY_PAGE, 'content-encoding': coding, 'content-length': body.length }).end(body)
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  for (const coding of Object.keys(coders))
+    for (const dest of ['document', 'empty']) {
+      await v.get(`/${coding}/${dest}`, { ...BROWSER, 'accept-encoding': coding, 'sec-fetch-dest': dest })
+      assert.equal((await v.get(`/${coding}/${dest}`, { ...BROWSER, 'accept-encoding': coding })).body, 'the page', `${coding}, ${dest}`)
+    }
 })
 
 test('5.1 an odd answer to a revalidation takes the place of no page', async (t) => {
