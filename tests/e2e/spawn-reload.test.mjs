@@ -14,7 +14,7 @@ test('9.1 a reload keeps the renderers; a changed block replaces them one by one
   assert.equal((await v.cli('reload')).code, 0)
   assert.deepEqual(started(v), old)
   v.write(`${policy({ spawn: 'workers: 2, env: {COLOUR: green}' })}stael: 1\n`)
-  assert.equal((await v.cli('reload')).code, 1)
+  assert.equal((await v.cli('reload')).code, 2)
   assert.ok(old.every(isAlive) && started(v).length === 2, 'a bad file changes nothing')
   const clients = load(v, 3, '/slow?ms=10')
   v.write(policy({ spawn: 'workers: 2, env: {COLOUR: green}' }))
