@@ -2,7 +2,7 @@
  * The way of a request, readable downward: DECIDE → LOOKUP → FETCH → STREAM → DONE. Each step
  * returns the one to go on with.
  *
- *   DECIDE   the rulebook: route, class, who asks, what is keyed            semantics 1, 2, 8
+ *   DECIDE   the rulebook: route, class, who asks, what is keyed            decide.c
  *   LOOKUP   the URL's union → key → object; fresh, stale or nothing        lookup.c
  *   FETCH    start or join a flight; its head decides who gets what         semantics 3, 7
  *   STREAM   hand on the flight's bytes as they come                        stream.c
@@ -12,77 +12,8 @@
  */
 #include "edge/request/steps.h"
 
-#include "base/log.h"
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
-#include "edge/request/purge_method.h"
-
-/* --- DECIDE --- */
-
-/* A host that gave way takes its objects along, or they would fill the store unseen
- * (semantics 1.5). */
-static void purge_host(struct exchange *ex, const char *host)
-{
-    struct purge_order order = {.kind = PURGE_HOST, .host = slice_of_string(host)};
-    uint64_t stamp;
-    if (purge_add(ex->server->purges, &order, loop_now(ex->loop).wall, &stamp) != 0)
-        log_warn("purge of a host that gave way was not written", {"host", order.host, 0});
-}
-
-/* Without `hosts`, whoever can reach us can name any: only so many are stored at a time. */
-static bool is_host_admitted(struct exchange *ex)
-{
-    char gone[ADMITTED_HOST_BYTES];
-    if (ex->server->policy->hosts.count > 0)
-        return true;
-    enum host_admission admission =
-        admission_host(ex->server->admission, ex->request->host, loop_now(ex->loop).mono, gone);
-    if (admission == HOST_REPLACES)
-        purge_host(ex, gone);
-    return admission != HOST_REFUSED;
-}
-
-static enum step step_decide(struct exchange *ex)
-{
-    struct server *server = ex->server;
-    rules_receive(server->policy, ex->request, SLICE_NONE, &ex->decision);
-    client_wish_of(ex->request, ex->decision.route, &ex->wish);
-    ex->build = origin_build(server->origins, ex->decision.origin);
-    ex->decision.build = &ex->build;
-    if (ex->request->method == METHOD_PURGE && ex->decision.action != ACTION_REJECT) {
-        answer_purge_method(ex);
-        return STEP_DONE;
-    }
-
-    switch (ex->decision.action) {
-    case ACTION_REJECT:
-        answer_error(ex, ex->decision.status, OUTCOME_ERROR, ex->decision.reason,
-                     ex->decision.detail);
-        return STEP_DONE;
-    case ACTION_REDIRECT:
-        answer_redirect(ex);
-        return STEP_DONE;
-    case ACTION_SHELL: {
-        enum step shell = answer_shell(ex, REASON_LOGGED_IN);
-        if (shell != STEP_NONE)
-            return shell;
-        ex->decision.action = ACTION_PASS;
-        break;
-    }
-    case ACTION_LOOKUP:
-        if (!is_host_admitted(ex))
-            return pass_instead(ex, REASON_POLICY);
-        ex->url_key = key_of(ex->decision.url_text);
-        return STEP_LOOKUP;
-    case ACTION_PASS:
-        if (!ex->decision.may_store_post)
-            break;
-        ex->decision.may_store_post = is_host_admitted(ex);
-        ex->url_key = key_of(ex->decision.url_text);
-        return ex->decision.may_store_post ? STEP_LOOKUP : STEP_FETCH;
-    }
-    return STEP_FETCH;
-}
 
 /* --- FETCH --- */
 

@@ -11,6 +11,9 @@ void lookup_read_delivered(struct exchange *ex);
 /* Each returns the step to go on with. STEP_DONE: the answer is complete, or under way without us.
  */
 
+/* decide.c */
+enum step step_decide(struct exchange *ex);
+
 /* stream.c */
 enum step step_stream(struct exchange *ex);
 
