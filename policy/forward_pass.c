@@ -2,6 +2,7 @@
  * 2.8). */
 #include "base/text.h"
 #include "policy/head.h"
+#include "policy/max_forwards.h"
 #include "policy/normalise.h"
 #include "policy/seal.h"
 #include "policy/template.h"
@@ -64,11 +65,11 @@ void forward_pass(const struct policy *policy, const struct request *request,
     forward->target = template_target(request, decision, request->query, request->has_query);
     fields_init(fields, request->arena);
     for (size_t i = 0; i < request->fields.count; i++) {
-        const struct field *field = &request->fields.at[i];
-        if (!is_passed(policy, request, decision, field))
+        const struct field field = max_forwards_next(request, &request->fields.at[i]);
+        if (!is_passed(policy, request, decision, &field))
             continue;
-        if (field->id != FIELD_COOKIE)
-            fields_add(fields, field->name, field->value);
+        if (field.id != FIELD_COOKIE)
+            fields_push(fields, &field);
         else if (!fields_find_id(fields, FIELD_COOKIE))
             fields_add_id(fields, FIELD_COOKIE, join_cookies(request));
     }

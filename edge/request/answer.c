@@ -12,6 +12,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+/* What is said with a 405 (RFC 9110 §15.5.6): methods that go on to the origin, as nameless ones
+ * do.
+ */
+static const slice ALLOWED = {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", 44};
+
 static slice status_text(unsigned status)
 {
     switch (status) {
@@ -87,11 +92,11 @@ void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, en
                   is_page ? SLICE("text/html; charset=utf-8") : SLICE("application/problem+json"));
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
     fields_add_id(&fields, FIELD_X_REQUEST_ID, ex->request->id);
+    if (status == 405)
+        fields_add_id(&fields, FIELD_ALLOW, ALLOWED);
     if (status == 503)
         fields_add_id(&fields, FIELD_RETRY_AFTER,
                       arena_decimal(&ex->arena, front_retry_after(ex->started.wall)));
-    if (status == 405) /* to PURGE: every other method goes on to the origin (RFC 9110 §15.5.6) */
-        fields_add(&fields, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     add_own_status(ex, &fields);
     struct sink_head head = {
         .status = status, .reason = status_text(status), .fields = &fields, .length = body.len};
@@ -111,6 +116,26 @@ void answer_redirect(struct exchange *ex)
     add_own_status(ex, &fields);
     struct sink_head head = {
         .status = 308, .reason = status_text(308), .fields = &fields, .length = 0};
+    send_whole(ex, &head, SLICE_NONE);
+}
+
+/* What a TRACE would show is the request as it came, cookies and all: that is told to nobody
+ * (RFC 9110 §9.3.8). */
+void answer_last_recipient(struct exchange *ex)
+{
+    if (ex->request->method == METHOD_TRACE) {
+        answer_error(ex, 405, OUTCOME_ERROR, REASON_METHOD, SLICE("TRACE is not answered here"));
+        return;
+    }
+    ex->outcome = OUTCOME_PASS;
+    ex->reason = REASON_METHOD;
+    struct fields fields;
+    fields_init(&fields, &ex->arena);
+    fields_add_id(&fields, FIELD_ALLOW, ALLOWED);
+    fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
+    add_own_status(ex, &fields);
+    struct sink_head head = {
+        .status = 204, .reason = SLICE("No Content"), .fields = &fields, .length = SIZE_MAX};
     send_whole(ex, &head, SLICE_NONE);
 }
 

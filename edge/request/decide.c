@@ -6,6 +6,7 @@
 #include "edge/request/steps.h"
 
 #include "base/log.h"
+#include "policy/max_forwards.h"
 
 /* A host that gave way takes its objects along, or they would fill the store unseen
  * (semantics 1.5). */
@@ -41,7 +42,10 @@ enum step step_decide(struct exchange *ex)
         answer_purge_method(ex);
         return STEP_DONE;
     }
-
+    if (max_forwards_ends_here(ex->request) && ex->decision.action == ACTION_PASS) {
+        answer_last_recipient(ex);
+        return STEP_DONE;
+    }
     switch (ex->decision.action) {
     case ACTION_REJECT:
         answer_error(ex, ex->decision.status, OUTCOME_ERROR, ex->decision.reason,

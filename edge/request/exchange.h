@@ -109,6 +109,8 @@ enum step deliver_flight_head(struct exchange *ex, const struct flight_view *vie
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,
                   slice detail);
 void answer_redirect(struct exchange *ex);
+/* To an OPTIONS or TRACE that may not be forwarded any further (RFC 9110 §7.6.2). */
+void answer_last_recipient(struct exchange *ex);
 /* STEP_NONE: there is no shell, or this request may not have it. STEP_DONE: answered. STEP_SHELL:
  * the shell's origin is asked; if nothing comes of that it goes on with the present step. */
 enum step answer_shell(struct exchange *ex, enum reason reason);

@@ -20,6 +20,19 @@ export default section(0, 'What a gateway owes both sides', [
     ...[299, 499, 599, 999].map((status) => steps(`${status} over HTTP/2`, { over: 'h2', answer: { status, headers: noStore }, from: 'origin' })),
     ...[299, 499, 599, 999].map((status) => steps(`${status} to a POST`, { method: 'POST', answer: { status, headers: noStore }, from: 'origin' })),
   ]),
+  rule('Max-Forwards of OPTIONS and TRACE: one less goes on, and at 0 the answer comes from here', { unit: ['policy/forward_test.c: test_7_6_2_max_forwards_counts_down_for_options_and_trace'] }, [
+    ...[['OPTIONS', {}], ['TRACE', {}], ['OPTIONS', { over: 'h2' }], ['TRACE', { over: 'h2' }]].flatMap(([method, over]) => {
+      const name = over.over ? `${method} over HTTP/2` : method
+      const goesOn = (value, sent) => ({ method, ...over, headers: { 'Max-Forwards': value }, answer: { headers: noStore }, from: 'origin', sent: { 'max-forwards': sent } })
+      return [
+        steps(`${name}, counted`, goesOn('7', '6'), goesOn('1', '0'), goesOn('0010', '9')),
+        steps(`${name}, 0`, { method, ...over, headers: { 'Max-Forwards': '0' }, asked: 0, status: method === 'TRACE' ? 405 : 204, gets: method === 'TRACE' ? null : '', has: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS', 'cache-control': 'no-store' } }),
+      ]
+    }),
+    ...['', '-1', 'x', '1.0', '0, 0'].map((value) => steps(`“${value}” says nothing`, { method: 'OPTIONS', headers: { 'Max-Forwards': value }, answer: { headers: noStore }, from: 'origin', sent: { 'max-forwards': value } })),
+    steps('two lines say nothing', { over: 'h1', method: 'OPTIONS', headers: { 'Max-Forwards': ['0', '0'] }, answer: { headers: noStore }, from: 'origin' }),
+    ...['GET', 'POST', 'FOO'].map((method) => steps(`${method} has none`, { method, headers: { 'Max-Forwards': '0' }, answer: { headers: noStore }, from: 'origin', sent: { 'max-forwards': '0' } })),
+  ]),
   rule('102 and 103 go on to HTTP/1.1 and HTTP/2 clients', { tests: ['interim.test.mjs: http-caching §2: a 103 reaches an HTTP/1.1 client', 'interim.test.mjs: http-caching §2: a 103 reaches HTTP/2 clients'] }, [
     steps('103', { answer: { headers: noStore, interim: [{ status: 103, headers: { Link: '</a.css>; rel=preload' } }] }, from: 'origin', interim: [103] }),
     steps('102', { answer: { headers: noStore, interim: [{ status: 102 }] }, from: 'origin', interim: [102] }),

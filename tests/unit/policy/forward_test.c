@@ -1,5 +1,6 @@
 /* policy/head.c, policy/forward*.c, policy/template.c: heads and keys
  * (semantics 1.1, 1.2, 2.1-2.8). */
+#include "policy/max_forwards.h"
 #include "tests/unit/policy/request_support.h"
 
 #define BASE   "renderer: http://127.0.0.1:3000\n"
@@ -488,6 +489,33 @@ static void test_2_8_an_upgrade_is_not_passed_on(void **state)
     setup_fini(&s);
 }
 
+static void test_7_6_2_max_forwards_counts_down_for_options_and_trace(void **state)
+{
+    static const char *const cases[][2] = {
+        {"OPTIONS http://h/\nMax-Forwards: 10", "9"},
+        {"TRACE http://h/\nMax-Forwards:  01 ", "0"},
+        {"TRACE http://h/\nMax-Forwards: 18446744073709551615", "18446744073709551614"},
+        {"OPTIONS http://h/\nMax-Forwards: 99999999999999999999", "18446744073709551614"},
+        {"OPTIONS http://h/\nMax-Forwards: -1", "-1"},
+        {"OPTIONS http://h/\nMax-Forwards: 5, 5", "5, 5"},
+        {"OPTIONS http://h/\nMax-Forwards: 5\nMax-Forwards: 5", "5"},
+        {"OPTIONS http://h/", NULL},
+        {"POST http://h/\nMax-Forwards: 10", "10"},
+    };
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE ROUTES);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_field(pass_from_proxy(&s, cases[i][0]), "max-forwards", cases[i][1]);
+        assert_false(max_forwards_ends_here(&s.request));
+    }
+    s.request = request_of(&s.arena, "OPTIONS http://h/\nMax-Forwards: 0");
+    assert_true(max_forwards_ends_here(&s.request));
+    s.request = request_of(&s.arena, "GET http://h/\nMax-Forwards: 0");
+    assert_false(max_forwards_ends_here(&s.request));
+    setup_fini(&s);
+}
+
 static void test_cookie_lines_of_http2_become_one(void **state)
 {
     struct setup s;
@@ -570,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_2_8_forwarded_for_is_appended_behind_trusted_peers),
         cmocka_unit_test(test_2_8_client_address_on_fills_only_if_asked_for_and_never_sealed),
         cmocka_unit_test(test_2_8_an_upgrade_is_not_passed_on),
+        cmocka_unit_test(test_7_6_2_max_forwards_counts_down_for_options_and_trace),
         cmocka_unit_test(test_cookie_lines_of_http2_become_one),
         cmocka_unit_test(test_4_7_codings_are_reduced),
         cmocka_unit_test(test_10_2_variant_text_shows_no_cookie_values),
