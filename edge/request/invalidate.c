@@ -114,12 +114,13 @@ static void invalidate(struct marking *m, const struct purge_order *order)
     }
 }
 
-/* Location or Content-Location, when it names this host; it may be relative (RFC 9111 §4.4). */
+/* Location or Content-Location, when it is of this origin; it may be relative (RFC 9111 §4.4). */
 static void purge_named(struct marking *m, const struct request *request, const struct field *field)
 {
     struct purge_order order = {.kind = PURGE_URL};
     struct reference target;
-    if (!field || !reference_resolve(request, field->value, &target))
+    if (!field || !reference_resolve(request, field->value, &target) ||
+        !slice_equal(target.scheme, request->scheme))
         return;
     slice url = arena_concat(request->arena,
                              (slice[]){target.scheme, SLICE("://"), target.host, target.path,

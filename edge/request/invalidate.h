@@ -2,7 +2,7 @@
  * After a successful unsafe request its URL's variants are marked stale (semantics 6.1): the first
  * at once, further ones within 10 s together at their end, so that an anonymous `POST /` that
  * renders a page does not wipe it each time. `invalidate: rfc` drops them instead, Location and
- * Content-Location of the same host too (RFC 9111 §4.4). The groups that the answer's
+ * Content-Location of the same origin too (RFC 9111 §4.4). The groups that the answer's
  * Cache-Group-Invalidation names (RFC 9875), and the data of the page (`purge.twins`), go the same
  * way, each with 10 s of its own.
  */

@@ -34,7 +34,7 @@ export default section(9, 'Invalidation and HEAD', [
     steps('another query is another URI', stored({ path: '?a=1' }), stored({ path: '?a=2' }), unsafe('POST', 200, { path: '?a=1' }), { path: '?a=2', from: 'cache', of: 2 }, stored({ path: '?a=1' })),
     steps('a path below is another URI', stored({ path: '/a' }), unsafe('DELETE', 204), { path: '/a', from: 'cache', of: 1 }),
   ]),
-  rule('Location and Content-Location of the same origin likewise', { unit: ['edge/invalidate_test.c: test_6_1_rfc_another_host_is_never_touched'], defaults: 'the target URI alone (6.1)' }, [
+  rule('Location and Content-Location of the same origin likewise', { unit: ['edge/invalidate_test.c: test_6_1_rfc_another_origin_is_never_touched'], defaults: 'the target URI alone (6.1)' }, [
     ...['Location', 'Content-Location'].flatMap((name) => [
       steps(`${name}, a path`, stored({ path: '/other' }), says({ [name]: '$PATH/other' }), stored({ path: '/other' })),
       steps(`${name}, absolute`, stored({ path: '/other' }), says({ [name]: '$URL/other' }), stored({ path: '/other' })),
@@ -45,6 +45,7 @@ export default section(9, 'Invalidation and HEAD', [
       steps(`${name} of a 303`, stored({ path: '/other' }), says({ [name]: '$PATH/other' }, 303), stored({ path: '/other' })),
       steps(`${name} of a 404 drops nothing`, stored({ path: '/other' }), says({ [name]: '$PATH/other' }, 404), { path: '/other', from: 'cache', of: 1 }),
       steps(`${name} of another host drops nothing`, stored({ path: '/other' }), says({ [name]: 'http://other.example$PATH/other' }), { path: '/other', from: 'cache', of: 1 }),
+      steps(`${name} with another scheme drops nothing`, stored({ path: '/other' }), says({ [name]: 'https://$HOST$PATH/other' }), { path: '/other', from: 'cache', of: 1 }),
       steps(`${name} with another port drops nothing`, stored({ path: '/other' }), says({ [name]: 'http://127.0.0.1:1$PATH/other' }), { path: '/other', from: 'cache', of: 1 }),
       steps(`${name} of a GET drops nothing`, stored({ path: '/other' }), { answer: { status: 200, headers: { [name]: '$PATH/other', 'Cache-Control': 'no-store' } }, from: 'origin' }, { path: '/other', from: 'cache', of: 1 }),
     ]),

@@ -25,7 +25,7 @@ export const profileWith = (route) => {
 function filled(value, scene) {
   if (value?.isDate) return dateText((value.isNow ? Date.now() : scene.began) + value.seconds * 1000, value.form)
   if (typeof value === 'string')
-    return value.replaceAll('$URL', scene.origin + scene.path).replaceAll('$PATH', scene.path).replaceAll('$ORIGIN', scene.origin)
+    return value.replaceAll('$URL', scene.origin + scene.path).replaceAll('$PATH', scene.path).replaceAll('$ORIGIN', scene.origin).replaceAll('$HOST', scene.origin.slice('http://'.length))
   if (Array.isArray(value)) return value.map((one) => filled(one, scene))
   if (value && typeof value === 'object' && !(value instanceof RegExp))
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, filled(one, scene)]))

@@ -21,7 +21,7 @@
 // `from` is 'origin' (asked, and its answer came), 'cache' (not asked, an earlier answer came), 'validated' (asked, said 304, an
 // earlier answer came) or 'stale' (an earlier answer came, and behind it the origin was asked).
 //
-// $URL, $PATH and $ORIGIN in texts are the case's absolute URL, its path, and scheme and host.
+// $URL, $PATH, $ORIGIN and $HOST in texts are the case's absolute URL, its path, scheme and host, and the host alone.
 
 /** A date so many seconds from the moment at which the case began. */
 export const at = (seconds, form = 'imf') => ({ isDate: true, seconds, form })

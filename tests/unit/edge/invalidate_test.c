@@ -207,7 +207,7 @@ static void test_6_1_rfc_drops_the_url_and_what_the_answer_names(void **context)
     (void)context;
     route.invalidate = INVALIDATE_RFC;
     fields_add_id(&response.fields, FIELD_LOCATION, SLICE("/thanks"));
-    fields_add_id(&response.fields, FIELD_CONTENT_LOCATION, SLICE("http://shop.example/item"));
+    fields_add_id(&response.fields, FIELD_CONTENT_LOCATION, SLICE("https://shop.example/item"));
     uint64_t stamp = stored_now();
     submit();
     assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_DEAD);
@@ -218,12 +218,14 @@ static void test_6_1_rfc_drops_the_url_and_what_the_answer_names(void **context)
     assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_DEAD);
 }
 
-static void test_6_1_rfc_another_host_is_never_touched(void **context)
+static void test_6_1_rfc_another_origin_is_never_touched(void **context)
 {
     (void)context;
     static const char *const elsewhere[] = {"http://bank.example/thanks",
                                             "//bank.example/thanks",
-                                            "http://shop.example.evil/thanks",
+                                            "https://shop.example.evil/thanks",
+                                            "http://shop.example/thanks",
+                                            "https://shop.example:8443/thanks",
                                             "mailto:a@b",
                                             "",
                                             "::"};
@@ -327,7 +329,7 @@ int main(void)
         TEST(test_6_1_each_url_has_its_own_ten_seconds),
         TEST(test_9_1_a_drain_loses_no_marking),
         TEST(test_6_1_rfc_drops_the_url_and_what_the_answer_names),
-        TEST(test_6_1_rfc_another_host_is_never_touched),
+        TEST(test_6_1_rfc_another_origin_is_never_touched),
         TEST(test_6_1_never_means_never),
         TEST(test_9875_groups_of_the_same_origin_are_marked_stale),
         TEST(test_9875_6_1_a_group_has_ten_seconds_of_its_own),
