@@ -112,6 +112,7 @@ static void judge(struct outlook *look)
 {
     const struct judging by = {
         .decision = &look->decision,
+        .client_fields = &look->request->fields,
         .wish = &look->wish,
         .purged = object_purge_state(look->server->purges, look->object),
         .outdated = outdated_why(look->server, &look->decision, look->object, look->now),

@@ -54,11 +54,24 @@ static void decline_if_wished(struct candidate *found, const struct judging *by)
     found->reason = REASON_NO_CACHE;
 }
 
+/* Coded, not to be decoded (RFC 9110 §7.7), and the client knows no such coding. */
+static bool is_unreadable(const struct object *object, const struct judging *by)
+{
+    return object->facts.flags & FACT_NO_TRANSFORM && object->coding != CODING_IDENTITY &&
+           !(codings_accepted(by->client_fields) & 1u << object->coding);
+}
+
 void candidate_judge(struct candidate *found, const struct judging *by)
 {
     bool is_odd_type = !facts_may_answer(&found->object->facts, by->decision);
     if (by->purged == PURGE_DEAD || is_odd_type) {
         found->reason = by->purged == PURGE_DEAD ? REASON_PURGED : REASON_TYPE_MISMATCH;
+        object_unref(&found->object);
+        return;
+    }
+    found->is_unreadable = is_unreadable(found->object, by);
+    if (found->is_unreadable) {
+        found->reason = REASON_VARY_MISMATCH;
         object_unref(&found->object);
         return;
     }
@@ -110,6 +123,8 @@ enum reason miss_is_passed(const struct request *request, const struct decision 
 {
     if (wish->no_store)
         return REASON_NO_STORE;
+    if (found->is_unreadable)
+        return found->reason;
     /* Nobody who wants a part of a film should wait for all of it; and to the letter of the RFCs a
      * HEAD is a HEAD (semantics 4.1). */
     bool is_part = !found->object && fields_find_id(&request->fields, FIELD_RANGE);

@@ -16,6 +16,7 @@ struct candidate {
     struct object *object; /* NULL: nothing usable was found */
     enum freshness freshness;
     enum reason reason; /* why it is not fresh, or why there is none */
+    bool is_unreadable; /* there is one, in a coding that this client may not be given */
     bool is_declined;   /* it is, but not fresh enough for this client's Cache-Control */
 };
 
@@ -27,6 +28,7 @@ void union_start_with_learned(const struct server *server, const struct decision
 /* By what it is judged. */
 struct judging {
     const struct decision *decision;
+    const struct fields *client_fields; /* of the request as received */
     const struct client_wish *wish;
     enum purge_state purged; /* by the purge table */
     enum reason outdated;    /* outdated_why() */

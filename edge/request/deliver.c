@@ -97,6 +97,8 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
 {
     unsigned accepted = codings_accepted(&ex->request->fields);
     const struct policy *policy = ex->server->policy;
+    if (object->facts.flags & FACT_NO_TRANSFORM) /* whatever was made of it before it said so */
+        return object->coding;
     if (wants_identity(ex) && object->bodies[CODING_IDENTITY])
         return CODING_IDENTITY;
     for (size_t i = 0; i < policy->compress_codings.count; i++) {
@@ -122,7 +124,7 @@ static enum coding best_coding(struct exchange *ex, const struct object *object)
 static bool is_to_be_decoded(const struct exchange *ex, const struct object *object)
 {
     if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
-        !object->bodies[object->coding])
+        !object->bodies[object->coding] || object->facts.flags & FACT_NO_TRANSFORM)
         return false;
     return wants_identity(ex) || !(codings_accepted(&ex->request->fields) & 1u << object->coding);
 }
@@ -141,6 +143,15 @@ static bool start_decoding(struct exchange *ex)
     return ex->is_decoding;
 }
 
+/* Digests of bytes that the client does not get (RFC 9530 §2, §3, RFC 3230). */
+static void remove_digests(struct fields *fields)
+{
+    static const enum field_id digests[] = {FIELD_CONTENT_DIGEST, FIELD_REPR_DIGEST, FIELD_DIGEST,
+                                            FIELD_CONTENT_MD5};
+    for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++)
+        fields_remove_id(fields, digests[i]);
+}
+
 static void build_fields(struct exchange *ex, const struct object *object, enum coding coding,
                          struct fields *fields)
 {
@@ -151,8 +162,10 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     copy_fields(fields, &stored);
     if (coding != CODING_IDENTITY)
         fields_add_id(fields, FIELD_CONTENT_ENCODING, coding_name(coding));
-    if (coding != object->coding)
+    if (coding != object->coding) {
         weaken_etag(ex, fields);
+        remove_digests(fields);
+    }
     apply_client_cache(ex, fields);
     add_vary(ex, fields, &object->facts, &stored);
     fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));

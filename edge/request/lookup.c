@@ -115,6 +115,7 @@ static void judge_candidate(struct exchange *ex)
     const struct object *object = ex->found.object;
     struct instant now = loop_now(ex->loop);
     const struct judging by = {.decision = &ex->decision,
+                               .client_fields = &ex->request->fields,
                                .wish = &ex->wish,
                                .purged = cache_check_purge(ex->server->cache, ex->found.object),
                                .outdated = outdated_why(ex->server, &ex->decision, object, now),

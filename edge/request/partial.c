@@ -99,6 +99,8 @@ size_t partial_pieces(struct exchange *ex, struct sink_head *head, struct fields
         count = several(ex, &ranges, boundary, fields, body, pieces);
     }
     head->status = 206;
+    fields_remove_id(fields, FIELD_CONTENT_DIGEST); /* of the whole content (RFC 9530 §2) */
+    fields_remove_id(fields, FIELD_CONTENT_MD5);
     head->reason = SLICE("Partial Content");
     head->length = total_bytes(pieces, count);
     return count;

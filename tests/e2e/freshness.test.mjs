@@ -309,6 +309,50 @@ test('4.7 an answer that came in gzip is decoded for clients that cannot read it
   assert.equal(origin.requests.length, 1)
 })
 
+test('4.7, RFC 9110 §7.7 what came coded with no-transform is not decoded: who cannot read it asks the origin', async (t) => {
+  const text = 'coded by the renderer. '.repeat(100)
+  const origin = await renderer(t, (req, res) => {
+    const coded = /gzip/.test(req.headers['accept-encoding'])
+    const control = { 'cache-control': 'max-age=60, no-transform', etag: '"e"', vary: 'accept-encoding' }
+    page(res, coded ? zlib.gzipSync(text) : text, { ...control, ...(coded && { 'content-encoding': 'gzip' }) })
+  })
+  const v = await varve(t, anyRoute(origin))
+  const reader = { 'accept-encoding': 'gzip' }
+  const first = await v.get('/', reader)
+  for (const more of [{}, { range: 'bytes=0-3' }, { 'accept-encoding': 'br, gzip' }]) {
+    const hit = await v.get('/', { ...reader, ...more })
+    assert.deepEqual([hit.status, outcome(hit), hit.headers['content-encoding'], hit.headers.etag], [200, 'hit', 'gzip', '"e"'])
+    assert.deepEqual(hit.bytes, first.bytes)
+  }
+  assert.equal(origin.requests.length, 1)
+  const plain = await v.get('/')
+  assert.deepEqual([plain.status, plain.body, plain.headers['content-encoding'], plain.headers.etag], [200, text, undefined, '"e"'])
+  assert.equal(origin.requests.length, 2, 'passed')
+  assert.equal(outcome(await v.get('/', reader)), 'hit')
+  const part = await v.get('/', { range: 'bytes=0-3' })
+  assert.equal(part.body, text, 'the origin knows no ranges')
+  assert.equal(origin.requests[2].headers.range, 'bytes=0-3')
+})
+
+test('4.7, RFC 9530 digests go with the coding that they are of', async (t) => {
+  const text = 'a page of some length. '.repeat(200)
+  const digests = { 'content-digest': 'sha-256=:AA==:', 'repr-digest': 'sha-256=:BB==:', digest: 'sha-256=CC==', 'content-md5': 'DD==' }
+  const origin = await renderer(t, (req, res) =>
+    req.url === '/coded' ? page(res, zlib.gzipSync(text), { ...fresh, ...digests, 'content-encoding': 'gzip' }) : page(res, text, { ...fresh, ...digests }))
+  const v = await varve(t, anyRoute(origin))
+  const digestsOf = (res) => Object.keys(digests).filter((name) => name in res.headers)
+  for (const [target, itself, other] of [['/', 'identity', 'gzip'], ['/coded', 'gzip', 'identity']]) {
+    for (let i = 0; i < 2; i++) assert.deepEqual(digestsOf(await v.get(target, { 'accept-encoding': itself })), Object.keys(digests))
+    const changed = await until(async () => {
+      const res = await v.get(target, { 'accept-encoding': other })
+      return (res.headers['content-encoding'] ?? 'identity') === other && res
+    }, `${target} in ${other}`)
+    assert.deepEqual(digestsOf(changed), [], `${target} in ${other}`)
+  }
+  const part = await v.get('/coded', { 'accept-encoding': 'gzip', range: 'bytes=0-3' })
+  assert.deepEqual([part.status, part.body, digestsOf(part).length], [206, 'a pa', 0])
+})
+
 test('4.7 waiters that cannot read the coding of the flight wait for its end and get it decoded', async (t) => {
   const text = 'coded by the renderer. '.repeat(100)
   const rest = gate()

@@ -39,7 +39,8 @@ static struct instant at(int64_t seconds)
 
 static struct candidate judged(enum purge_state purged, enum reason outdated, int64_t age_s)
 {
-    const struct judging by = {&decision, &wish, purged, outdated, at(STORED_S + age_s)};
+    const struct judging by = {&decision, &request.fields, &wish,
+                               purged,    outdated,        at(STORED_S + age_s)};
     struct candidate found = {.object = object_ref(object)};
     candidate_judge(&found, &by);
     return found;
@@ -150,6 +151,22 @@ static void test_a_client_may_want_more_than_freshness(void **state)
     object_unref(&found.object);
 }
 
+static void test_4_7_what_is_coded_with_no_transform_is_for_who_can_read_it(void **state)
+{
+    (void)state;
+    object->coding = CODING_GZIP;
+    struct candidate found = judged(PURGE_ALIVE, REASON_NONE, 1);
+    assert_non_null(found.object); /* it can be decoded */
+    object_unref(&found.object);
+    object->facts.flags |= FACT_NO_TRANSFORM;
+    found = judged(PURGE_ALIVE, REASON_NONE, 1);
+    assert_null(found.object);
+    assert_int_equal(miss_is_passed(&request, &decision, &wish, &found), REASON_VARY_MISMATCH);
+    fields_add_id(&request.fields, FIELD_ACCEPT_ENCODING, SLICE("br, gzip"));
+    assert_judged(PURGE_ALIVE, REASON_NONE, 1, FRESH, REASON_FRESH);
+    object->coding = CODING_IDENTITY;
+}
+
 static void test_nothing_found_is_nothing_given(void **state)
 {
     (void)state;
@@ -192,6 +209,7 @@ int main(void)
         TEST(test_4_4_a_page_of_another_policy_is_for_errors_only),
         TEST(test_4_5_data_never_answers_a_navigation),
         TEST(test_a_client_may_want_more_than_freshness),
+        TEST(test_4_7_what_is_coded_with_no_transform_is_for_who_can_read_it),
         TEST(test_nothing_found_is_nothing_given),
         TEST(test_4_1_a_part_is_passed_unless_the_whole_is_stored),
         TEST(test_only_if_cached_is_refused_with_the_reason_of_the_look_up),
