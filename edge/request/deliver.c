@@ -174,6 +174,12 @@ static void build_fields(struct exchange *ex, const struct object *object, enum 
     add_object_status(ex, fields, object);
 }
 
+/* To the sink 0 is "now": the first second of 1970 is said by its first millisecond. */
+static wall_time date_said(wall_time date)
+{
+    return (wall_time){date.ms ? date.ms : 1};
+}
+
 static void send_object(struct exchange *ex)
 {
     const struct object *object = ex->delivered;
@@ -186,7 +192,7 @@ static void send_object(struct exchange *ex)
                              .reason = object->reason_phrase,
                              .fields = &fields,
                              .length = body ? body->len : 0,
-                             .date = object->facts.date};
+                             .date = date_said(object->facts.date)};
     struct fields stored = {
         .arena = &ex->arena, .at = (struct field *)object->fields, .count = object->field_count};
     bool is_unchanged = object->facts.status == 200 &&
@@ -240,24 +246,39 @@ static wall_time date_of(const struct exchange *ex, const struct flight_head *he
 {
     wall_time date;
     if (http_date_parse(fields_value(head->fields, FIELD_DATE), ex->started.wall, &date))
-        return date;
-    return head->facts ? head->facts->date : (wall_time){0};
+        return date_said(date);
+    return head->facts ? date_said(head->facts->date) : (wall_time){0};
 }
 
-/* As the origin sent them, several Server-Timing lines and Age included: this is a miss. */
+/* Who joined is given what was said to somebody else, as a hit is (RFC 9111 §5.1). */
+static bool has_aged(const struct exchange *ex, const struct flight_head *head, duration *age)
+{
+    if (ex->waiter.is_leader || !head->facts)
+        return false;
+    *age = facts_age(head->facts, loop_now(ex->loop));
+    return age->ms >= 1000;
+}
+
+/* As the origin sent them, several Server-Timing lines and Age included: this is a miss, though not
+ * everybody's own. */
 static void copy_forwarded_fields(struct exchange *ex, const struct flight_head *head,
                                   struct fields *fields)
 {
+    duration age;
+    bool is_aged = has_aged(ex, head, &age);
     for (size_t i = 0; i < head->fields->count; i++) {
         struct field field = head->fields->at[i];
         bool is_made_anew = field.id == FIELD_DATE || field.id == FIELD_CONTENT_LENGTH ||
-                            (field.id == FIELD_VARY && head->facts);
+                            (field.id == FIELD_VARY && head->facts) ||
+                            (field.id == FIELD_AGE && is_aged);
         if (is_made_anew)
             continue;
         if (field.id == FIELD_VARY)
             field.value = client_vary_of_pass(ex->server->policy, field.value, &ex->arena);
         fields_push(fields, &field);
     }
+    if (is_aged)
+        fields_add_id(fields, FIELD_AGE, arena_decimal(&ex->arena, age.ms / 1000));
 }
 
 static void build_forwarded_fields(struct exchange *ex, const struct flight_head *head,

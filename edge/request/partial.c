@@ -69,6 +69,7 @@ static size_t refuse(struct exchange *ex, struct sink_head *head, struct fields 
     head->status = 416;
     head->reason = SLICE("Range Not Satisfiable");
     head->length = 0;
+    head->date = (wall_time){0}; /* now: nothing of it is the origin's */
     return 0;
 }
 
@@ -98,9 +99,9 @@ size_t partial_pieces(struct exchange *ex, struct sink_head *head, struct fields
     } else {
         count = several(ex, &ranges, boundary, fields, body, pieces);
     }
-    head->status = 206;
     fields_remove_id(fields, FIELD_CONTENT_DIGEST); /* of the whole content (RFC 9530 §2) */
     fields_remove_id(fields, FIELD_CONTENT_MD5);
+    head->status = 206;
     head->reason = SLICE("Partial Content");
     head->length = total_bytes(pieces, count);
     return count;

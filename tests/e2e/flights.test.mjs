@@ -49,6 +49,34 @@ test('3.1 500 requests of a cold URL are one render, and its bytes arrive while 
   assert.equal(outcome(await v.get('/storm')), 'hit')
 })
 
+test('3.1, RFC 9111 §5.1 who joins a flight is told how old its answer is, who began it what the origin said', async (t) => {
+  const rest = gate()
+  const before = { '/date': { date: () => new Date(Date.now() - 30000).toUTCString() }, '/age': { age: () => 7, date: () => new Date(Date.now() - 30000).toUTCString() }, '/new': {} }
+  const origin = await rawOrigin(t, async (socket, head) => {
+    const lines = Object.entries(before[head.split(' ')[1]]).map(([name, value]) => `${name}: ${value()}\r\n`)
+    socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n${lines.join('')}\r\nfirst`)
+    await rest.promise
+    socket.write(' rest')
+  })
+  const v = await varve(t, anyRoute(origin))
+  const answers = []
+  for (const target of Object.keys(before)) {
+    const leads = gate(), joins = gate()
+    answers.push(v.get(target, {}, { onData: leads.open }))
+    await leads.promise
+    answers.push(v.get(target, {}, { onData: joins.open }))
+    await joins.promise
+  }
+  rest.open()
+  const [date, dateJoined, age, ageJoined, , joined] = (await Promise.all(answers)).map(({ headers }) => headers)
+  assert.equal(date.age, undefined)
+  assert.ok(dateJoined.age >= 30 && dateJoined.age < 60, dateJoined.age)
+  assert.equal(age.age, '7')
+  assert.ok(ageJoined.age >= 30 && ageJoined.age < 60, ageJoined.age)
+  assert.match(joined['cache-status'], /collapsed/)
+  assert.ok(joined.age === undefined || joined.age >= 1, joined.age)
+})
+
 test('3.1 a cold URL that turns out to vary: one render per variant, and everybody gets his own', async (t) => {
   const first = gate()
   const origin = await renderer(t, async (req, res, n) => {

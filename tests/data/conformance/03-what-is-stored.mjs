@@ -22,6 +22,8 @@ export default section(3, 'What is stored', [
     reused('two lines of Set-Cookie stay two', fresh({ 'Set-Cookie': ['a=1', 'b=2'] }), { has: { 'set-cookie': 'a=1, b=2' } }),
     reused('the Cache-Control with all its extensions', { 'Cache-Control': 'max-age=3600, foo="bar", Baz' }, { has: { 'cache-control': 'max-age=3600, foo="bar", Baz' } }),
     reused('the Date', fresh({ Date: at(-60) }), { has: { date: at(-60) } }),
+    reused('a Date of the first second that there was', { 'Cache-Control': 'max-age=99999999999', Date: 'Thu, 01 Jan 1970 00:00:00 GMT' }, { has: { date: 'Thu, 01 Jan 1970 00:00:00 GMT' } }),
+    { ...kept('Server-Timing', 'db;dur=5'), exception: 'it tells how long the answer to one request took, and was told to who asked; on a hit it would be of another time (freshness.test.mjs)' },
   ]),
   rule('Connection and each field that it names is neither stored nor forwarded', { unit: ['policy/merge_test.c: test_3_hop_by_hop_fields_and_those_that_connection_names_go'] }, [
     gone('Connection: a', { Connection: 'a', a: '1' }, ['a']),

@@ -104,6 +104,7 @@ export default section(6, 'Conditions and ranges of clients', [
   ]),
   rule('A range that cannot be satisfied is a 416; one that cannot be read is as if it were not there', { tests: ['ranges.test.mjs: RFC 9110 §15.5.17', 'ranges.test.mjs: RFC 9110 §14.2'] }, [
     steps('behind the end', stored({}, digits), asks({ Range: 'bytes=10-' }, 416, { gets: '', has: { 'content-range': 'bytes */10' }, from: undefined, asked: 0 })),
+    steps('the refusal has a Date of its own', stored({ Date: at(-3000) }, digits), asks({ Range: 'bytes=10-' }, 416, { gets: '', has: { date: (v) => Date.parse(v) > Date.now() - 100000 }, lacks: ['age', 'expires'], from: undefined, asked: 0 })),
     steps('a suffix of nothing', stored({}, digits), asks({ Range: 'bytes=-0' }, 416, { gets: '', has: { 'content-range': 'bytes */10' }, from: undefined, asked: 0 })),
     ...['bytes=2-1', 'bytes=a-b', 'bytes=', 'bytes=-', 'bytes 0-1', 'lines=0-1', '0-1', 'bytes=0-1;2-3'].map((range) => whole(range, { Range: range })),
     steps('two lines', stored({}, digits), asks({ Range: ['bytes=0-1', 'bytes=2-3'] }, 200, { over: 'h1', gets: '0123456789' })),
