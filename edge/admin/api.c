@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { JOBS_MAX = 128, POLL_MS = 50 };
 
@@ -50,7 +51,7 @@ static void job_answer(struct api_job *job)
     fields_add_id(&fields, FIELD_CACHE_CONTROL, SLICE("no-store"));
     if (job->status == 401)
         fields_add(&fields, SLICE("www-authenticate"), SLICE("Bearer"));
-    if (job->allow.len)
+    if (job->status == 405)
         fields_add(&fields, SLICE("allow"), job->allow);
     slice body = slice_of_string(job->answer);
     struct sink_head head = {.status = job->status,
@@ -93,9 +94,8 @@ static void finish_job(struct api_job *job)
 }
 
 /* Runs or polls each job once; what is not done stays in the list. */
-static void work(struct api *api, struct list *jobs)
+static void work(struct list *jobs)
 {
-    (void)api;
     struct list *next;
     for (struct list *node = jobs->next; node != jobs; node = next) {
         next = node->next;
@@ -145,7 +145,7 @@ static void *run(void *arg)
     list_init(&jobs);
     while (!is_stopping(api)) {
         take_jobs(api, &jobs);
-        work(api, &jobs);
+        work(&jobs);
     }
     return NULL;
 }
@@ -169,14 +169,46 @@ static bool is_json(const struct request *request)
                               SLICE("application/json"));
 }
 
-static void refuse(struct api_job *job, unsigned status, const char *detail)
+/* What is wrong with the request, before anything is done for it. */
+static struct api_refusal refusal_of(const struct api *api, const struct api_job *job,
+                                     const struct request *request)
 {
-    api_error(job, status, detail);
+    struct api_refusal refusal =
+        door_refusal(api->server->policy->admin_listen, token_of(api), request);
+    if (job->is_over_limit)
+        return (struct api_refusal){503, "too many admin requests at a time"};
+    if (refusal.status)
+        return refusal;
+    if (!job->handler && job->allow.len)
+        return (struct api_refusal){405, "this method is not for this path"};
+    if (!job->handler)
+        return (struct api_refusal){404, "no such path"};
+    if (request->method == METHOD_POST && !is_json(request))
+        return (struct api_refusal){415, "Content-Type must be application/json"};
+    return (struct api_refusal){0};
+}
+
+static void refuse(struct api_job *job, struct api_refusal refusal)
+{
+    api_error(job, refusal.status, refusal.detail);
     job->is_finished = true;
     job_answer(job);
 }
 
 /* --- a request comes --- */
+
+/* Who asks: the user and process on a unix socket, else the address. */
+static slice caller_of(struct arena *arena, h2o_req_t *h2o_req, const struct request *request)
+{
+    struct ucred caller;
+    socklen_t bytes = sizeof(caller);
+    char text[IP_TEXT_BYTES];
+    int fd = h2o_socket_get_fd(h2o_req->conn->callbacks->get_socket(h2o_req->conn));
+    /* of TCP the kernel says pid 0 */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &caller, &bytes) == 0 && caller.pid > 0)
+        return arena_printf(arena, "uid %u, pid %d", caller.uid, (int)caller.pid);
+    return arena_copy(arena, ip_format(&request->peer, text));
+}
 
 static struct api_job *job_new(struct server *server, struct loop *loop, h2o_req_t *h2o_req,
                                const struct request *request)
@@ -190,7 +222,7 @@ static struct api_job *job_new(struct server *server, struct loop *loop, h2o_req
     job->path = arena_copy(&job->arena, request->path);
     job->query = arena_copy(&job->arena, request->query);
     job->body = arena_copy(&job->arena, request->body);
-    job->caller = api_caller(&job->arena, h2o_req, request);
+    job->caller = caller_of(&job->arena, h2o_req, request);
     job->sink = sink_new(h2o_req, &events, job);
     pthread_mutex_lock(&api->lock);
     job->is_over_limit = ++api->job_count > JOBS_MAX;
@@ -211,19 +243,10 @@ void api_on_request(struct loop *loop, h2o_req_t *h2o_req, struct request *reque
     struct server *server = arg;
     struct api *api = server->api;
     struct api_job *job = job_new(server, loop, h2o_req, request);
-    unsigned status;
-    const char *refused =
-        door_refusal(server->policy->admin_listen, token_of(api), request, &status);
     job->handler = api_handler(request->method, request->path, &job->allow);
-    if (job->is_over_limit)
-        refuse(job, 503, "too many admin requests at a time");
-    else if (refused)
-        refuse(job, status, refused);
-    else if (!job->handler)
-        refuse(job, job->allow.len ? 405 : 404,
-               job->allow.len ? "this method is not for this path" : "no such path");
-    else if (request->method == METHOD_POST && !is_json(request))
-        refuse(job, 415, "Content-Type must be application/json");
+    struct api_refusal refusal = refusal_of(api, job, request);
+    if (refusal.status)
+        refuse(job, refusal);
     else
         enqueue(api, job);
 }

@@ -49,16 +49,14 @@ static bool has_token(slice token, const struct request *request)
            door_opens(token, slice_trim(slice_from(bearer, 7)));
 }
 
-const char *door_refusal(slice listen, slice token, const struct request *request, unsigned *status)
+struct api_refusal door_refusal(slice listen, slice token, const struct request *request)
 {
     bool is_tcp = !slice_starts_with(listen, SLICE("unix:"));
-    *status = 403;
     if (fields_find_id(&request->fields, FIELD_ORIGIN))
-        return "requests of other origins are refused";
+        return (struct api_refusal){403, "requests of other origins are refused"};
     if (is_tcp && !is_own_host(listen, request->host_raw))
-        return "the Host is not the admin listener's";
-    *status = 401;
+        return (struct api_refusal){403, "the Host is not the admin listener's"};
     if (is_tcp && !has_token(token, request))
-        return "a bearer token is needed (admin.token_file)";
-    return NULL;
+        return (struct api_refusal){401, "a bearer token is needed (admin.token_file)"};
+    return (struct api_refusal){0};
 }

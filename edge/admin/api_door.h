@@ -7,7 +7,9 @@
 slice door_token(slice file);
 /* Is it the token? None opens nothing. */
 bool door_opens(slice token, slice given);
-/* NULL: he may. Else why not, and *status. `listen` is admin.listen; on a unix socket the token
- * plays no part. */
-const char *door_refusal(slice listen, slice token, const struct request *request,
-                         unsigned *status);
+struct api_refusal {
+    unsigned status; /* 0: none */
+    const char *detail;
+};
+/* `listen` is admin.listen; on a unix socket the token plays no part. */
+struct api_refusal door_refusal(slice listen, slice token, const struct request *request);

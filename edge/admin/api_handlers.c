@@ -124,41 +124,44 @@ static bool api_reload(struct api_job *job)
     return true;
 }
 
+/* A path, and what each method does there; NULL: nothing. */
+struct endpoint {
+    slice path;
+    api_handler_fn get, post; /* GET: HEAD too */
+};
+
+static const struct endpoint slot_endpoint = {.post = api_slot_state};
+
+static const struct endpoint *find_endpoint(slice path)
+{
+    static const struct endpoint endpoints[] = {
+        {{"/v1/purge", 9}, NULL, api_purge},        {{"/v1/explain", 11}, api_explain, NULL},
+        {{"/v1/variants", 12}, api_variants, NULL}, {{"/v1/stats", 9}, api_stats, NULL},
+        {{"/v1/slots", 9}, api_slots, NULL},        {{"/v1/mode", 8}, api_mode, api_set_mode},
+        {{"/v1/reload", 10}, NULL, api_reload},     {{"/v1/restart", 11}, NULL, api_restart},
+        {{"/metrics", 8}, api_metrics, NULL},       {{"/healthz", 8}, api_healthz, NULL},
+        {{"/readyz", 7}, api_readyz, NULL},
+    };
+    if (slice_starts_with(path, SLICE("/v1/slots/")))
+        return &slot_endpoint;
+    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
+        if (slice_equal(endpoints[i].path, path))
+            return &endpoints[i];
+    return NULL;
+}
+
 api_handler_fn api_handler(enum method method, slice path, slice *allow)
 {
-    static const struct {
-        enum method method;
-        slice path;
-        api_handler_fn handler;
-    } endpoints[] = {
-        {METHOD_POST, {"/v1/purge", 9}, api_purge},
-        {METHOD_GET, {"/v1/explain", 11}, api_explain},
-        {METHOD_GET, {"/v1/variants", 12}, api_variants},
-        {METHOD_GET, {"/v1/stats", 9}, api_stats},
-        {METHOD_GET, {"/metrics", 8}, api_metrics},
-        {METHOD_GET, {"/v1/slots", 9}, api_slots},
-        {METHOD_GET, {"/v1/mode", 8}, api_mode},
-        {METHOD_POST, {"/v1/mode", 8}, api_set_mode},
-        {METHOD_POST, {"/v1/reload", 10}, api_reload},
-        {METHOD_POST, {"/v1/restart", 11}, api_restart},
-        {METHOD_GET, {"/healthz", 8}, api_healthz},
-        {METHOD_GET, {"/readyz", 7}, api_readyz},
-    };
+    const struct endpoint *endpoint = find_endpoint(path);
     *allow = SLICE_NONE;
-    if (slice_starts_with(path, SLICE("/v1/slots/"))) {
-        *allow = method == METHOD_POST ? SLICE_NONE : SLICE("POST");
-        return method == METHOD_POST ? api_slot_state : NULL;
-    }
-    for (size_t i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
-        if (!slice_equal(endpoints[i].path, path))
-            continue;
-        if (endpoints[i].method == method) {
-            *allow = SLICE_NONE;
-            return endpoints[i].handler;
-        }
-        *allow = allow->len > 0                       ? SLICE("GET, POST")
-                 : endpoints[i].method == METHOD_POST ? SLICE("POST")
-                                                      : SLICE("GET");
-    }
-    return NULL;
+    if (!endpoint)
+        return NULL;
+    api_handler_fn handler = method == METHOD_POST                           ? endpoint->post
+                             : method == METHOD_GET || method == METHOD_HEAD ? endpoint->get
+                                                                             : NULL;
+    if (!handler)
+        *allow = !endpoint->get    ? SLICE("POST")
+                 : !endpoint->post ? SLICE("GET, HEAD")
+                                   : SLICE("GET, HEAD, POST");
+    return handler;
 }

@@ -30,7 +30,7 @@ struct api_job {
     /* the answer */
     unsigned status;
     slice type;   /* empty: application/json */
-    slice allow;  /* not empty: the methods of this path (405) */
+    slice allow;  /* not empty: the methods of this path, for the 405 */
     char *answer; /* malloc'ed */
 };
 
@@ -52,8 +52,6 @@ bool api_slot_state(struct api_job *job);
 /* api_mode.c */
 bool api_mode(struct api_job *job);
 bool api_set_mode(struct api_job *job);
-/* Who asks: the user and process on a unix socket, else the address. The loop's thread. */
-slice api_caller(struct arena *arena, h2o_req_t *h2o_req, const struct request *request);
 /* api_explain.c */
 bool api_explain(struct api_job *job);
 /* api_variants.c */

@@ -4,20 +4,6 @@
 
 #include "base/log.h"
 
-#include <sys/socket.h>
-
-slice api_caller(struct arena *arena, h2o_req_t *h2o_req, const struct request *request)
-{
-    struct ucred caller;
-    socklen_t bytes = sizeof(caller);
-    char text[IP_TEXT_BYTES];
-    int fd = h2o_socket_get_fd(h2o_req->conn->callbacks->get_socket(h2o_req->conn));
-    /* of TCP the kernel says pid 0 */
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &caller, &bytes) == 0 && caller.pid > 0)
-        return arena_printf(arena, "uid %u, pid %d", caller.uid, (int)caller.pid);
-    return arena_copy(arena, ip_format(&request->peer, text));
-}
-
 bool api_mode(struct api_job *job)
 {
     const struct mode_word *mode = job->server->mode;

@@ -58,14 +58,28 @@ test('what is not there is 404, what is there otherwise 405 with Allow', async (
   for (const [method, target, allow] of [
     ['GET', '/v1/purge', 'POST'],
     ['GET', '/v1/reload', 'POST'],
-    ['POST', '/v1/stats', 'GET'],
-    ['DELETE', '/v1/slots', 'GET'],
-    ['PUT', '/metrics', 'GET'],
+    ['POST', '/v1/stats', 'GET, HEAD'],
+    ['DELETE', '/v1/slots', 'GET, HEAD'],
+    ['PUT', '/metrics', 'GET, HEAD'],
+    ['DELETE', '/v1/mode', 'GET, HEAD, POST'],
+    ['GET', '/v1/slots/renderer/0', 'POST'],
   ]) {
     const res = await v.admin(method, target)
     problem(res, 405, /method/)
     assert.equal(res.headers.allow, allow)
   }
+  const post = await v.admin('HEAD', '/v1/purge')
+  assert.deepEqual([post.status, post.headers.allow, post.body], [405, 'POST', ''])
+})
+
+test('HEAD is GET without the body', async (t) => {
+  const v = await plain(t)
+  for (const target of ['/healthz', '/readyz', '/metrics', '/v1/stats', '/v1/slots', '/v1/mode', `/v1/explain?url=${encodeURIComponent(`${v.url}/`)}`]) {
+    const [head, get] = [await v.admin('HEAD', target), await v.admin('GET', target)]
+    assert.deepEqual([head.status, head.body, head.headers['content-type'], head.headers.allow], [200, '', get.headers['content-type'], undefined], target)
+    assert.ok(Number(head.headers['content-length']) > 0, target)
+  }
+  for (const target of ['/v2', '/v1/explain']) assert.equal((await v.admin('HEAD', target)).body, '')
 })
 
 test('10.2 a POST is application/json and nothing else', async (t) => {

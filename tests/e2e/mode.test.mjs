@@ -186,7 +186,7 @@ test('each change is one line of the log with who, and one count; explain and st
 
   for (const body of [{}, { mode: 'off' }, { mode: 1 }, { mode: '' }, [], { mode: 'shell\u0000' }]) assert.equal((await post(body)).status, 400, JSON.stringify(body))
   const put = await s.v.admin('PUT', '/v1/mode', {})
-  assert.deepEqual([put.status, put.headers.allow], [405, 'GET, POST'])
+  assert.deepEqual([put.status, put.headers.allow], [405, 'GET, HEAD, POST'])
   assert.equal((await post({ mode: 'shell' })).headers.allow, undefined)
   const off = await s.v.cli('mode', 'off')
   assert.equal(off.code, 2)

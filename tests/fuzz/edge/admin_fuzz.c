@@ -13,6 +13,7 @@
 #include "edge/admin/metrics.h"
 #include "edge/origin/renderer.h"
 #include "edge/proc/worker.h"
+#include "edge/request/outdated.h"
 #include "policy/load.h"
 
 #include "tests/fuzz/input.h"
@@ -132,6 +133,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     make_regions();
     server.metrics = metrics_new(server.counters, server.policy);
     server.marks = marks_new();
+    server.admission = admission_new();
+    server.learned = learned_new(server.policy->route_count);
+    server.outdated = outdated_new(server.policy->origin_count);
     server.mode = &mode;
     server.shared = &shared;
     server.setup = &setup;
