@@ -431,8 +431,11 @@ const FIELDS = 'time id client host method path status bytes outcome reason rout
 test('9.7 the access log has one line per request, also for what is refused, and hides what it shall', async (t) => {
   const origin = await pages(t)
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\nlog: {access: {path: $DIR/access.log}, redact_query: [token]}\n`)
+  const logged = (count) => until(() => v.accessLog().length === count, `line ${count}`) // of two threads each has its turn
   await v.get('/a?token=secret&x=1', { 'user-agent': 'probe "1"' })
+  await logged(1)
   await v.get('/a?token=secret&x=1')
+  await logged(2)
   const refused = await exchange(t, v.port, 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n')
   assert.equal(refused.answers()[0].status, 400)
   const lines = await until(() => {
