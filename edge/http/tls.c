@@ -213,12 +213,20 @@ static SSL_CTX *context_with_options(struct tls *tls)
     return context;
 }
 
+/* Nobody sits at a server to be asked for one, as OpenSSL would. */
+static int no_password(char *buffer, int size, int is_writing, void *arg)
+{
+    (void)buffer, (void)size, (void)is_writing, (void)arg;
+    return 0;
+}
+
 /* False with a line in `error`. */
 static bool load_files(SSL_CTX *context, const struct tls_certificate *files, struct arena *arena,
                        char error[TLS_ERROR_BYTES])
 {
     const char *cert = arena_copy(arena, files->cert_path).ptr;
     const char *key = arena_copy(arena, files->key_path).ptr;
+    SSL_CTX_set_default_passwd_cb(context, no_password);
     ERR_clear_error();
     bool has_cert = SSL_CTX_use_certificate_chain_file(context, cert) == 1;
     if (has_cert && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 &&
