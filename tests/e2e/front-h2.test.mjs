@@ -101,20 +101,28 @@ test('9.5 rapid reset: the flood is cut, few of its requests reach the renderer,
   const good = await h2(t, port)
   assert.equal((await good.get('/hot')).status, 200)
   const before = origin.requests.length
-  const flood = await rawH2(t, port)
+  let isOver = false
+  let floods = 0
   const flooding = (async () => {
-    for (let i = 0; i < 20000 && !flood.socket.destroyed; i += 10) {
-      const pairs = Array.from({ length: 10 }, (_, k) => [headers(2 * (i + k) + 1, { ':path': `/cold-${i + k}` }, true), reset(2 * (i + k) + 1)])
-      flood.send(Buffer.concat(pairs.flat()))
-      await new Promise(setImmediate)
+    while (!isOver) {
+      const flood = await rawH2(t, port)
+      /* no more than what is read behind a GOAWAY: a reset may overtake it otherwise */
+      for (let i = 0; i < 300 && !flood.socket.destroyed; i += 10) {
+        const pairs = Array.from({ length: 10 }, (_, k) => [headers(2 * (i + k) + 1, { ':path': `/cold-${i + k}` }, true), reset(2 * (i + k) + 1)])
+        flood.send(Buffer.concat(pairs.flat()))
+        await new Promise(setImmediate)
+      }
+      await flood.ended
+      const goaway = flood.frames().find((f) => f.type === FRAME.GOAWAY)
+      assert.equal(goaway?.payload.readUInt32BE(4), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      floods++
     }
   })()
   for (let i = 0; i < 100; i++) assert.equal(outcome(await good.get('/hot')), 'hit')
-  await Promise.all([flooding, flood.ended])
-  const goaway = flood.frames().find((f) => f.type === FRAME.GOAWAY)
-  if (goaway) assert.equal(goaway.payload.readUInt32BE(4), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  assert.equal(await v.metric('varve_http2_floods_total'), 1)
-  assert.ok(origin.requests.length - before <= 20, `${origin.requests.length - before} renders`)
+  isOver = true
+  await flooding
+  assert.equal(await v.metric('varve_http2_floods_total'), floods)
+  assert.ok(origin.requests.length - before <= 20 * floods, `${origin.requests.length - before} renders of ${floods} floods`)
   assert.equal(outcome(await good.get('/hot')), 'hit')
   assert.equal(good.goaway, undefined)
 })

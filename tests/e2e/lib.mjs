@@ -143,7 +143,7 @@ export function tempDir() {
  * the text has none) and waits until it is ready. `stop()` ends it and checks that it left cleanly: exit status 0 and nothing
  * from a sanitizer.
  */
-export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} } = {}) {
+export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, binary = VARVE } = {}) {
   const v = { dir, port: await freePort(), log: '', stopped: false }
   v.url = `http://127.0.0.1:${v.port}`
   v.config = path.join(dir, 'varve.yaml')
@@ -160,7 +160,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} }
   }
   v.start = async () => {
     v.stopped = false
-    v.child = spawn(VARVE, ['run', '--config', v.config, ...args], {
+    v.child = spawn(binary, ['run', '--config', v.config, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { LSAN_OPTIONS: `suppressions=${path.resolve('tests/lsan.supp')}`, ...process.env, ...env },
     })
@@ -180,7 +180,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {} }
       throw new Error(`varve left with ${code ?? killedBy}:\n${v.log.slice(-8000)}`)
   }
   v.cli = (...words) =>
-    run(VARVE, [...words, '--admin', `unix:${dir}/store/admin.sock`]).then(
+    run(binary, [...words, '--admin', `unix:${dir}/store/admin.sock`]).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error) => ({ code: error.code, stdout: error.stdout, stderr: error.stderr }),
     )

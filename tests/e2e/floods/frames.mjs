@@ -21,6 +21,9 @@ export function head(stream, fields, flags = FLAG.END_STREAM) {
 export const get = (stream, path) => head(stream, request(path))
 export const INITIAL_WINDOW_SIZE = 4
 
+/** Less than what is read behind a GOAWAY: a longer rest would be answered by a reset, which may overtake it. */
+const BURST_BYTES = 32 * 1024
+
 export const turn = () => new Promise(setImmediate)
 
 /** A connection: `seen` counts the frames that came by type, `goaway` is the code of the last GOAWAY, `isOver` says it has ended. */
@@ -73,4 +76,15 @@ export async function pour(port, make, { most = 20000, batch = 40, ms = 5000, fi
   const result = { frames, closed: c.isOver, goaway: c.goaway, seconds: (Date.now() - began) / 1000, seen: c.seen }
   c.socket.destroy()
   return result
+}
+
+/** The same, but no more than one write, and then only listening: what such a client is told. Gives {closed, goaway}. */
+export async function burst(port, make, { ms = 5000, first, start = [] } = {}) {
+  const c = await connect(port, first)
+  let bytes = Buffer.concat(start)
+  for (let i = 0; bytes.length < BURST_BYTES && i < 500; i++) bytes = Buffer.concat([bytes, ...make(i)])
+  await c.send(bytes)
+  await c.endWithin(ms)
+  c.socket.destroy()
+  return { closed: c.isOver, goaway: c.goaway }
 }

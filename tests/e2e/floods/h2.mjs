@@ -1,8 +1,8 @@
-// HTTP/2 floods. Each is {name, run(site)}: it floods site.tls and gives {frames, closed, seconds}. `limits` are settings that make
-// a time shorter; `isSlow`: there is no flood of frames, a timeout has to end it.
+// HTTP/2 floods. Each is {name, run(site)}: it floods site.tls and gives {frames, closed, goaway, seconds}. `burst(site)` is as much of it as
+// one write, and `told` are the codes of GOAWAY that it is answered with. `isSlow`: there is no flood of frames, a timeout has to end it.
 import { setTimeout as pause } from 'node:timers/promises'
 import { FLAG, FRAME, frame, kept, literal, reset, settings, uint32, windowUpdate } from '../h2-frames.mjs'
-import { INITIAL_WINDOW_SIZE, connect, get, head, pour, references, request } from './frames.mjs'
+import { INITIAL_WINDOW_SIZE, burst, connect, get, head, pour, references, request } from './frames.mjs'
 
 export const UNREAD_MS = 9000 // who does not read learns of the end only by reading again
 const nth = (i) => 2 * i + 1
@@ -10,7 +10,18 @@ const cold = (i) => `/cold/${i}`
 const post = (stream, ...fields) => head(stream, Buffer.concat([request(cold(stream), 'POST'), ...fields]), 0)
 const byte = Buffer.from('x')
 const priority = (on, weight = 15) => Buffer.concat([uint32(on), Buffer.from([weight])])
-const flood = (name, make, options, more) => ({ name, run: (site) => pour(site.tls, make, options), ...more })
+const [PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR, ENHANCE_YOUR_CALM] = [1, 5, 6, 11]
+const flood = (name, make, options, more) => ({
+  name,
+  told: [ENHANCE_YOUR_CALM],
+  run: (site) => pour(site.tls, make, { ms: site.patience, ...options }),
+  burst: (site) => burst(site.tls, make, { ms: site.patience, ...options }),
+  ...more,
+})
+/* what libh2o ends by itself, for its first frame already */
+const isError = (code) => ({ told: [code, ENHANCE_YOUR_CALM] })
+/* it takes more than a burst */
+const NO_BURST = { told: [ENHANCE_YOUR_CALM], burst: undefined }
 
 export const floods = [
   flood('rapid reset', (i) => [get(nth(i), cold(i)), reset(nth(i))]),
@@ -19,9 +30,9 @@ export const floods = [
   flood('made to reset: WINDOW_UPDATE of 0', (i) => [get(nth(i), cold(i)), windowUpdate(nth(i), 0)]),
   flood('made to reset: window overflow', (i) => [get(nth(i), cold(i)), windowUpdate(nth(i), 0x7fffffff)]),
   flood('made to reset: DATA on a half-closed stream', (i) => [get(nth(i), cold(i)), frame(FRAME.DATA, 0, nth(i), byte)]),
-  flood('made to reset: HEADERS on a half-closed stream', (i) => [get(nth(i), cold(i)), get(nth(i), cold(i))]),
-  flood('made to reset: a stream that depends on itself', (i) => [get(nth(i), cold(i)), frame(FRAME.PRIORITY, 0, nth(i), priority(nth(i)))]),
-  flood('made to reset: PRIORITY of a wrong size', (i) => [get(nth(i), cold(i)), frame(FRAME.PRIORITY, 0, nth(i), uint32(0))]),
+  flood('made to reset: HEADERS on a half-closed stream', (i) => [get(nth(i), cold(i)), get(nth(i), cold(i))], {}, isError(STREAM_CLOSED)),
+  flood('made to reset: a stream that depends on itself', (i) => [get(nth(i), cold(i)), frame(FRAME.PRIORITY, 0, nth(i), priority(nth(i)))], {}, isError(PROTOCOL_ERROR)),
+  flood('made to reset: PRIORITY of a wrong size', (i) => [get(nth(i), cold(i)), frame(FRAME.PRIORITY, 0, nth(i), uint32(0))], {}, isError(FRAME_SIZE_ERROR)),
   flood('made to reset: content-length that lies', (i) => [post(nth(i), literal('content-length', '5')), frame(FRAME.DATA, FLAG.END_STREAM, nth(i), byte)]),
   flood('made to reset: DATA on a stream that is over', () => [frame(FRAME.DATA, 0, 1, byte)], { start: [get(1, '/hot'), reset(1)] }),
   flood('requests without :path', (i) => [head(nth(i), Buffer.concat([literal(':method', 'GET'), literal(':scheme', 'https')]))]),
@@ -42,8 +53,8 @@ export const floods = [
   flood('unknown frames', () => [frame(FRAME.UNKNOWN, 0, 0, Buffer.alloc(100))]),
   flood('GOAWAY', () => [frame(FRAME.GOAWAY, 0, 0, Buffer.alloc(8))]),
   flood('references to one big field', (i) => [head(nth(i), Buffer.concat([request(cold(i)), kept('x-big', 'y'.repeat(4000)), references(25000)]))], { batch: 4, most: 400 }),
-  flood('references to one big cookie', (i) => [head(nth(i), Buffer.concat([request(cold(i)), kept('cookie', 'y'.repeat(4000)), references(395)]))], { batch: 4 }),
-  flood('references to one cache-digest', (i) => [head(nth(i), Buffer.concat([request(cold(i)), kept('cache-digest', `-A${'_'.repeat(3900)}`), references(2000)]))], { batch: 4, most: 400 }),
+  flood('references to one big cookie', (i) => [head(nth(i), Buffer.concat([request(cold(i)), kept('cookie', 'y'.repeat(4000)), references(395)]))], { batch: 4 }, NO_BURST),
+  flood('references to one cache-digest', (i) => [head(nth(i), Buffer.concat([request(cold(i)), kept('cache-digest', `-A${'_'.repeat(3900)}`), references(2000)]))], { batch: 4, most: 400 }, isError(PROTOCOL_ERROR)),
   flood('10 000 fields', (i) => [head(nth(i), Buffer.concat([request(cold(i)), ...Array.from({ length: 4000 }, () => literal('a', 'b'))]))], { batch: 4, most: 400 }),
   { name: 'a block that never ends', isSlow: true, run: (site) => hold(site, [frame(FRAME.HEADERS, FLAG.END_STREAM, 1, request())]) },
   { name: 'a frame byte by byte', isSlow: true, run: (site) => drip(site, get(1, '/hot')) },

@@ -5,10 +5,12 @@ import { freePort, outcome, page, renderer, request, tempDir, until, varve } fro
 import { certificate } from '../wire.mjs'
 
 const BIG = Buffer.alloc(2 << 20, 'big ')
+/* it keeps back 256 MiB of freed memory otherwise, and what a flood costs is not to be seen beside that */
+const ASAN_OPTIONS = [process.env.ASAN_OPTIONS, 'quarantine_size_mb=32'].filter(Boolean).join(':')
 const fresh = { 'cache-control': 'max-age=600' }
 
 /** `limits` are lines of YAML in braces. /held never answers, /big/0 to /big/3 are 2 MiB each and stored, as is /hot. */
-export async function site(t, { limits = '{}', patience = 5000, more = '' } = {}) {
+export async function site(t, { limits = '{}', patience = 5000, more = '', binary } = {}) {
   const held = new Set()
   const origin = await renderer(t, (req, res) => {
     if (req.url.startsWith('/held')) return void held.add(res)
@@ -20,7 +22,7 @@ export async function site(t, { limits = '{}', patience = 5000, more = '' } = {}
 origins: {renderer: {workers: ["${origin.url}"], slots: 500}}
 limits: ${limits}
 routes: [{match: "/**"}]
-${more}`)
+${more}`, { binary, env: { ASAN_OPTIONS } })
   const s = { v, origin, pid: v.workerPid(), tls: port, plain: v.port, patience, renders: (prefix) => origin.requests.filter((r) => r.url.startsWith(prefix)).length }
   s.stop = async () => {
     for (const res of held) res.destroy()
@@ -58,6 +60,19 @@ export async function hits(s, count = 1000) {
   return { answered: times.length, p99: times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] }
 }
 
+/** A flood that begins anew, with a new connection, as long as the neighbour is not done: gives {runs}, what each of them gave. */
+export const again = (flood) => ({
+  run: async (s, isDone) => {
+    const runs = []
+    do runs.push(await flood.run(s))
+    while (!isDone())
+    return { runs }
+  },
+})
+
+/** Floods at the same time: gives {all}, what each of them gave. */
+export const together = (floods) => ({ run: async (s, isDone) => ({ all: await Promise.all(floods.map((flood) => flood.run(s, isDone))) }) })
+
 /** Runs a flood beside the neighbour's hits: what flood.run() gives, and {answered, p99, growth, cpu}. */
 export async function endure(s, flood) {
   const pid = s.v.workerPid()
@@ -65,7 +80,9 @@ export async function endure(s, flood) {
   let most = before.rss
   const watch = setInterval(() => (most = Math.max(most, rssAnon(pid))), 5)
   try {
-    const [cost, neighbour] = await Promise.all([flood.run(s), hits(s)])
+    let isDone = false
+    const neighbourhood = hits(s).finally(() => (isDone = true))
+    const [cost, neighbour] = await Promise.all([flood.run(s, () => isDone), neighbourhood])
     most = Math.max(most, rssAnon(pid))
     return { ...cost, ...neighbour, growth: most - before.rss, cpu: cpuSeconds(pid) - before.cpu }
   } finally {

@@ -88,21 +88,22 @@ export const floods = [
   slow('no TLS handshake', { tls: true }),
   slow('half a TLS handshake', { tls: true, first: Buffer.from('160301020001', 'hex') }),
   slow(`${MANY} TLS handshakes never finished`, { tls: true, first: Buffer.from('160301020001', 'hex'), count: MANY, every: 300 }),
-  { name: 'a head without end', run: (s) => pour(s.plain, HEAD, `X-A: ${'b'.repeat(1000)}\r\n`) },
-  { name: 'a head of one long line', run: (s) => pour(s.plain, `${HEAD}X-A: `, 'b'.repeat(1000)) },
-  { name: 'a head of 10 000 fields', run: (s) => pour(s.plain, HEAD, 'a:b\r\n'.repeat(10)) },
-  { name: 'a request line without end', run: (s) => pour(s.plain, 'GET /', 'b'.repeat(1000)) },
-  { name: 'pipelined garbage', run: (s) => pour(s.plain, get('/hot'), '\x00\x01garbage\r\n\r\n') },
-  { name: 'a chunk extension without end', run: (s) => pour(s.plain, `${POST}Transfer-Encoding: chunked\r\n\r\n1;`, 'a'.repeat(1000)) },
-  { name: 'trailers without end', run: (s) => pour(s.plain, `${POST}Transfer-Encoding: chunked\r\n\r\n0\r\n`, `X-A: ${'b'.repeat(1000)}\r\n`) },
-  { name: 'renegotiation', run: (s) => talk(s, ['-tls1_2'], 'R\n', /RENEGOTIATING/g) },
-  { name: 'key updates', run: (s) => talk(s, ['-tls1_3'], 'k\n', /KEYUPDATE/g) },
-  { name: 'key updates that want an answer', run: (s) => talk(s, ['-tls1_3'], 'K\n', /KEYUPDATE/g) },
+  { name: 'a head without end', run: (s) => pour(s.plain, HEAD, `X-A: ${'b'.repeat(1000)}\r\n`, { ms: s.patience }) },
+  { name: 'a head of one long line', run: (s) => pour(s.plain, `${HEAD}X-A: `, 'b'.repeat(1000), { ms: s.patience }) },
+  { name: 'a head of 10 000 fields', run: (s) => pour(s.plain, HEAD, 'a:b\r\n'.repeat(10), { ms: s.patience }) },
+  { name: 'a request line without end', run: (s) => pour(s.plain, 'GET /', 'b'.repeat(1000), { ms: s.patience }) },
+  { name: 'pipelined garbage', run: (s) => pour(s.plain, get('/hot'), '\x00\x01garbage\r\n\r\n', { ms: s.patience }) },
+  { name: 'a chunk extension without end', run: (s) => pour(s.plain, `${POST}Transfer-Encoding: chunked\r\n\r\n1;`, 'a'.repeat(1000), { ms: s.patience }) },
+  { name: 'trailers without end', run: (s) => pour(s.plain, `${POST}Transfer-Encoding: chunked\r\n\r\n0\r\n`, `X-A: ${'b'.repeat(1000)}\r\n`, { ms: s.patience }) },
+  { name: 'renegotiation', run: (s) => talk(s, ['-tls1_2'], 'R\n', /RENEGOTIATING/g, { ms: s.patience }) },
+  { name: 'key updates', run: (s) => talk(s, ['-tls1_3'], 'k\n', /KEYUPDATE/g, { ms: s.patience }) },
+  { name: 'key updates that want an answer', run: (s) => talk(s, ['-tls1_3'], 'K\n', /KEYUPDATE/g, { ms: s.patience }) },
 ]
 
 /** Lets `openssl s_client` do one thing over and over, waiting each time until it says so. */
 async function talk(s, args, command, said, { most = 3000, ms = 5000 } = {}) {
   const began = Date.now()
+  const patience = () => pause(Math.max(0, ms - (Date.now() - began)), undefined, { ref: false })
   const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${s.tls}`, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   const c = { isOver: false, count: 0, wake: undefined, out: '' }
   const hear = (bytes) => {
@@ -119,9 +120,9 @@ async function talk(s, args, command, said, { most = 3000, ms = 5000 } = {}) {
     const before = c.count
     const next = new Promise((resolve) => (c.wake = () => (c.isOver || c.count > before ? resolve() : 0)))
     child.stdin.write(command)
-    await Promise.race([next, pause(Math.max(0, ms - (Date.now() - began)))])
+    await Promise.race([next, patience()])
   }
-  await Promise.race([ended, pause(Math.max(0, ms - (Date.now() - began)))])
+  await Promise.race([ended, patience()])
   const result = { frames: c.count, closed: c.isOver, seconds: (Date.now() - began) / 1000 }
   child.kill('SIGKILL')
   await ended
