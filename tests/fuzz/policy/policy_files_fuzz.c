@@ -55,6 +55,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                                               "sys/fs/cgroup/a/b"};
     char path[PATH_BYTES];
     (void)argc, (void)argv;
+    umask(S_IRWXG | S_IRWXO); /* any of them may be named as the file of a token */
     MUST(mkdtemp(root));
     atexit(remove_root);
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
@@ -114,7 +115,11 @@ static void check_daemon(const struct policy *policy, slice path, struct arena *
     diag_init(&diag, arena);
     bool is_found = policy_find_daemon(path, arena, &diag, &place);
     MUST(is_found || diag.count > 0);
-    MUST(!policy || (is_found && slice_equal(place.address, policy->admin_listen)));
+    if (!policy)
+        return;
+    MUST(is_found && slice_equal(place.address, policy->admin_listen));
+    MUST(slice_starts_with(place.address, SLICE("unix:")) ||
+         slice_equal(place.token_file, policy->admin_token_file));
 }
 
 static void check_policy(slice input)
