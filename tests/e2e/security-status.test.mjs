@@ -231,8 +231,9 @@ test('4.5 a navigation that waits with a request for data is not given the data'
     const opened = gate()
     let payloads = 0
     const origin = await renderer(t, async (req, res) => {
-      if (req.headers['sec-fetch-dest'] !== 'empty') return page(res, 'the page', { 'cache-control': 'public, max-age=600' })
-      if (++payloads > (isRefresh ? 1 : 0)) await opened.promise
+      const isPage = req.headers['sec-fetch-dest'] !== 'empty'
+      if (isPage || ++payloads > (isRefresh ? 1 : 0)) await opened.promise // who need not wait for the data waits for this
+      if (isPage) return page(res, 'the page', { 'cache-control': 'public, max-age=600' })
       if (req.headers['if-none-match']) return res.writeHead(304, { etag: '"d"', 'cache-control': 'public, max-age=600' }).end()
       res.writeHead(200, { 'content-type': 'text/x-component', etag: '"d"', 'cache-control': 'public, max-age=600', ...(isRefresh ? { age: '700' } : {}) }).end('0:["payload"]')
     })
