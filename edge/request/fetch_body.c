@@ -16,6 +16,7 @@ static bool is_too_large(const struct fetch *fetch, size_t more)
 static void forgo_storing(struct fetch *fetch)
 {
     fetch->is_storing = false;
+    fetch_drop_old(fetch);
     fetch_mark_uncacheable(fetch, REASON_TOO_LARGE);
     metrics_not_stored(fetch->server->metrics, REASON_TOO_LARGE);
     flight_forgo_storing(fetch->flight);

@@ -221,8 +221,7 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
     return REASON_NONE;
 }
 
-/* It has been replaced by something that is not for everybody (http-caching §7). */
-static void drop_old(struct fetch *fetch)
+void fetch_drop_old(struct fetch *fetch)
 {
     if (fetch->old)
         cache_remove(fetch->server->cache, &fetch->old->key);
@@ -254,7 +253,7 @@ static void on_storable(struct fetch *fetch, size_t length)
         fetch_publish_and_go_on(
             fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN, reason, length);
     } else {
-        drop_old(fetch);
+        fetch_drop_old(fetch);
         go_on_unstored(fetch, reason, length);
     }
 }
@@ -264,7 +263,7 @@ static void on_not_storable(struct fetch *fetch, size_t length)
     enum reason reason = fetch->verdict.reason;
     metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
     if (rules_replaces_stored(&fetch->verdict, fetch->status))
-        drop_old(fetch);
+        fetch_drop_old(fetch);
     go_on_unstored(fetch, reason, length);
 }
 

@@ -54,6 +54,8 @@ bool fetch_end_if_deserted(struct fetch *fetch);
 struct fields fetch_stored_fields(struct fetch *fetch);
 
 /* fetch_head.c */
+/* What was stored has been replaced by something that is not (http-caching §7). */
+void fetch_drop_old(struct fetch *fetch);
 void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
 /* Has a purge record come since the flight's stamp that kills what is being stored? */
 bool fetch_is_purged(const struct fetch *fetch);

@@ -122,3 +122,21 @@ test('3.1, 5.1 on a sealed route what is stored stands in for a 503 under a mark
   assert.equal((await v.get('/page', {}, { method: 'HEAD' })).status, 200)
   assert.equal(origin.requests.length, 5)
 })
+
+test('http-caching §7 a page that has grown too large to be stored takes the place of the old one', async (t) => {
+  const large = 'x'.repeat(1 << 20)
+  const origin = await renderer(t, (req, res) => {
+    const isFirst = origin.requests.filter(({ url }) => url === req.url).length === 1
+    const fields = { 'content-type': 'text/html', 'cache-control': 'max-age=10, stale-while-revalidate=3600', age: isFirst ? 20 : 0 }
+    if (isFirst || req.url === '/announced') return res.writeHead(200, { ...fields, 'content-length': isFirst ? 3 : large.length }).end(isFirst ? 'old' : large)
+    res.writeHead(200, fields)
+    res.write(large.slice(0, 100))
+    setImmediate(() => res.end(large.slice(100)))
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nstore: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 256KiB}\nroutes: [{match: "/**"}]\n`)
+  for (const target of ['/announced', '/chunked']) {
+    assert.equal((await v.get(target)).body, 'old')
+    await until(async () => (await v.get(target)).body === large, `${target} to be the new one`)
+    for (let n = 0; n < 3; n++) assert.equal((await v.get(target)).body, large, target)
+  }
+})
