@@ -25,25 +25,96 @@ static bool is_escape(const char *at, size_t left)
     return left >= 3 && at[0] == '%' && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0;
 }
 
+/* %u002f, which was never a standard, and is still understood. */
+static bool is_wide_escape(const char *at, size_t left)
+{
+    return left >= 6 && at[0] == '%' && ascii_lower(at[1]) == 'u' && hex_value(at[2]) >= 0 &&
+           hex_value(at[3]) >= 0 && hex_value(at[4]) >= 0 && hex_value(at[5]) >= 0;
+}
+
+static int hex_pair(const char *at)
+{
+    return hex_value(at[0]) * 16 + hex_value(at[1]);
+}
+
+/* In UTF-8: shorter than its escape. Returns its length. */
+static size_t put_wide(char *out, unsigned code)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | code >> 12);
+    out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (code & 0x3f));
+    return 3;
+}
+
 /* Decodes once, in place; the new length. */
 static size_t decode_once(char *text, size_t len)
 {
     size_t out = 0;
-    for (size_t in = 0; in < len; out++) {
+    for (size_t in = 0; in < len;) {
         if (is_escape(text + in, len - in)) {
-            text[out] = (char)(hex_value(text[in + 1]) * 16 + hex_value(text[in + 2]));
+            text[out++] = (char)hex_pair(text + in + 1);
             in += 3;
+        } else if (is_wide_escape(text + in, len - in)) {
+            out += put_wide(text + out,
+                            (unsigned)(hex_pair(text + in + 2) << 8 | hex_pair(text + in + 4)));
+            in += 6;
         } else {
-            text[out] = text[in++];
+            text[out++] = text[in++];
         }
     }
     return out;
 }
 
-static bool has_escape(slice text)
+/*
+ * What lax decoders of UTF-8 take for ASCII: its overlong forms of two and three bytes, and the
+ * full-width forms U+FF01 to U+FF5E, by "best fit". The number of bytes; 0: it is none of them.
+ */
+static size_t lax_ascii(const char *text, size_t left, char *ascii)
 {
+    const unsigned char *at = (const unsigned char *)text;
+    if (left < 2 || at[0] < 0xc0 || (at[1] & 0xc0) != 0x80)
+        return 0;
+    if (at[0] <= 0xc1) {
+        *ascii = (char)((at[0] & 1) << 6 | (at[1] & 0x3f));
+        return 2;
+    }
+    if (left < 3 || (at[0] & 0xf0) != 0xe0 || (at[2] & 0xc0) != 0x80)
+        return 0;
+    unsigned code = (at[0] & 0xfU) << 12 | (at[1] & 0x3fU) << 6 | (at[2] & 0x3fU);
+    if (code >= 0x80 && (code < 0xff01 || code > 0xff5e))
+        return 0;
+    *ascii = (char)(code < 0x80 ? code : code - 0xff00 + 0x20);
+    return 3;
+}
+
+/* In place; the new length. What it makes is ASCII, so it never makes anything new to fold. */
+static size_t fold_lax_ascii(char *text, size_t len)
+{
+    size_t out = 0;
+    for (size_t in = 0; in < len; out++) {
+        size_t taken = lax_ascii(text + in, len - in, text + out);
+        if (taken == 0)
+            text[out] = text[in++];
+        in += taken;
+    }
+    return out;
+}
+
+static bool is_encoded(slice text)
+{
+    char ascii;
     for (size_t i = 0; i < text.len; i++)
-        if (is_escape(text.ptr + i, text.len - i))
+        if (is_escape(text.ptr + i, text.len - i) || is_wide_escape(text.ptr + i, text.len - i) ||
+            lax_ascii(text.ptr + i, text.len - i, &ascii))
             return true;
     return false;
 }
@@ -91,11 +162,11 @@ void url_decode_path(struct arena *arena, slice path, struct routing_path *routi
     if (path.len)
         memcpy(text, path.ptr, path.len);
     *routing = (struct routing_path){.has_control = url_has_control_byte(decoded)};
-    for (unsigned round = 0; round < DECODE_ROUNDS && has_escape(decoded); round++) {
-        decoded.len = decode_once(text, decoded.len);
+    for (unsigned round = 0; round < DECODE_ROUNDS && is_encoded(decoded); round++) {
+        decoded.len = fold_lax_ascii(text, decode_once(text, decoded.len));
         routing->has_control |= url_has_control_byte(decoded);
     }
-    routing->is_stable = !has_escape(decoded);
+    routing->is_stable = !is_encoded(decoded);
     for (size_t i = 0; i < decoded.len; i++)
         if (text[i] == '\\')
             text[i] = '/';

@@ -8,8 +8,9 @@
 #include "base/arena.h"
 
 struct routing_path {
-    /* Percent-decoded, `\` as `/`, parameters dropped, empty and dot segments resolved, lower case;
-     * no slash at its end unless it is "/". */
+    /* Percent-decoded (%uXXXX too), overlong and full-width forms of ASCII as that, `\` as `/`,
+     * parameters dropped, empty and dot segments resolved, lower case; no slash at its end unless
+     * it is "/". */
     slice decoded;
     /* The same of what stands before a decoded `?` or `#`: there are servers that split after
      * decoding. Equal to `decoded` without one. */

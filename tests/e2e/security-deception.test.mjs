@@ -11,10 +11,17 @@ const PEOPLE = {
   'an Authorization': { authorization: 'Bearer anna' },
 }
 
+const utf8 = (code) => Buffer.from(String.fromCharCode(code)).toString('latin1')
+/** Overlong and full-width forms of ASCII, as lax decoders of UTF-8 read them; bytes as latin-1 text. */
+const laxly = (text) =>
+  text.replace(/[\xc0\xc1][\x80-\xbf]/g, (two) => String.fromCharCode(((two.charCodeAt(0) & 1) << 6) | (two.charCodeAt(1) & 63)))
+    .replace(/\xe0[\x80\x81][\x80-\xbf]/g, (three) => String.fromCharCode(((three.charCodeAt(1) & 1) << 6) | (three.charCodeAt(2) & 63)))
+    .replace(/\xef([\xbc\xbd])([\x80-\xbf])/g, (_, a, b) => String.fromCharCode((a === '\xbd' ? 0x60 : 0x20) + (b.charCodeAt(0) & 63)))
+
 /** What some server on earth would make of a path. */
 function pathAsSomeServerReadsIt(path) {
   let seen = path.split('?')[0]
-  for (let i = 0; i < 4; i++) seen = seen.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)))
+  for (let i = 0; i < 4; i++) seen = laxly(seen.replace(/%u([0-9a-f]{4})/gi, (_, hex) => utf8(parseInt(hex, 16))).replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))))
   seen = seen.replace(/\\/g, '/').replace(/;[^/]*/g, '').split(/[\0-\x1f\x7f?#]/)[0].toLowerCase()
   const segments = []
   for (const segment of seen.split('/')) segment === '..' ? segments.pop() : segment && segment !== '.' && segments.push(segment)

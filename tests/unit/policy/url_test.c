@@ -32,6 +32,22 @@ static void test_1_3_decoded_form(void **state)
         {"/%25zz", "/%zz"},
         {"/%c3%a9", "/\xc3\xa9"},
         {"/a?b", "/a?b"},
+        {"/a/..%c0%afb", "/b"},
+        {"/a/%C0%AE%c0%ae\xc0\xaf"
+         "B",
+         "/b"},
+        {"/%c1%a1", "/a"},
+        {"/a%e0%80%afb", "/a/b"},
+        {"/%u0061%U0042", "/ab"},
+        {"/%u00e9%u20ac", "/\xc3\xa9\xe2\x82\xac"},
+        {"/a/..%uFF0f%uff21", "/a"},
+        {"/a%ef%bc%8fb%ef%bc%bcc", "/a/b/c"},
+        {"/%ef%bc%8e%ef%bc%8e/%ef%bd%81", "/a"},
+        {"/%c0%a561", "/a"},
+        {"/%25u0061", "/a"},
+        {"/%u006", "/%u006"},
+        {"/%c0", "/\xc0"},
+        {"/%e2%82%ac%ef%bc%80%ef%bd%9f", "/\xe2\x82\xac\xef\xbc\x80\xef\xbd\x9f"},
     };
     struct arena arena;
     (void)state;
@@ -49,13 +65,15 @@ static void test_1_3_decoding_stops_after_three_rounds(void **state)
     assert_true(decode(&arena, "/%252561").is_stable);
     assert_false(decode(&arena, "/%25252561").is_stable);
     assert_slice(decode(&arena, "/%25252561").decoded, "/%61");
+    assert_false(decode(&arena, "/%252525u0061").is_stable);
     arena_fini(&arena);
 }
 
 static void test_1_3_control_bytes_at_any_depth(void **state)
 {
-    static const char *const bad[] = {"/a\x01", "/\x7f", "/%00",   "/%0A",
-                                      "/%1f",   "/%7F",  "/%2500", "/%25250d"};
+    static const char *const bad[] = {"/a\x01",  "/\x7f",      "/%00",    "/%0A",
+                                      "/%1f",    "/%7F",       "/%2500",  "/%25250d",
+                                      "/%c0%80", "/%e0%80%8a", "/%u000d", "/%c1%bf"};
     struct arena arena;
     (void)state;
     arena_init(&arena);
