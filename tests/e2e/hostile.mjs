@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { freePort, varve } from './lib.mjs'
-import { raw, table } from './wire.mjs'
+import { h2, raw, table } from './wire.mjs'
 
 const read = (name) => readFileSync(new URL(`../data/${name}`, import.meta.url), 'utf8')
 const lines = (name) => read(name).split('\n').filter((line) => line && !line.startsWith('#'))
@@ -59,6 +59,20 @@ export function byteClient(t, port, { from, host = 'a.example' } = {}) {
     const answer = await c.answer()
     if (answer?.headers?.connection === 'close') c = undefined
     return answer
+  }
+  return { ask }
+}
+
+/**
+ * The same over HTTP/2, each cookie as a field of its own (RFC 9113 §8.2.3): `fields` is an object. `isOver` of the connection is
+ * not met: what it asks has to be answered.
+ */
+export async function crumbClient(t, port, { host = 'a.example' } = {}) {
+  const client = await h2(t, port)
+  const ask = async (target, { cookie, ...fields } = {}, { method = 'GET', body } = {}) => {
+    const crumbs = cookie === undefined ? {} : { cookie: cookie.split(/; */) }
+    const { status, headers, body: text } = await client.get(target, { method, body, headers: { ':authority': host, ...fields, ...crumbs } })
+    return { status, headers, body: text }
   }
   return { ask }
 }

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { outcome, renderer, tempDir, varve } from './lib.mjs'
-import { BROWSER, byteClient, spread } from './hostile.mjs'
+import { outcome, renderer, tempDir, tlsListener, varve } from './lib.mjs'
+import { BROWSER, byteClient, crumbClient, spread } from './hostile.mjs'
 import { seeded } from './oracle/random.mjs'
 
 const SEED = Number(process.env.CANARY_SEED ?? Date.now() % 1000000)
@@ -71,11 +71,12 @@ function randomRequest(random, targets) {
   return { who, bucket, fields, method: random.chance(0.03) ? 'POST' : 'GET', target: random.pick([random.favourite(targets), random.pick(targets)]) + random.pick(['', '', '', '?q=1', '?x=2']) }
 }
 
-for (const [how, lines] of [
+for (const [how, lines, isByCrumbs] of [
   ['as it comes', ''],
   ['seal: strict', 'seal: strict\n'],
   ['seal: off', 'seal: off\n'],
   ['with a list of cookies that log in', 'identity: {logged_in: {cookies: [session]}}\n'],
+  ['over HTTP/2, each cookie a field of its own', '', true],
 ])
   test(`2.6 nobody sees another's name over ${ROUTES} random routes, ${how} (CANARY_SEED=${SEED})`, async (t) => {
     const random = seeded(SEED)
@@ -85,8 +86,9 @@ for (const [how, lines] of [
     const targets = routes.flatMap((_, n) => [`/r${n}/a`, `/r${n}/b`])
     const pages = new Map(targets.map((target) => [target, randomManners(random)]))
     const origin = await renderer(t, answerLike(pages))
-    const v = await varve(t, `renderer: ${origin.url}\nshell: {file: ${dir}/shell.html}\nvary: {cookie: {keep: [bucket]}}\n${lines}routes:\n${routes.map((r) => `  - ${r.yaml}\n`).join('')}`, { dir })
-    const clients = Array.from({ length: 8 }, () => byteClient(t, v.port))
+    const tls = isByCrumbs && (await tlsListener(dir))
+    const v = await varve(t, `${tls ? tls.yaml : ''}renderer: ${origin.url}\nshell: {file: ${dir}/shell.html}\nvary: {cookie: {keep: [bucket]}}\n${lines}routes:\n${routes.map((r) => `  - ${r.yaml}\n`).join('')}`, { dir })
+    const clients = await Promise.all(Array.from({ length: 8 }, () => (tls ? crumbClient(t, tls.port) : byteClient(t, v.port))))
     const counts = { hit: 0, own: 0 }
     await spread(Array.from({ length: REQUESTS }), 8, async (_, at, lane) => {
       const { who, bucket, fields, method, target } = randomRequest(random, targets)

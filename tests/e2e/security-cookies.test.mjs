@@ -1,8 +1,8 @@
 // Cookies that two parsers read differently: whatever a renderer makes of such a line, nobody else gets the page.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { outcome, page, renderer } from './lib.mjs'
-import { BROWSER, byteClient, spread, withStrangers } from './hostile.mjs'
+import { outcome, page, renderer, tempDir, tlsListener, varve } from './lib.mjs'
+import { BROWSER, byteClient, crumbClient, spread, withStrangers } from './hostile.mjs'
 
 const SECRET = 'IBAN-of-anna'
 
@@ -51,3 +51,27 @@ for (const [how, lines, routes, headers] of [
     })
     if (!/cache$|ignore$/.test(how)) assert.ok(own >= 20, `${own} lines showed the victim his own page`)
   })
+
+test('2.6 over HTTP/2 a session cookie that is a crumb of its own is seen wherever it stands: never from the cache, never stored', async (t) => {
+  const origin = await renderer(t, naive(PUBLIC))
+  const tls = await tlsListener(tempDir(t))
+  await varve(t, `${tls.yaml}renderer: ${origin.url}\nvary: {cookie: {keep: [bucket]}}\nroutes: [{match: "/**"}]\n`)
+  const [anna, other] = [await crumbClient(t, tls.port), await crumbClient(t, tls.port)]
+  const harmless = ['_ga=1', 'bucket=red', '_gid=2', 'OptanonConsent=x']
+  for (let at = 0; at <= harmless.length; at++) {
+    const cookie = [...harmless.slice(0, at), 'session=anna', ...harmless.slice(at)].join('; ')
+    const [cold, stored] = [`/cold/${at}`, `/stored/${at}`]
+    assert.equal((await other.ask(stored, { ...BROWSER, cookie: harmless.join('; ') })).body, 'page for bucket=red')
+    for (const path of [cold, stored, stored]) {
+      const res = await anna.ask(path, { ...BROWSER, cookie })
+      assert.equal(res.body, `account of ${SECRET}`, `${path}: ${cookie}`)
+      assert.equal(outcome(res), 'bypass', res.headers['cache-status'])
+      assert.equal(origin.requests.at(-1).headers.cookie, cookie)
+    }
+    for (const path of [cold, stored]) {
+      const res = await other.ask(path, { ...BROWSER, cookie: harmless.join('; ') })
+      assert.equal(res.body, 'page for bucket=red', path)
+      assert.equal(outcome(res), path === stored ? 'hit' : 'uri-miss', res.headers['cache-status'])
+    }
+  }
+})
