@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "edge/admin/api.h"
 #include "edge/admin/metrics.h"
+#include "edge/admin/notes.h"
 #include "edge/admin/request_log.h"
 #include "edge/proc/worker.h"
 #include "edge/request/compress.h"
@@ -155,6 +156,7 @@ static int make_parts(struct service *service)
     server->started = clock_now();
     server->counters = counters_attach(shared_counters(setup->shared));
     server->metrics = metrics_new(server->counters, server->policy);
+    server->notes = notes_new(server->policy);
     server->flights = flights_new();
     server->marks = marks_new();
     server->admission = admission_new();

@@ -14,6 +14,7 @@
 
 struct worker_setup;
 struct metrics;
+struct notes;
 struct shell;
 struct compressor;
 struct error_pages;
@@ -27,6 +28,7 @@ struct server {
     const struct worker_setup *setup; /* for worker_ask_reload() */
     struct counters *counters;
     struct metrics *metrics;
+    struct notes *notes;
     struct purge_table *purges;
     struct cache *cache;
     struct flights *flights;

@@ -234,7 +234,7 @@ struct route {
     struct slices tags;  /* "product-:id": filled in from the match */
     slice client_cache;  /* empty: as received; "none"; else the Cache-Control that clients see */
     struct slices targeted; /* lower case targeted field names, strongest first (RFC 9213) */
-    uint64_t policy_hash; /* semantics 4.4: of all that shapes bytes and key of this route */
+    uint64_t policy_hash;   /* semantics 4.4: of all that shapes bytes and key of this route */
 };
 
 struct policy {
@@ -312,4 +312,11 @@ struct policy {
 static inline bool policy_has_shell(const struct policy *policy)
 {
     return policy->shell_file.len > 0 || policy->shell_origin_name.len > 0;
+}
+
+/* Its place in a table with one more than there are routes: the last is that of "no route matched",
+ * NULL among these. */
+static inline size_t policy_route_place(const struct policy *policy, const struct route *route)
+{
+    return route && route != &policy->route_pass ? route->index : policy->route_count;
 }

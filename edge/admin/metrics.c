@@ -4,27 +4,15 @@
  */
 #include "edge/admin/metrics.h"
 
-#include "base/log.h"
 #include "edge/admin/series.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    SERIES_BYTES = COUNTER_NAME_BYTES + 1,
-    UPSTREAM_LOG_INTERVAL_MS = 1000,
-    TOLD_MAX = 32,
-    STATUS_MAX = 599
-};
+enum { SERIES_BYTES = COUNTER_NAME_BYTES + 1, STATUS_MAX = 599 };
 
 typedef _Atomic(counter *) lazy_counter;
-
-/* When the log was last told of what a series counts. */
-struct told {
-    lazy_counter series; /* NULL: free */
-    _Atomic int64_t ms;
-};
 
 struct metrics {
     struct counters *counters;
@@ -41,9 +29,6 @@ struct metrics {
     struct histogram duration[OUTCOME_COUNT];
     struct histogram *render;     /* [route] */
     struct histogram *queue_wait; /* [class] */
-    atomic_uint *noted;           /* [route]: bit of each reason that was logged; semantics 2.9 */
-    atomic_bool *noted_learned;   /* [route] */
-    struct told told[TOLD_MAX];   /* of failing renderers; filled from its start */
 };
 
 static counter *find(struct metrics *metrics, lazy_counter *lazy, const char *format, ...)
@@ -67,12 +52,6 @@ static counter *find(struct metrics *metrics, lazy_counter *lazy, const char *fo
 
 /* --- making --- */
 
-static size_t route_index(const struct metrics *metrics, const struct route *route)
-{
-    bool is_fallback = route == &metrics->policy->route_pass || !route;
-    return is_fallback ? metrics->policy->route_count : route->index;
-}
-
 static size_t class_index(const struct metrics *metrics, const struct class_config *class_config)
 {
     return class_config ? (size_t)(class_config - metrics->policy->classes) : 0;
@@ -89,8 +68,6 @@ struct metrics *metrics_new(struct counters *counters, const struct policy *poli
     metrics->queue_wait = mem_alloc(classes * sizeof(*metrics->queue_wait));
     metrics->capped = mem_alloc(routes * sizeof(*metrics->capped));
     metrics->shed = mem_alloc(classes * sizeof(*metrics->shed));
-    metrics->noted = mem_alloc(routes * 2 * sizeof(*metrics->noted));
-    metrics->noted_learned = mem_alloc(routes * sizeof(*metrics->noted_learned));
     char labels[SERIES_LABEL_BYTES];
     for (size_t i = 0; i < OUTCOME_COUNT; i++)
         histogram_init(
@@ -116,8 +93,6 @@ void metrics_free(struct metrics *metrics)
     free(metrics->queue_wait);
     free(metrics->capped);
     free(metrics->shed);
-    free(metrics->noted);
-    free(metrics->noted_learned);
     free(metrics);
 }
 
@@ -133,7 +108,7 @@ static counter *capped_counter(struct metrics *metrics, const struct route *rout
 {
     char label[SERIES_LABEL_BYTES];
     series_label(label, sizeof(label), "route", route_text(metrics, route));
-    return find(metrics, &metrics->capped[route_index(metrics, route)],
+    return find(metrics, &metrics->capped[policy_route_place(metrics->policy, route)],
                 "varve_variants_capped_total{%s}", label);
 }
 
@@ -148,7 +123,7 @@ static counter *shed_counter(struct metrics *metrics, const struct class_config 
 static counter *request_counter(struct metrics *metrics, const struct decision *decision,
                                 enum outcome outcome)
 {
-    size_t route = route_index(metrics, decision->route),
+    size_t route = policy_route_place(metrics->policy, decision->route),
            class = class_index(metrics, decision->class_config);
     size_t place = (route * metrics->policy->class_count + class) * OUTCOME_COUNT + outcome;
     char match[SERIES_LABEL_BYTES], name[SERIES_LABEL_BYTES];
@@ -199,7 +174,7 @@ void metrics_refused(struct metrics *metrics, unsigned status)
 void metrics_render(struct metrics *metrics, const struct decision *decision,
                     const struct flight_head *head)
 {
-    histogram_observe(&metrics->render[route_index(metrics, decision->route)],
+    histogram_observe(&metrics->render[policy_route_place(metrics->policy, decision->route)],
                       (uint64_t)head->rendered.ms * 1000);
     histogram_observe(&metrics->queue_wait[class_index(metrics, decision->class_config)],
                       (uint64_t)head->queued.ms * 1000);
@@ -273,93 +248,14 @@ void metrics_origin_changed(struct metrics *metrics, slice origin, bool is_down)
                  series_label(label, sizeof(label), "origin", origin), is_down ? "down" : "up");
 }
 
-/* --- notes: once per route --- */
-
-static const char *advice(enum reason reason)
-{
-    switch (reason) {
-    case REASON_POLICY:
-        return "the renderer gives no freshness (add \"ttl:\" to the route to cache it), or its "
-               "coding or body is of a kind that is not stored";
-    case REASON_NO_STORE:
-        return "the renderer says no-store (set \"cache: never\")";
-    case REASON_SET_COOKIE:
-        return "the renderer sets a cookie (set \"cache: never\", or have it set cookies "
-               "elsewhere)";
-    case REASON_PRIVATE:
-        return "the renderer says private (set \"cache: never\")";
-    case REASON_VARY_DENIED:
-        return "its Vary names *, or too many fields";
-    case REASON_NONCE:
-        return "its Content-Security-Policy has a nonce";
-    case REASON_CORS:
-        return "its Access-Control-Allow-Origin depends on who asks, but its Vary does not say so";
-    case REASON_NO_CACHE:
-        return "the renderer must be asked each time, and gives no validator to ask with";
-    case REASON_EXPIRED:
-        return "its lifetime is over on arrival";
-    case REASON_SELF_REDIRECT:
-        return "it redirects to itself";
-    case REASON_TOO_LARGE:
-        return "it is larger than store.max_object, or has too many tags";
-    case REASON_VARIANT_CAP:
-        return "its URL has vary.max_variants variants in use";
-    default:
-        return "see the reason";
-    }
-}
-
-void metrics_note_not_stored(struct metrics *metrics, const struct request *request,
-                             const struct decision *decision, enum reason reason)
-{
-    size_t route = route_index(metrics, decision->route) * 2 + reason / 32;
-    unsigned bit = 1u << reason % 32;
-    if (reason == REASON_STATUS || reason / 32 > 1 ||
-        atomic_fetch_or(&metrics->noted[route], bit) & bit)
-        return;
-    log_info("not stored", {"path", request->path, 0}, {"route", decision->route->match, 0},
-             {"reason", reason_name(reason), 0}, {"because", slice_of_string(advice(reason)), 0});
-}
-
-void metrics_note_learned(struct metrics *metrics, const struct request *request,
-                          const struct decision *decision, const struct field_names *names)
-{
-    if (atomic_exchange(&metrics->noted_learned[route_index(metrics, decision->route)], true))
-        return;
-    struct arena arena;
-    arena_init(&arena);
-    slice list = SLICE_NONE;
-    for (size_t i = 0; i < names->count; i++)
-        list = arena_concat(&arena, (slice[]){list, i ? SLICE(", ") : SLICE_NONE, names->at[i]}, 3);
-    log_info("learned from Vary: add it to \"vary:\" to send it from the start",
-             {"fields", list, 0}, {"path", request->path, 0}, {"route", decision->route->match, 0});
-    arena_fini(&arena);
-}
-
-/* Is it time for a line about it? Those for which there is no place any more share the last one. */
-static bool may_tell(struct metrics *metrics, counter *series)
-{
-    struct told *told = metrics->told, *last = &metrics->told[TOLD_MAX - 1];
-    for (counter *of = NULL; told != last; told++, of = NULL)
-        if (atomic_compare_exchange_strong(&told->series, &of, series) || of == series)
-            break;
-    int64_t now = clock_now().mono.ms, before = atomic_load(&told->ms);
-    return (before == 0 || now - before >= UPSTREAM_LOG_INTERVAL_MS) &&
-           atomic_compare_exchange_strong(&told->ms, &before, now);
-}
-
-void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
-                            enum call_failure failure, slice detail)
+counter *metrics_upstream_error(struct metrics *metrics, slice worker, enum call_failure failure)
 {
     char name[SERIES_BYTES], label[SERIES_LABEL_BYTES];
-    slice kind = call_failure_name(failure);
     series_label(label, sizeof(label), "worker", worker.len ? worker : SLICE("-"));
     int length =
         snprintf(name, sizeof(name), "varve_upstream_errors_total{%s,kind=\"%" SLICE_FMT "\"}",
-                 label, SLICE_ARG(kind));
+                 label, SLICE_ARG(call_failure_name(failure)));
     counter *series = counters_series(metrics->counters, slice_of(name, (size_t)length));
     counter_add(series, 1);
-    if (may_tell(metrics, series))
-        log_warn("renderer failed", {"worker", worker, 0}, {"kind", kind, 0}, {"detail", detail, 0},
-                 {"path", request->path, 0});
+    return series;
 }

@@ -1,7 +1,6 @@
 /*
- * What varve counts (docs/operations.md, "Metrics") and the notes that are logged once per route.
- * Any loop thread. Counters live in shared memory, so that they survive reloads; series of routes,
- * classes and outcomes are looked up once, at start.
+ * What varve counts (docs/operations.md, "Metrics"). Any loop thread. Counters live in shared
+ * memory, so that they survive reloads; series of routes, classes and outcomes are looked up once.
  */
 #pragma once
 
@@ -22,18 +21,9 @@ void metrics_render(struct metrics *metrics, const struct decision *decision,
 /* An interim response of the renderer: varve_interim_responses_total{result}. */
 void metrics_interim(struct metrics *metrics, bool is_dropped);
 void metrics_not_stored(struct metrics *metrics, enum reason reason);
-/* Counts nothing; says once per route and reason why a page is not stored and what to do
- * (semantics 2.9, 10.4). */
-void metrics_note_not_stored(struct metrics *metrics, const struct request *request,
-                             const struct decision *decision, enum reason reason);
-/* Says once per route that a field was learned under the seal (semantics 2.3). */
-void metrics_note_learned(struct metrics *metrics, const struct request *request,
-                          const struct decision *decision, const struct field_names *names);
 void metrics_stored(struct metrics *metrics, const struct decision *decision, enum stored stored);
-/* varve_upstream_errors_total{worker,kind}; a log line at most once a second per worker and kind,
- * and at most 32 of them. */
-void metrics_upstream_error(struct metrics *metrics, const struct request *request, slice worker,
-                            enum call_failure failure, slice detail);
+/* varve_upstream_errors_total{worker,kind}; gives the series. */
+counter *metrics_upstream_error(struct metrics *metrics, slice worker, enum call_failure failure);
 /* The operator has changed it: varve_mode_changes_total{to}. */
 void metrics_mode(struct metrics *metrics, enum mode to);
 /* Has origins count varve_retries_total and varve_over_share_total{origin}. Before the loops run.

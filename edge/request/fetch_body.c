@@ -1,5 +1,6 @@
 /* The body of an answer, its end, and storing what came of it (semantics 3.4, 4.1, 7.8). */
 #include "edge/admin/metrics.h"
+#include "edge/admin/notes.h"
 #include "edge/request/codec.h"
 #include "edge/request/fetch_parts.h"
 #include "edge/request/outdated.h"
@@ -133,8 +134,8 @@ void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, sl
 {
     struct fetch *fetch = owner;
     if (!call_was_refused(failure)) {
-        metrics_upstream_error(fetch->server->metrics, &fetch->request, call_worker_name(call),
-                               failure, detail);
+        notes_upstream_error(fetch->server, &fetch->request, call_worker_name(call), failure,
+                             detail);
         outdated_note_failure(fetch->server, fetch->decision.origin);
     }
     flight_fail(fetch->flight, failure);

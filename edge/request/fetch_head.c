@@ -3,7 +3,7 @@
  * the seal, storable, not storable. Whatever it is, the flight's head is published, and with it
  * what the waiters do.
  */
-#include "edge/admin/metrics.h"
+#include "edge/admin/notes.h"
 #include "edge/request/fetch_parts.h"
 #include "edge/request/invalidate.h"
 #include "edge/request/outdated.h"
@@ -261,7 +261,7 @@ static void on_storable(struct fetch *fetch, size_t length)
 static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
-    metrics_note_not_stored(fetch->server->metrics, &fetch->request, &fetch->decision, reason);
+    notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, reason);
     if (rules_replaces_stored(&fetch->verdict, fetch->status))
         fetch_drop_old(fetch);
     go_on_unstored(fetch, reason, length);
@@ -287,8 +287,8 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
         note_learned(fetch);
     if (fetch->decision.is_sealed && fetch->verdict.may_store && learns(fetch)) {
         if (fetch->repeats++ == 0 && grow_union(fetch)) {
-            metrics_note_learned(fetch->server->metrics, &fetch->request, &fetch->decision,
-                                 &fetch->verdict.vary);
+            notes_learned(fetch->server->notes, &fetch->request, &fetch->decision,
+                          &fetch->verdict.vary);
             fetch_repeat(fetch);
             return;
         }

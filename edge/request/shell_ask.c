@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/must.h"
-#include "edge/admin/metrics.h"
+#include "edge/admin/notes.h"
 
 #include <stdlib.h>
 
@@ -180,8 +180,7 @@ static void on_fail(struct call *call, void *owner, enum call_failure failure, s
 {
     struct shell_ask *ask = owner;
     if (!call_was_refused(failure))
-        metrics_upstream_error(ask->server->metrics, &ask->request, call_worker_name(call), failure,
-                               detail);
+        notes_upstream_error(ask->server, &ask->request, call_worker_name(call), failure, detail);
     refuse(ask);
 }
 
