@@ -21,7 +21,7 @@ const isShell = (res) => res.status === 200 && res.body === shellText
 const staleOnly = (more = '') => `routes: [{match: "/**", on_failure: [stale]${more}}]\n`
 /** The log is written behind the answer. */
 const reasonIs = (v, target, reason) =>
-  until(() => v.accessLog().filter((line) => line.path === target).at(-1)?.reason === reason, `reason=${reason} in the log`)
+  until(() => v.lastLine(target)?.reason === reason, `reason=${reason} in the log`)
 
 test('B5 one URL through all four: fresh, stale, shell, 503, and back to rendered pages', async (t) => {
   const handler = (req, res, n) => page(res, `render ${n}`, { etag: '"e"', ...fresh })

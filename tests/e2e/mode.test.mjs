@@ -22,8 +22,8 @@ classes: [{name: search, user_agent: [Googlebot], never_shell: true}, {name: peo
 ${more}routes: [{match: "/**", on_failure: [stale, shell]${route}}]\n`
   s.v = await varve(t, s.policy, { dir: s.dir })
   s.get = (target, headers = navigation, options) => s.v.get(target, headers, options)
-  s.last = (path) => until(() => s.v.accessLog().filter((line) => line.path === path).at(-1), `${path} in the log`)
-  s.reasonIs = (path, reason) => until(() => s.v.accessLog().filter((line) => line.path === path).at(-1)?.reason === reason, `${path}: ${reason} in the log`)
+  s.last = (path) => until(() => s.v.lastLine(path), `${path} in the log`)
+  s.reasonIs = (path, reason) => until(() => s.v.lastLine(path)?.reason === reason, `${path}: ${reason} in the log`)
   s.mode = async (mode) => {
     const { code, stderr } = await s.v.cli('mode', mode)
     assert.equal(code, 0, stderr)

@@ -35,7 +35,7 @@ ${more}routes: [{match: "/**", on_failure: [stale, shell]${route}}]\n`,
   s.get = (target, headers = {}, options) => s.v.get(target, { ...navigation, ...headers }, options)
   return s
 }
-const lastReason = (s, path) => until(() => s.v.accessLog().filter((line) => line.path === path).at(-1), `${path} in the log`)
+const lastReason = (s, path) => until(() => s.v.lastLine(path), `${path} in the log`)
 
 test('8.2 a light answer is given in the place of a page that fails: not stored, never 304, nothing of a page on it', async (t) => {
   const s = await stage(t, {
