@@ -203,6 +203,8 @@ void interim_free(struct client_connection *c);
 /* h2_check.c */
 /* 0, `host` and no trailers in the fields; or the status to refuse the request with, and why. */
 unsigned h2_check(const struct client_connection *c, h2o_req_t *req, slice *host, slice *detail);
+/* Does the client wait for a 100 before it sends the body? */
+bool h2_expects_continue(const h2o_req_t *req);
 /* What libh2o adds to the fields from here on are trailers. */
 void h2_mark_trailers(h2o_req_t *req);
 
@@ -219,6 +221,8 @@ enum h2_meeting { H2_PASS, H2_DROP, H2_CLOSE };
 /* What to do with the frame whose header the gate has just read. libh2o has taken all that came
  * before it. `fits`: there is room in memory for what it adds to a body. */
 enum h2_meeting h2_meet(struct client_connection *c, bool fits);
+/* libh2o has taken the whole head of a request whose body is to come. */
+void h2_meet_expectation(struct client_connection *c);
 /* The status that its body was refused with, which is not all there; 0: it was not. */
 unsigned h2_body_refusal(const struct client_connection *c, const h2o_req_t *req);
 

@@ -26,15 +26,20 @@ unsigned h2_body_refusal(const struct client_connection *c, const h2o_req_t *req
     return h2_gate_refusal(c->h2, stream->stream_id);
 }
 
+static bool announces_too_much(const struct client_connection *c, const h2o_http2_stream_t *stream)
+{
+    size_t announced = stream->_expected_content_length;
+    return announced != SIZE_MAX && announced > c->h2->upload_max_bytes;
+}
+
 /* How much of a padded frame is padding is not known yet: h2_check() finds what passes so. */
 static bool is_too_large(const struct client_connection *c, const h2o_http2_stream_t *stream)
 {
     const struct h2_frame *frame = &c->h2->frame;
-    uint64_t max = c->h2->upload_max_bytes, announced = stream->_expected_content_length;
+    uint64_t max = c->h2->upload_max_bytes;
     bool is_padded = frame->flags & H2O_HTTP2_FRAME_FLAG_PADDED;
-    if (announced != SIZE_MAX && announced > max)
-        return true;
-    return stream->_req_body->size + frame->length > max + (is_padded ? H2_PADDING_MAX_BYTES : 0);
+    return announces_too_much(c, stream) ||
+           stream->_req_body->size + frame->length > max + (is_padded ? H2_PADDING_MAX_BYTES : 0);
 }
 
 static void answer_without_body(struct client_connection *c, h2o_http2_stream_t *stream)
@@ -98,6 +103,22 @@ static bool meet_data(struct client_connection *c, bool fits)
     if (awaits_body)
         answer_without_body(c, stream);
     return true;
+}
+
+/* Who waits to hear that the body is wanted is told so, or that it is not (RFC 9110 §10.1.1). */
+void h2_meet_expectation(struct client_connection *c)
+{
+    const struct fields none = {0};
+    h2o_http2_stream_t *stream = h2_find_stream(c, c->h2->frame.stream);
+    if (!stream || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY ||
+        !h2_expects_continue(&stream->req))
+        return;
+    if (!announces_too_much(c, stream)) {
+        h2_send_interim(&stream->req, 100, &none);
+        return;
+    }
+    h2_gate_refuse(c->h2, stream->stream_id, 413);
+    answer_without_body(c, stream);
 }
 
 /* --- one frame --- */

@@ -99,6 +99,13 @@ static bool expectation_is_known(const h2o_req_t *req)
     return lines == 0 || (lines == 1 && slice_equal_nocase(value_of(line), SLICE("100-continue")));
 }
 
+bool h2_expects_continue(const h2o_req_t *req)
+{
+    size_t lines;
+    find(req, SLICE("expect"), &lines);
+    return lines > 0 && expectation_is_known(req);
+}
+
 /* --- sizes --- */
 
 static size_t bytes_of_fields(const h2o_req_t *req)

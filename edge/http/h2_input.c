@@ -9,6 +9,7 @@
  * - When the last bytes of an answer are being written, and its stream's window is used up by them,
  *   libh2o takes more window for the stream as a broken invariant, and aborts. It is never shown
  *   that. Only while something is being written: then frames go to it one by one.
+ * - It knows nothing of Expect: behind a head whose body is to come that is looked at.
  * - Once it has an error to tell it reads nothing more, but would go on collecting input.
  */
 #include "edge/http/h2_streams.h"
@@ -89,6 +90,14 @@ static enum outcome judge(struct client_connection *c, uint64_t resets)
     return is_header_bomb(c) ? flood(c, "header fields") : GOES_ON;
 }
 
+/* The head of a request whose body is to come. */
+static bool is_after_open_head(const struct client_connection *c)
+{
+    const struct h2_gate *gate = c->h2;
+    return (gate->frame.type == H2_HEADERS || gate->frame.type == H2_CONTINUATION) &&
+           h2_gate_is_between_frames(gate) && !gate->is_in_block && !gate->block_ends_stream;
+}
+
 /* libh2o takes what is in the input. */
 static enum outcome give(struct client_connection *c)
 {
@@ -105,7 +114,10 @@ static enum outcome give(struct client_connection *c)
         return IS_OVER;
     c->freed = NULL;
     h2_account(c);
-    return judge(c, resets_by_libh2o(c) - resets);
+    enum outcome outcome = judge(c, resets_by_libh2o(c) - resets);
+    if (outcome == GOES_ON && is_after_open_head(c))
+        h2_meet_expectation(c);
+    return outcome;
 }
 
 /* --- the input --- */
@@ -147,6 +159,7 @@ static bool is_end_of_piece(const struct client_connection *c)
 {
     return h2_gate_is_between_frames(c->h2) &&
            (c->sock->input->size >= PIECE_BYTES || is_after_long_block(c) ||
+            is_after_open_head(c) ||
             !h2o_linklist_is_empty(&h2_conn_of(c)->_write.streams_to_proceed));
 }
 

@@ -23,7 +23,8 @@ enum { UNWRITTEN_MAX_BYTES = 32 * 1024 };
 static bool is_wanted(const h2o_http2_conn_t *conn, const h2o_http2_stream_t *stream)
 {
     return conn->state < H2O_HTTP2_CONN_STATE_IS_CLOSING &&
-           stream->state == H2O_HTTP2_STREAM_STATE_SEND_HEADERS &&
+           (stream->state == H2O_HTTP2_STREAM_STATE_SEND_HEADERS ||
+            stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY) && /* a 100 */
            conn->_write.buf->size <= UNWRITTEN_MAX_BYTES;
 }
 

@@ -1,7 +1,9 @@
 // HTTP/2 through the whole of varve: many streams, flow control, streams that are reset, and clients that reset for a living.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import http2 from 'node:http2'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { freePort, gate, outcome, page, renderer, tempDir, until, varve } from './lib.mjs'
 import { FRAME, frame, headers, rawH2, reset } from './h2-frames.mjs'
@@ -93,6 +95,25 @@ test('a reset upload never reaches the renderer', async (t) => {
   await until(() => c.frames().some((f) => f.stream === 7 && f.flags & 1), 'the last answer')
   assert.deepEqual(origin.requests.map((r) => r.url).sort(), ['/last', '/other'])
   c.socket.destroy()
+})
+
+test('RFC 9110 §10.1.1 Expect: 100-continue over HTTP/2: the body is asked for, and one over the limit is refused unsent', { timeout: 30000 }, async (t) => {
+  const { port, origin } = await start(t, (req, res, n, body) => page(res, `got ${body}`), 'limits: {request_body: 1KiB}\nroutes: [{match: "/**"}]\n')
+  const { session } = await h2(t, port)
+  const ask = (length) => session.request({ ':method': 'POST', ':path': '/', ':authority': 'a.example', expect: '100-continue', 'content-length': length })
+  const asked = ask(5)
+  await once(asked, 'continue')
+  assert.equal(origin.requests.length, 0)
+  asked.end('hello')
+  const [{ ':status': status }] = await once(asked, 'response')
+  assert.equal(status, 200)
+  assert.equal(await text(asked), 'got hello')
+  const refused = ask(2000)
+  refused.on('continue', () => assert.fail('it is not wanted'))
+  const [{ ':status': verdict }] = await once(refused, 'response')
+  assert.equal(verdict, 413)
+  assert.equal(origin.requests.length, 1)
+  refused.close()
 })
 
 test('9.5 rapid reset: the flood is cut, few of its requests reach the renderer, and another client loses no hit', async (t) => {

@@ -20,7 +20,7 @@ async function start(t, answer) {
 /** What became of stream `stream`: its status and body, or the code it was reset with. */
 function fateOf(c, stream) {
   const of = (type) => c.frames().filter((f) => f.stream === stream && f.type === type)
-  const [head] = of(FRAME.HEADERS)
+  const head = of(FRAME.HEADERS).find((f) => statusOf(f.payload) >= 200) // not an interim one
   return {
     status: head && statusOf(head.payload),
     body: Buffer.concat(of(FRAME.DATA).map((f) => f.payload)).toString(),
