@@ -11,7 +11,7 @@
      .offset = offsetof(struct owner, member),                                                     \
      .bytes = sizeof(((struct owner *)0)->member),                                                 \
      .default_yaml = (text)__VA_OPT__(, ) __VA_ARGS__},
-#define LATER(name) {.key = {name, sizeof(name) - 1}},
+#define LATER(name, ...) {.key = {name, sizeof(name) - 1} __VA_OPT__(, ) __VA_ARGS__},
 #define END_SECTION(id)                                                                            \
     }                                                                                              \
     ;
@@ -25,7 +25,7 @@
     const struct section section_##id = {                                                          \
         .name = #id, .settings = rows_##id, .count = sizeof(rows_##id) / sizeof(rows_##id[0])};
 #define SETTING(...)
-#define LATER(name)
+#define LATER(...)
 #define END_SECTION(id)
 #include "policy/settings.def"
 #undef SECTION
@@ -118,6 +118,11 @@ const struct setting *section_find(const struct section *section, slice key)
     return NULL;
 }
 
+static bool says_default(const struct setting *s, const struct yaml_node *value)
+{
+    return s->default_yaml && scalar_is(value, s->default_yaml);
+}
+
 void section_check_keys(struct loader *l, const struct section *section,
                         const struct yaml_node *node)
 {
@@ -126,7 +131,7 @@ void section_check_keys(struct loader *l, const struct section *section,
         const struct setting *s = section_find(section, key->text);
         if (!s)
             fail_unknown_key(l, section, key);
-        else if (!s->type)
+        else if (!s->type && !says_default(s, node->entries[i].value))
             fail(l, key, "\"%" SLICE_FMT "\" is not supported by this version: remove it",
                  SLICE_ARG(key->text));
     }

@@ -83,6 +83,9 @@ test('what docs/limits.md says is not there is not', () => {
     const { status, stderr } = spawnSync(VARVE, ['check', '--config', file], { encoding: 'utf8' })
     assert.deepEqual([status, stderr.includes(`"${key}" is not supported by this version`)], [2, true], stderr)
   }
+  writeFileSync(file, 'renderer: http://127.0.0.1:1\nroutes: [{match: "/**", upgrade: false}]\n')
+  const accepted = spawnSync(VARVE, ['check', '--config', file], { encoding: 'utf8' })
+  assert.equal(accepted.status, 0, `upgrade: false is what varve does: ${accepted.stderr}`)
 })
 
 test('every metric is documented, and nothing else', () => {

@@ -27,6 +27,9 @@ static void test_keys_of_later_versions_are_refused_by_name(void **state)
          "v:3:1: \"hooks\" is not supported by this version: remove it\n"},
         {R "routes: [{match: \"/ws\", upgrade: true}]\n",
          "v:2:25: \"upgrade\" is not supported by this version: remove it\n"},
+        {R "routes: [{match: \"/\", upgrade: false}, {match: \"/ws\", upgrade: [false]}]\n",
+         "v:2:55: \"upgrade\" is not supported by this version: remove it\n"},
+        {R "hooks: false\n", "v:2:1: \"hooks\" is not supported by this version: remove it\n"},
     };
     CHECK_ERRORS(*state, rows);
 }
