@@ -149,12 +149,14 @@ static void add_unless_twice(struct reader *r, struct yaml_node *map, struct yam
                              struct yaml_node *value)
 {
     const struct yaml_entry *first = yaml_find(map, key->text);
-    if (first)
-        diag_add(r->diag, r->file, key->line, key->column,
-                 "duplicate key \"%" SLICE_FMT "\"; the first is in line %u", SLICE_ARG(key->text),
-                 first->key->line);
-    else
+    if (!first) {
         entry_add(r->arena, map, key, value);
+        return;
+    }
+    first->key->is_twice = true;
+    diag_add(r->diag, r->file, key->line, key->column,
+             "duplicate key \"%" SLICE_FMT "\"; the first is in line %u", SLICE_ARG(key->text),
+             first->key->line);
 }
 
 static bool read_map(struct reader *r, slice text, struct yaml_node *map)

@@ -31,6 +31,7 @@ struct yaml_node {
     enum yaml_kind kind;
     bool is_plain;         /* YAML_SCALAR: written without quotes */
     bool is_reported;      /* for the reader: what is wrong here has been said already */
+    bool is_twice;         /* a key: it came again with another value, which was left out */
     unsigned line, column; /* from 1 */
     slice file;
     slice text;                 /* YAML_SCALAR */

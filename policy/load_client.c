@@ -16,6 +16,13 @@ static size_t errors(const struct loader *l)
     return l->diag->count + l->diag->dropped;
 }
 
+/* Then it is not known which of the two is meant. */
+static bool is_twice(const struct yaml_node *map, const char *key)
+{
+    const struct yaml_entry *entry = yaml_find(map, slice_of_string(key));
+    return entry && entry->key->is_twice;
+}
+
 /* root[name], if it is a mapping; an error if it is anything else. */
 static const struct yaml_node *section_node(struct loader *l, const struct yaml_node *root,
                                             const struct section *section)
@@ -65,6 +72,18 @@ static void take_defaults(struct loader *l, const struct yaml_node *root)
         take_addresses(l, root);
 }
 
+/* What leads to the daemon was given twice. */
+static bool is_unclear(const struct policy *policy, const struct yaml_node *root)
+{
+    const struct yaml_node *admin = yaml_get(root, SLICE("admin"));
+    if (is_twice(root, "admin") || is_twice(admin, "listen"))
+        return true;
+    if (policy->admin_listen.len == 0)
+        return is_twice(root, "store") || is_twice(yaml_get(root, SLICE("store")), "path");
+    return !slice_starts_with(policy->admin_listen, SLICE("unix:")) &&
+           is_twice(admin, "token_file");
+}
+
 static bool find(struct loader *l, const struct yaml_node *root)
 {
     struct policy *policy = l->policy;
@@ -81,7 +100,7 @@ static bool find(struct loader *l, const struct yaml_node *root)
         take_defaults(l, root);
         before = 0; /* also what could not be read might say it */
     }
-    if (errors(l) > before)
+    if (errors(l) > before || is_unclear(policy, root))
         return false;
     settle_store_path(l);
     settle_admin_listen(l);

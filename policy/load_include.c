@@ -116,8 +116,9 @@ static void include_all(struct merge *m, const struct yaml_node *node)
         include_pattern(m, node->items[i]);
 }
 
-static void fail_twice(struct merge *m, const struct yaml_node *key, const struct yaml_node *first)
+static void fail_twice(struct merge *m, const struct yaml_node *key, struct yaml_node *first)
 {
+    first->is_twice = true;
     fail(m->l, key,
          "\"%" SLICE_FMT "\" is already set in %" SLICE_FMT ":%u:%u: keep one of the two",
          SLICE_ARG(key->text), SLICE_ARG(first->file), first->line, first->column);

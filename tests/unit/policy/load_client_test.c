@@ -36,6 +36,10 @@ static void test_only_what_leads_to_the_daemon_is_read(void **state)
                 "unix:/s/admin.sock", "");
     check_place(f, "store: {path: /s}\nroutes:\n  - {match: \"/**\", ttl: 5\n",
                 "unix:/s/admin.sock", "");
+    check_place(f,
+                "admin: {listen: \"unix:/a\", token_file: /t, token_file: /u}\nstore: {path: /s}\n"
+                "store: {path: /t}\nrenderer: a\nrenderer: b\n",
+                "unix:/a", "");
     check_place(f, "admin: {listen: \"127.0.0.1:1\", token_file: t}\nstore: {path: \"${U\"}\n",
                 "127.0.0.1:1", token.ptr);
     check_place(f, "admin: {listen: \"unix:/a.sock\", token_file: \"${VARVE_TEST_UNSET}\"}\n",
@@ -87,8 +91,16 @@ static void test_no_other_daemon_is_taken_for_it(void **state)
         R "routes: [\nstore: {path: /s}\n",
         "\t",
         "- a\n",
+        "store: {path: /s}\nstore: {path: /t}\n",
+        "store: {path: /s, path: /t}\n",
+        "store: {path: /s}\ninclude: store.yaml\n",
+        "admin: {listen: \"unix:/a\", listen: \"unix:/b\"}\n",
+        "admin: {listen: \"unix:/a\"}\nadmin: {listen: \"unix:/b\"}\n",
+        "admin: {listen: \"127.0.0.1:1\", token_file: /a, token_file: /b}\n",
+        "include: store.yaml\nadmin: {token_file: /a}\nadmin: {listen: \"unix:/b\"}\n",
     };
     struct fixture *f = *state;
+    write_file(f, "store.yaml", "store: {path: /t}\n");
     struct daemon_place place = {.address = SLICE("untouched")};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (find(f, texts[i], &place))
