@@ -142,6 +142,7 @@ static enum outcome meet(struct client_connection *c, bool fits)
         h2_close(c);
         return IS_OVER;
     case H2_DROP:
+        h2_account(c); /* what was reserved for it is free again */
         return GOES_ON;
     case H2_PASS:
         break;

@@ -51,6 +51,17 @@ test('9.5 bodies that are only announced take no room: others post over HTTP/1 a
   for (const c of heads) c.socket.destroy()
 })
 
+test('9.5 DATA that is announced for a stream that is over takes no room', async (t) => {
+  const s = await start(t, '{request_bodies: 16MiB}')
+  const c = await rawH2(t, s.secure)
+  const noPath = headers(1, { ':method': 'POST', ':path': undefined }, false)
+  const announced = Buffer.from([0xff, 0xff, 0xfe, FRAME.DATA, 0, 0, 0, 0, 1])
+  c.send(Buffer.concat([noPath, announced]))
+  await until(() => c.frames().some((f) => f.type === FRAME.RST_STREAM && f.stream === 1), 'the stream to be reset')
+  for (let i = 0; i < 3; i++) assert.equal((await s.post(100000)).body, '100000')
+  c.socket.destroy()
+})
+
 test('9.5 a body for which there is no room is answered 503; over HTTP/2 that is its stream\'s matter alone', async (t) => {
   const s = await start(t, '{request_bodies: 64KiB, request_body: 48KiB}')
   const client = await h2(t, s.secure)

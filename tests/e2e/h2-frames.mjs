@@ -41,7 +41,7 @@ export const settings = (...pairs) =>
 /** A request head. `isLast`: no body follows. */
 export function headers(stream, fields, isLast) {
   const all = { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'a.example', ...fields }
-  return frame(FRAME.HEADERS, isLast ? 5 : 4, stream, block(Object.entries(all)))
+  return frame(FRAME.HEADERS, isLast ? 5 : 4, stream, block(Object.entries(all).filter(([, value]) => value !== undefined)))
 }
 
 const ESCAPED = { r: '\r', n: '\n', t: '\t', 0: '\0', '\\': '\\' }
