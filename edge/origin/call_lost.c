@@ -38,7 +38,7 @@ static bool was_killed(const struct call *call, enum call_failure failure, bool 
     if (!call->is_render)
         return false;
     if (is_untouched)
-        return call->is_suspect && failure == CALL_REFUSED;
+        return call->is_suspect && failure == CALL_REFUSED && !call->is_own_lack;
     return call->is_fully_sent && !call->is_stream &&
            (failure == CALL_CLOSED || failure == CALL_TRUNCATED);
 }

@@ -217,10 +217,15 @@ static void note_no_connection(struct call *call, int problem, slice why)
 }
 
 /* Files, memory and ports are ours; a unix socket with a full backlog (EAGAIN) has a listener. */
-static bool is_own_lack(int problem)
+static bool is_ours(int problem)
 {
     return problem == EMFILE || problem == ENFILE || problem == ENOBUFS || problem == ENOMEM ||
            problem == EADDRNOTAVAIL || problem == EAGAIN;
+}
+
+bool call_is_own_lack(const struct call *call)
+{
+    return call->is_own_lack;
 }
 
 static void log_own_lack(struct call *call, slice why)
@@ -243,7 +248,7 @@ void call_connect(struct call *call)
     if (!call->connection) {
         int problem = errno;
         slice why = slice_of_string(strerrordesc_np(problem));
-        call->is_own_lack = is_own_lack(problem);
+        call->is_own_lack = is_ours(problem);
         if (call->is_own_lack)
             log_own_lack(call, why);
         note_no_connection(call, problem, why);

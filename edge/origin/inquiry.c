@@ -159,12 +159,26 @@ void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned stat
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* It could not even be asked, by no fault of its own: it is asked later. */
+static void put_off(struct worker *worker, mono_time now)
+{
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    worker->is_asked = false;
+    plan_next_probe(worker, true, now);
+    pool_serve(pool, now);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* --- asking --- */
 
 static void end(struct call *call, struct worker *worker, enum inquiry inquiry, unsigned status,
                 slice why)
 {
-    pool_end_inquiry(worker, inquiry, status, why, clock_now().mono);
+    if (call_is_own_lack(call))
+        put_off(worker, clock_now().mono);
+    else
+        pool_end_inquiry(worker, inquiry, status, why, clock_now().mono);
     call_free(call); /* what still comes is read for the slot's sake */
 }
 
