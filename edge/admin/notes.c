@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "edge/admin/metrics.h"
 
+#include <stdlib.h>
+
 enum { FAILURE_INTERVAL_MS = 1000, TOLD_MAX = 32 };
 
 /* When the log was last told of what a series counts. */
@@ -27,6 +29,13 @@ struct notes *notes_new(const struct policy *policy)
     notes->reasons = mem_alloc(routes * sizeof(*notes->reasons));
     notes->learned = mem_alloc(routes * sizeof(*notes->learned));
     return notes;
+}
+
+void notes_free(struct notes *notes)
+{
+    free(notes->reasons);
+    free(notes->learned);
+    free(notes);
 }
 
 /* --- once per route --- */

@@ -8,8 +8,8 @@
 
 struct notes;
 
-/* For as long as the process. */
 struct notes *notes_new(const struct policy *policy);
+void notes_free(struct notes *notes);
 
 /* Once per route and reason: why a page is not stored, and what to do (semantics 2.9, 10.4). */
 void notes_not_stored(struct notes *notes, const struct request *request,

@@ -243,10 +243,10 @@ static void test_2_4_under_a_seal_white_space_about_commas_does(void **state)
     struct setup s;
     (void)state;
     setup_init(&s, BASE);
-    set_union(&s, "hx-current-url");
-    fill(&s, "GET http://h/a\nHX-Current-URL: https://x/@52.5,13.4");
+    set_union(&s, "x-map-centre");
+    fill(&s, "GET http://h/a\nX-Map-Centre: https://x/@52.5,13.4");
     slice one = s.forward.key_text;
-    fill(&s, "GET http://h/a\nHX-Current-URL: https://x/@52.5 , 13.4");
+    fill(&s, "GET http://h/a\nX-Map-Centre: https://x/@52.5 , 13.4");
     assert_false(slice_equal(one, s.forward.key_text));
     setup_fini(&s);
 }
@@ -254,19 +254,19 @@ static void test_2_4_under_a_seal_white_space_about_commas_does(void **state)
 static void test_2_2_only_what_is_a_list_by_definition_is_sent_in_one_spelling(void **state)
 {
     static const char *const policies[] = {
-        BASE, BASE "seal: \"off\"\n", BASE "vary: {hx-current-url: {}, accept-language: {}}\n"};
+        BASE, BASE "seal: \"off\"\n", BASE "vary: {x-map-centre: {}, accept-language: {}}\n"};
     static const char *const paths[] = {"/a", "/s/a"};
     (void)state;
     for (size_t i = 0; i < 6; i++) {
         struct setup s;
         setup_init(&s, policies[i / 2]);
-        set_union(&s, "hx-current-url accept-language");
+        set_union(&s, "x-map-centre accept-language");
         fill(&s, arena_printf(&s.arena,
-                              "GET http://h%s\nHX-Current-URL: https://x/@52.5,13.4\n"
+                              "GET http://h%s\nX-Map-Centre: https://x/@52.5,13.4\n"
                               "Accept-Language: de,en",
                               paths[i % 2])
                      .ptr);
-        assert_field(&s.forward.fields, "hx-current-url", "https://x/@52.5,13.4");
+        assert_field(&s.forward.fields, "x-map-centre", "https://x/@52.5,13.4");
         assert_field(&s.forward.fields, "accept-language", "de, en");
         setup_fini(&s);
     }

@@ -3,6 +3,7 @@
 #include "base/must.h"
 #include "edge/admin/api.h"
 #include "edge/admin/metrics.h"
+#include "edge/admin/notes.h"
 #include "edge/admin/request_log.h"
 #include "edge/request/error_pages.h"
 #include "edge/request/exchange.h"
@@ -131,6 +132,7 @@ static void start_server(const struct rules *rules)
     server->mode = &mode;
     server->counters = counters();
     server->metrics = metrics_new(server->counters, world.policy);
+    server->notes = notes_new(world.policy);
     take_tables(server);
     server->learned = learned_new(world.policy->route_count);
     server->outdated = outdated_new(world.policy->origin_count);
@@ -162,6 +164,7 @@ static void stop_server(void)
     purge_detach(server->purges);
     learned_free(server->learned);
     metrics_free(server->metrics);
+    notes_free(server->notes);
     outdated_free(server->outdated);
     free(server->refreshes);
     error_pages_free(server->error_pages);
