@@ -288,6 +288,15 @@ void cache_remove(struct cache *cache, const struct key *key)
     ram_remove(cache->ram, key);
 }
 
+void cache_remove_older(struct cache *cache, const struct key *key, const struct object *answer)
+{
+    struct object *now = ram_peek(cache->ram, key);
+    bool is_later = now && object_is_older(answer, now);
+    object_unref(&now);
+    if (!is_later)
+        cache_remove(cache, key);
+}
+
 /* --- for the admin socket --- */
 
 static struct vary_record *record_now(struct cache *cache, const struct key *url_key)

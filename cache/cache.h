@@ -136,6 +136,9 @@ enum stored cache_store(struct cache *cache, struct object *object);
  */
 void cache_update(struct cache *cache, struct object *object);
 void cache_remove(struct cache *cache, const struct key *key);
+/* The same, but what was asked for later than `answer` stays, as far as memory knows of it
+ * (semantics 3.3). Of `answer` only stamp and facts are read. */
+void cache_remove_older(struct cache *cache, const struct key *key, const struct object *answer);
 
 /* --- for the admin socket: on any thread but an event loop --- */
 

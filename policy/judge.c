@@ -328,8 +328,8 @@ bool status_is_failure(unsigned status)
 
 bool rules_replaces_stored(const struct verdict *verdict, unsigned status)
 {
-    bool is_no_page = status == 200 || status == 204 || status == 206; /* 200: an empty one */
-    return verdict->reason != REASON_STATUS || !(is_no_page || is_transient(status));
+    bool is_empty = status == 200 && verdict->facts.flags & FACT_NO_BODY;
+    return !is_empty && status != 204 && status != 206 && !is_transient(status);
 }
 
 enum reason rules_body(const struct decision *decision, unsigned status, slice body)

@@ -28,8 +28,7 @@ static struct place {
 } places[ROWS];
 static pthread_once_t places_once = PTHREAD_ONCE_INIT;
 
-#define SEAL(pattern, kind)                                                                        \
-    _Static_assert(sizeof(pattern) > HEAD_BYTES, "a row needs three bytes before its *");
+#define SEAL(pattern, kind) _Static_assert(sizeof(pattern) > HEAD_BYTES, "a row needs three bytes");
 #include "policy/seal.def"
 #undef SEAL
 

@@ -4,6 +4,9 @@
 
 #include "cache/object.h"
 
+/* At most so long is a body that holds nothing, coded: 20 bytes of gzip, a few of br. */
+enum { CODED_NOTHING_BYTES = 64 };
+
 /* A new reference; NULL if coding did not make it smaller. */
 struct blob *body_encode(enum coding coding, const struct blob *plain);
 /* A new reference; NULL if it is damaged, cut off or longer than `max_bytes`. */

@@ -37,9 +37,6 @@ void fetch_on_body(struct call *call, void *owner, slice bytes)
         call_pause(call);
 }
 
-/* Nothing, coded: 20 bytes of gzip, a few of br. */
-enum { CODED_NOTHING_BYTES = 64 };
-
 static bool must_decode(const struct fetch *fetch, const struct blob *body)
 {
     return body && (fetch->coding == CODING_GZIP || fetch->coding == CODING_BR) &&
@@ -115,8 +112,10 @@ static void store(struct fetch *fetch)
         return;
     }
     struct object *object = object_of(fetch, body);
-    metrics_stored(fetch->server->metrics, &fetch->decision,
-                   cache_store(fetch->server->cache, object));
+    enum stored stored = cache_store(fetch->server->cache, object);
+    if (stored == STORED_NOT_TOO_LARGE) /* with its head */
+        fetch_drop_old(fetch);
+    metrics_stored(fetch->server->metrics, &fetch->decision, stored);
     object_unref(&object);
 }
 

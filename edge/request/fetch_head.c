@@ -108,13 +108,19 @@ static void on_not_modified(struct fetch *fetch, const struct response *response
                            REASON_NONE, object);
 }
 
-/* An asset of an earlier build that the new one no longer has (semantics 5.5). */
-static bool is_kept_old(const struct fetch *fetch, unsigned status)
+/* Is it promised to those who still have a page of an earlier build (semantics 5.5)? */
+static bool keeps_old(const struct fetch *fetch)
 {
     const struct object *old = fetch->old;
     duration keep = fetch->decision.route->keep_old;
-    return (status == 404 || status == 410) && old && old->facts.status == 200 && keep.ms > 0 &&
+    return old && old->facts.status == 200 && keep.ms > 0 &&
            facts_age(&old->facts, loop_now(fetch->loop)).ms < keep.ms;
+}
+
+/* An asset of an earlier build that the new one no longer has. */
+static bool is_kept_old(const struct fetch *fetch, unsigned status)
+{
+    return (status == 404 || status == 410) && keeps_old(fetch);
 }
 
 /* Does this Vary name what the seal held back: would the head differ with it in the union
@@ -223,8 +229,9 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
 
 void fetch_drop_old(struct fetch *fetch)
 {
+    const struct object answer = {.stamp = fetch->flight->stamp, .facts = fetch->verdict.facts};
     if (fetch->old)
-        cache_remove(fetch->server->cache, &fetch->old->key);
+        cache_remove_older(fetch->server->cache, &fetch->old->key, &answer);
 }
 
 /* Its own client's alone; on a sealed route not even that: nothing of the client was in the request
@@ -262,7 +269,8 @@ static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
     notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, reason);
-    if (rules_replaces_stored(&fetch->verdict, fetch->status))
+    bool is_promised = fetch->status != 200 && keeps_old(fetch);
+    if (rules_replaces_stored(&fetch->verdict, fetch->status) && !is_promised)
         fetch_drop_old(fetch);
     go_on_unstored(fetch, reason, length);
 }

@@ -12,6 +12,7 @@
  */
 #include "edge/request/steps.h"
 
+#include "edge/request/codec.h"
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
 
@@ -200,13 +201,14 @@ static bool is_too_old(const struct exchange *ex, const struct flight_view *view
 
 /*
  * Is it still open whether this is a page or an empty 200, which is no navigation's
- * (semantics 4.1)? The first byte shows it. Nothing is lost by waiting: a head goes with the first
- * bytes of its body.
+ * (semantics 4.1)? The first byte shows it, or the first that a coding of nothing has not. Nothing
+ * is lost by waiting: a head goes with the first bytes of its body.
  */
 static bool may_yet_be_empty(const struct exchange *ex, const struct flight_view *view)
 {
+    size_t nothing = view->head.coding == CODING_IDENTITY ? 0 : CODED_NOTHING_BYTES;
     return ex->decision.is_navigation && ex->decision.route->store_statuses == STATUSES_PAGES &&
-           view->head.status == 200 && view->available_bytes == 0;
+           view->head.status == 200 && view->available_bytes <= nothing;
 }
 
 static enum step serve_shared(struct exchange *ex, const struct flight_view *view)

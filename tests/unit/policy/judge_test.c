@@ -49,9 +49,17 @@ static void test_7_what_says_nothing_of_the_page_does_not_take_its_place(void **
     (void)state;
     for (size_t i = 0; i < ROWS(replacing); i++)
         assert_true(rules_replaces_stored(judge(f, replacing[i], ""), replacing[i]));
-    for (size_t i = 0; i < ROWS(keeping); i++)
-        assert_false(rules_replaces_stored(judge(f, keeping[i], ""), keeping[i]));
     assert_true(rules_replaces_stored(judge(f, 200, "Cache-Control: no-store"), 200));
+    for (int rfc = 0; rfc < 2; rfc++) { /* whatever else speaks against storing it */
+        f->route.store_statuses = rfc ? STATUSES_RFC : STATUSES_PAGES;
+        for (size_t i = 0; i < ROWS(keeping); i++) {
+            assert_false(rules_replaces_stored(judge(f, keeping[i], ""), keeping[i]));
+            assert_false(
+                rules_replaces_stored(judge(f, keeping[i], "Cache-Control: no-store"), keeping[i]));
+        }
+        assert_false(
+            rules_replaces_stored(judge(f, 200, "Cache-Control: private\nContent-Length: 0"), 200));
+    }
     f->decision.is_navigation = true;
     assert_false(rules_replaces_stored(judge(f, 200, "Content-Length: 0"), 200));
     fixture_free(f);
