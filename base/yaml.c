@@ -159,13 +159,23 @@ static void add_unless_twice(struct reader *r, struct yaml_node *map, struct yam
              first->key->line);
 }
 
+/* A text is cut or run together with what follows where the syntax breaks: no word of it holds. */
+static void drop_last_text(struct yaml_node *map)
+{
+    if (map->count && map->entries[map->count - 1].value->kind == YAML_SCALAR)
+        map->count--;
+}
+
 static bool read_map(struct reader *r, slice text, struct yaml_node *map)
 {
     for (;;) {
         bool ended;
         struct yaml_node *key = read_node(r, text, &ended);
-        if (!key)
+        if (!key) {
+            if (!ended)
+                drop_last_text(map);
             return ended;
+        }
         struct yaml_node *value = read_node(r, text, &ended);
         if (!value)
             return false;

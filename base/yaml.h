@@ -48,7 +48,8 @@ struct yaml_node {
 struct yaml_node *yaml_read(slice text, slice file, struct arena *arena, struct diag *diag);
 
 /* The same, but after an error in the syntax the tree of what stands before it; NULL only if that
- * is nothing. What it holds last may be half of what was meant. */
+ * is nothing. A text that the error may have cut, or run together with more, is left out with its
+ * key. */
 struct yaml_node *yaml_read_part(slice text, slice file, struct arena *arena, struct diag *diag);
 
 /* Value of a key, or NULL; NULL too if `map` is not a mapping. */

@@ -28,7 +28,8 @@ struct daemon_place {
 };
 /*
  * Reads no more of the file than that; errors in the rest do not matter. True: *place, in `arena`;
- * what is in `diag` then is of no concern. False: the errors that stand in the way.
+ * what is in `diag` then is worth telling if nobody is there: what could not be read might say
+ * another place. False: the errors that stand in the way.
  */
 bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
                         struct daemon_place *place);

@@ -3,8 +3,10 @@
  * the like want of it. They are asked for in a hurry, by shells that lack the daemon's environment,
  * and while somebody is in the middle of editing the file. So only the few settings are read that
  * the answer depends on, and errors elsewhere are nobody's concern, not even in the syntax. But
- * another daemon must never be taken for this one: what is not in the file is taken for its default
- * only if all of the file could be read.
+ * another daemon must never be taken for this one: the default of store.path, which others may have
+ * too, is taken only if all of the file could be read. That of admin.listen lies in the store, and
+ * a store has one daemon: so with store.path it is taken in any case. Where the listener stands in
+ * a part that could not be read, nobody answers there, and the caller can say why.
  */
 #include "policy/loader.h"
 
@@ -119,8 +121,7 @@ bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
     if (is_found)
         *place = (struct daemon_place){arena_copy(arena, l.policy->admin_listen),
                                        arena_copy(arena, l.policy->admin_token_file)};
-    else
-        diag_sort(diag);
+    diag_sort(diag);
     arena_fini(&l.scratch);
     policy_free(l.policy);
     return is_found;

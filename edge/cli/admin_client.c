@@ -40,6 +40,7 @@ static int from_config(struct admin_target *target)
         return CLI_USAGE;
     }
     target->address = place.address;
+    target->doubts = diag_text(&diag);
     if (target->token_file.len == 0)
         target->token_file = place.token_file;
     return CLI_OK;
@@ -149,6 +150,16 @@ static slice request_text(const struct admin_target *target, const char *method,
                         SLICE_ARG(content), body ? body : "");
 }
 
+/* The address, or the token's file, may stand where the file could not be read. */
+static void tell_doubts(const struct admin_target *target)
+{
+    if (target->doubts.len)
+        fprintf(stderr,
+                "%" SLICE_FMT "varve %s: so %" SLICE_FMT
+                " may not say all of where the daemon is\n",
+                SLICE_ARG(target->doubts), target->command->name, SLICE_ARG(target->config));
+}
+
 static int unreachable(const struct admin_target *target, const char *why)
 {
     fprintf(stderr, "varve %s: cannot reach the daemon at %" SLICE_FMT ": %s\n",
@@ -168,6 +179,7 @@ static int not_connected(const struct admin_target *target, int code)
         {EINVAL, "that is no address: give unix:/PATH or HOST:PORT"},
         {EADDRNOTAVAIL, "there is no such host: give unix:/PATH or HOST:PORT"},
     };
+    tell_doubts(target);
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++)
         if (ROWS[i].code == code)
             return unreachable(target, ROWS[i].text);
@@ -221,12 +233,13 @@ int admin_judge(const struct admin_target *target, const struct admin_answer *an
     if (answer->status >= 200 && answer->status <= 299)
         return CLI_OK;
     const char *why = complaint(answer->json);
-    if (answer->status == 401)
+    if (answer->status == 401) {
+        tell_doubts(target);
         fprintf(
             stderr,
             "varve %s: the daemon %s: --token-file FILE, with the token of its admin.token_file\n",
             target->command->name, target->token_file.len ? "has another token" : "wants a token");
-    else if (why)
+    } else if (why)
         fprintf(stderr, "varve %s: %s\n", target->command->name, why);
     else
         fprintf(stderr, "varve %s: the daemon answers with status %d\n", target->command->name,

@@ -16,6 +16,7 @@ struct admin_target {
     slice address;      /* "unix:/path" or "host:port"; filled in by admin_find() */
     slice config;       /* --config */
     slice token_file;   /* --token-file */
+    slice doubts;       /* errors of --config that may be why the daemon is not there */
     bool wants_json;    /* --json: the answer as it came */
     struct arena arena; /* of the texts above */
     const struct command *command;

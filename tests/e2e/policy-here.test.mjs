@@ -110,6 +110,21 @@ test('a file that does not say where varve is: --admin is named, and no other va
   assert.match(stderr, /varve purge: cannot tell from this file where the daemon is: mend it, or say --admin ADDR/)
 })
 
+test('when nobody is where the file says, what could not be read of the file is told', async (t) => {
+  const dir = tempDir(t)
+  const file = path.join(dir, 'varve.yaml')
+  const ask = (text) => {
+    writeFileSync(file, text)
+    return call(['purge', '--all', '--soft', '--config', file])
+  }
+  const broken = ask(`store: {path: ${dir}/store}\n\tx\nadmin: {listen: "unix:${dir}/other.sock"}\n`)
+  assert.equal(broken.status, 3, broken.stderr)
+  assert.match(broken.stderr, /varve\.yaml:2:1: not valid YAML: .*\n.*varve\.yaml may not say all of where the daemon is\nvarve purge: cannot reach the daemon at unix:\S+\/store\/admin\.sock: /)
+  const whole = ask(`store: {path: ${dir}/store}\n`)
+  assert.equal(whole.status, 3)
+  assert.match(whole.stderr, /^varve purge: cannot reach the daemon at unix:\S+\/store\/admin\.sock: .*\n$/)
+})
+
 test('`varve reload` asks varve whatever the file holds: its log and its counter tell of the failure', async (t) => {
   const origin = await renderer(t, (req, res) => page(res, 'page'))
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)

@@ -50,7 +50,10 @@ static void test_of_a_broken_file_there_is_what_stands_before(void **state)
         {"a: {b: c}\n\tx", 1},
         {"a: {b: c}\nd: *x\n", 1},
         {"a: {b: c}\nd: &x {a: 1}\n", 1},
-        {"a: {b: c", 1},
+        {"a: {b: c, d: e", 1},
+        {"a: {b: c}\nd: e\n f: g\n", 1},
+        {"a:\n  b: c\n  d: e\n   f: g\n", 1},
+        {"a:\n  b: c\n  d: \"e\"\n   f: g\n", 1},
         {"a: {b: c}\nd: [\n  {x: \"y}]\ne: f\n", 2},
     };
     struct fixture *f = *state;
@@ -63,8 +66,9 @@ static void test_of_a_broken_file_there_is_what_stands_before(void **state)
         assert_non_null(part);
         assert_int_equal(f->diag.count, 2 * errors); /* the same, and each once */
         assert_int_equal(part->count, rows[i].keys);
-        assert_true(
-            slice_equal(yaml_get(yaml_get(part, SLICE("a")), SLICE("b"))->text, SLICE("c")));
+        const struct yaml_node *a = yaml_get(part, SLICE("a"));
+        assert_true(slice_equal(yaml_get(a, SLICE("b"))->text, SLICE("c")));
+        assert_int_equal(a->count, 1); /* without what the error may have cut */
     }
     assert_null(yaml_read_part(SLICE("\t"), SLICE("f"), &f->arena, &f->diag));
 }

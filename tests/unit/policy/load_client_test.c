@@ -75,6 +75,20 @@ static void test_without_a_word_it_is_where_the_daemon_has_it(void **state)
         "");
 }
 
+/* It says why nobody may be there. */
+static void test_what_could_not_be_read_is_told_with_the_place(void **state)
+{
+    struct fixture *f = *state;
+    check_place(f, "store: {path: /s}\n\tx\nadmin: {listen: \"127.0.0.1:1\"}\n",
+                "unix:/s/admin.sock", "");
+    assert_int_equal(f->diag.count, 1);
+    assert_int_equal(f->diag.errors[0].line, 2);
+    check_place(f, "store:\n  path: /s\n  size: 1\n   memory: 2\n", "unix:/s/admin.sock", "");
+    assert_int_equal(f->diag.count, 1);
+    check_place(f, "store: {path: /s}\n", "unix:/s/admin.sock", "");
+    assert_int_equal(f->diag.count, 0);
+}
+
 /* Else an order for this daemon might reach another one. */
 static void test_no_other_daemon_is_taken_for_it(void **state)
 {
@@ -91,6 +105,9 @@ static void test_no_other_daemon_is_taken_for_it(void **state)
         R "routes: [\nstore: {path: /s}\n",
         "\t",
         "- a\n",
+        "store:\n  path: /var/lib/varve\n   size: 8GiB\n",
+        "store: {size: 1MiB, path: /var/lib/varve\n",
+        "admin:\n  listen: unix:/a\n   token_file: b\n",
         "store: {path: /s}\nstore: {path: /t}\n",
         "store: {path: /s, path: /t}\n",
         "store: {path: /s}\ninclude: store.yaml\n",
@@ -121,6 +138,7 @@ int main(void)
         TEST(test_only_what_leads_to_the_daemon_is_read),
         TEST(test_it_is_found_in_what_is_included),
         TEST(test_without_a_word_it_is_where_the_daemon_has_it),
+        TEST(test_what_could_not_be_read_is_told_with_the_place),
         TEST(test_no_other_daemon_is_taken_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
