@@ -232,10 +232,13 @@ ${yaml}${stalesThenShell(', when_logged_in: shell')}`,
 test('5.5 keep_old: an asset that the new build no longer has is served on; others are 404', async (t) => {
   const gone = { now: false }
   const origin = await renderer(t, (req, res) =>
-    gone.now || req.url === '/assets/never.js' ? res.writeHead(404, fresh).end('not here') : page(res, 'old asset', old))
+    gone.now || req.url === '/assets/never.js' ? res.writeHead(gone.as ?? 404, fresh).end('not here') : page(res, 'old asset', old))
   const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/assets/**", keep_old: 7d}, {match: "/**"}]\n`)
   for (const target of ['/assets/a.js', '/page']) await v.get(target)
   gone.now = true
+  gone.as = 403 // a bucket may say this of what is not there: for who asked, and the old one stays
+  assert.equal((await v.get('/assets/a.js')).status, 403)
+  gone.as = 404
   for (let i = 0; i < 2; i++) {
     const kept = await v.get('/assets/a.js')
     assert.equal(kept.status, 200)
