@@ -51,3 +51,51 @@ int user_file_open(slice path, enum user_file_rule rule, size_t *bytes, const ch
     errno = code;
     return -1;
 }
+
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool has_control(slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return true;
+    return false;
+}
+
+const char *user_file_token(slice file, slice *token)
+{
+    *token = SLICE_NONE;
+    while (file.len && is_white(file.ptr[0]))
+        file = slice_from(file, 1);
+    while (file.len && is_white(file.ptr[file.len - 1]))
+        file.len--;
+    if (file.len == 0)
+        return "there is no token in it";
+    if (has_control(file))
+        return "a token is one line, without control characters";
+    *token = file;
+    return NULL;
+}
+
+bool user_file_read_token(slice path, char bytes[USER_TOKEN_MAX], slice *token, const char **cause)
+{
+    size_t length;
+    int fd = user_file_open(path, USER_FILE_SECRET, &length, cause), code = 0;
+    if (fd < 0)
+        return false;
+    ssize_t got = length <= USER_TOKEN_MAX ? read(fd, bytes, length) : 0;
+    if (got < 0)
+        *cause = strerror(code = errno);
+    else if (length > USER_TOKEN_MAX)
+        *cause = "the token is too long (the limit is 1024 bytes)";
+    else if ((size_t)got < length)
+        *cause = "it is being written";
+    else
+        *cause = user_file_token(slice_of(bytes, (size_t)got), token);
+    close(fd);
+    errno = code;
+    return *cause == NULL;
+}

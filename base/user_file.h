@@ -20,3 +20,12 @@ enum user_file_rule {
  * in the place of a file would stop the process.
  */
 int user_file_open(slice path, enum user_file_rule rule, size_t *bytes, const char **cause);
+
+/* A token is sent in a header field: it is short, and one line. */
+enum { USER_TOKEN_MAX = 1024 };
+/* The token that `file` holds, a view: white space around it plays no part. NULL, or what is wrong
+ * with it, and then *token is empty. */
+const char *user_file_token(slice file, slice *token);
+/* Reads the token of a secret file into `bytes`, of which *token is a view. False with *cause and
+ * errno, as above. */
+bool user_file_read_token(slice path, char bytes[USER_TOKEN_MAX], slice *token, const char **cause);

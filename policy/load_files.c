@@ -75,19 +75,30 @@ static void check_rights(struct loader *l, const struct setting *s, const struct
              SLICE_ARG(s->key), SLICE_ARG(slice_until(path, SHOWN)), user->pw_name, strerror(code));
 }
 
+/* As whoever reads it finds it; *cause and errno as of user_file_open(). */
+static bool will_do(slice path, enum user_file_rule rule, const char **cause)
+{
+    char bytes[USER_TOKEN_MAX];
+    slice token;
+    size_t length;
+    if (rule == USER_FILE_SECRET)
+        return user_file_read_token(path, bytes, &token, cause);
+    int fd = user_file_open(path, rule, &length, cause);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 void check_file(struct loader *l, const struct setting *s, const struct yaml_node *node, slice path)
 {
     const char *cause;
-    size_t bytes;
     if (!l->checks_machine || s->file == USER_FILE_NONE)
         return;
-    int fd = user_file_open(path, s->file, &bytes, &cause);
-    if (fd < 0) {
+    if (!will_do(path, s->file, &cause)) {
         fail(l, node, "\"%" SLICE_FMT "\": cannot read \"%" SLICE_FMT "\": %s%s", SLICE_ARG(s->key),
              SLICE_ARG(slice_until(path, SHOWN)), cause, advice_for(errno));
         return;
     }
-    close(fd);
     if (!s->is_read_as_root)
         check_rights(l, s, node, path);
 }

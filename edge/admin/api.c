@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "base/must.h"
+#include "base/user_file.h"
 #include "edge/admin/api_door.h"
 #include "edge/admin/api_handlers.h"
-#include "edge/request/file_blob.h"
 #include "edge/request/sink.h"
 
 #include <pthread.h>
@@ -20,7 +20,8 @@ enum { JOBS_MAX = 128, POLL_MS = 50 };
 
 struct api {
     struct server *server;
-    struct blob *token; /* NULL: none needed (unix socket) */
+    char token_bytes[USER_TOKEN_MAX];
+    slice token; /* a view of them; empty: there is none */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -152,14 +153,9 @@ static void *run(void *arg)
 
 /* --- the door (semantics 10.2) --- */
 
-static slice token_of(const struct api *api)
-{
-    return api->token ? door_token(slice_of(api->token->bytes, api->token->len)) : SLICE_NONE;
-}
-
 bool api_may_debug(const struct api *api, const struct request *request)
 {
-    return door_opens(token_of(api), fields_value(&request->fields, FIELD_X_VARVE_DEBUG));
+    return door_opens(api->token, fields_value(&request->fields, FIELD_X_VARVE_DEBUG));
 }
 
 static bool is_json(const struct request *request)
@@ -174,7 +170,7 @@ static struct api_refusal refusal_of(const struct api *api, const struct api_job
                                      const struct request *request)
 {
     struct api_refusal refusal =
-        door_refusal(api->server->policy->admin_listen, token_of(api), request);
+        door_refusal(api->server->policy->admin_listen, api->token, request);
     if (job->is_over_limit)
         return (struct api_refusal){503, "too many admin requests at a time"};
     if (refusal.status)
@@ -258,14 +254,13 @@ struct api *api_new(struct server *server, char *error)
     struct api *api = mem_alloc(sizeof(*api));
     api->server = server;
     slice token_file = server->policy->admin_token_file;
-    if (token_file.len) {
-        char reason[200];
-        api->token = file_blob_secret(token_file, reason, sizeof(reason));
-        if (!api->token) {
-            snprintf(error, 256, "admin.token_file: %s", reason);
-            free(api);
-            return NULL;
-        }
+    const char *cause;
+    if (token_file.len &&
+        !user_file_read_token(token_file, api->token_bytes, &api->token, &cause)) {
+        snprintf(error, 256, "admin.token_file: cannot read \"%" SLICE_FMT "\": %s",
+                 SLICE_ARG(slice_until(token_file, 80)), cause);
+        free(api);
+        return NULL;
     }
     list_init(&api->jobs);
     pthread_condattr_t monotonic;

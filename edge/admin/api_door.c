@@ -8,20 +8,6 @@
 
 #include <openssl/crypto.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-slice door_token(slice file)
-{
-    while (file.len && is_space(file.ptr[0]))
-        file = slice_from(file, 1);
-    while (file.len && is_space(file.ptr[file.len - 1]))
-        file.len--;
-    return file;
-}
-
 bool door_opens(slice token, slice given)
 {
     return given.len == token.len && token.len &&

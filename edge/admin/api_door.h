@@ -3,8 +3,6 @@
 
 #include "policy/message.h"
 
-/* The token that this file holds: white space around it plays no part. Empty: none. A view. */
-slice door_token(slice file);
 /* Is it the token? None opens nothing. */
 bool door_opens(slice token, slice given);
 struct api_refusal {

@@ -1,7 +1,7 @@
 /* See admin_client.h. */
 #include "edge/cli/admin_client.h"
 
-#include "edge/admin/api_door.h"
+#include "base/user_file.h"
 #include "edge/cli/http_exchange.h"
 #include "policy/load.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 5000, TOKEN_BYTES = 1024, SOCKETS_SHOWN = 10 };
+enum { CONNECT_MS = 5000, SOCKETS_SHOWN = 10 };
 
 void admin_target_init(struct admin_target *target, const struct command *command)
 {
@@ -112,32 +112,29 @@ int admin_find(struct admin_target *target)
 
 /* --- asking --- */
 
-static bool read_token(const struct admin_target *target, char token[TOKEN_BYTES])
+/* Empty where none is wanted. */
+static bool read_token(const struct admin_target *target, char bytes[USER_TOKEN_MAX], slice *token)
 {
-    char path[4096], bytes[TOKEN_BYTES];
-    token[0] = '\0';
+    const char *cause;
+    *token = SLICE_NONE;
     if (target->token_file.len == 0 || slice_starts_with(target->address, SLICE("unix:")))
         return true;
-    snprintf(path, sizeof(path), "%" SLICE_FMT, SLICE_ARG(target->token_file));
-    FILE *file = fopen(path, "re");
-    size_t length = file ? fread(bytes, 1, sizeof(bytes) - 1, file) : 0;
-    slice text = door_token(slice_of(bytes, length));
-    if (text.len == 0)
-        fprintf(stderr, "varve: cannot read the token file %s: %s\n", path,
-                file ? "it is empty" : strerror(errno));
-    if (file)
-        fclose(file);
-    snprintf(token, TOKEN_BYTES, "%" SLICE_FMT, SLICE_ARG(text));
-    return text.len > 0;
+    if (user_file_read_token(target->token_file, bytes, token, &cause))
+        return true;
+    fprintf(stderr, "varve %s: cannot read the token file %" SLICE_FMT ": %s\n",
+            target->command->name, SLICE_ARG(target->token_file), cause);
+    return false;
 }
 
 static slice request_text(const struct admin_target *target, const char *method, slice path,
-                          const char *body, const char *token, struct arena *arena)
+                          const char *body, slice token, struct arena *arena)
 {
     bool is_unix = slice_starts_with(target->address, SLICE("unix:"));
     slice host = is_unix ? SLICE("localhost") : target->address;
     slice authorization =
-        token[0] ? arena_printf(arena, "Authorization: Bearer %s\r\n", token) : SLICE_NONE;
+        token.len
+            ? arena_printf(arena, "Authorization: Bearer %" SLICE_FMT "\r\n", SLICE_ARG(token))
+            : SLICE_NONE;
     slice content = SLICE_NONE;
     if (body)
         content = arena_printf(arena, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
@@ -189,10 +186,11 @@ static int not_connected(const struct admin_target *target, int code)
 int admin_request(const struct admin_target *target, const char *method, slice path,
                   const char *body, int timeout_ms, struct admin_answer *answer)
 {
-    char token[TOKEN_BYTES], error[256];
+    char bytes[USER_TOKEN_MAX], error[256];
+    slice token;
     struct arena arena;
     *answer = (struct admin_answer){0};
-    if (!read_token(target, token))
+    if (!read_token(target, bytes, &token))
         return CLI_USAGE;
     int fd = http_connect(target->address, CONNECT_MS);
     if (fd < 0)

@@ -19,11 +19,11 @@ static struct blob *read_whole(int fd, size_t bytes, const char **cause)
     return NULL;
 }
 
-static struct blob *read_file(slice path, enum user_file_rule rule, char *error, size_t error_bytes)
+struct blob *file_blob(slice path, char *error, size_t error_bytes)
 {
     const char *cause = NULL;
     size_t bytes;
-    int fd = user_file_open(path, rule, &bytes, &cause);
+    int fd = user_file_open(path, USER_FILE_SMALL, &bytes, &cause);
     struct blob *blob = fd >= 0 ? read_whole(fd, bytes, &cause) : NULL;
     if (!blob)
         snprintf(error, error_bytes, "cannot read \"%" SLICE_FMT "\": %s",
@@ -31,14 +31,4 @@ static struct blob *read_file(slice path, enum user_file_rule rule, char *error,
     if (fd >= 0)
         close(fd);
     return blob;
-}
-
-struct blob *file_blob(slice path, char *error, size_t error_bytes)
-{
-    return read_file(path, USER_FILE_SMALL, error, error_bytes);
-}
-
-struct blob *file_blob_secret(slice path, char *error, size_t error_bytes)
-{
-    return read_file(path, USER_FILE_SECRET, error, error_bytes);
 }

@@ -1,4 +1,4 @@
-/* A small file of the user's (shell, error page, token) as counted bytes: 1 byte to 4 MiB. Blocks:
+/* A small file of the user's (shell, error page) as counted bytes: 1 byte to 4 MiB. Blocks:
  * not on the hot path. */
 #pragma once
 
@@ -6,5 +6,3 @@
 
 /* NULL with a line in `error` that names the file and the cause. */
 struct blob *file_blob(slice path, char *error, size_t error_bytes);
-/* The same; refuses a file that others may read, or others or its group may change. */
-struct blob *file_blob_secret(slice path, char *error, size_t error_bytes);

@@ -1,7 +1,7 @@
 // The admin API as an operator's tools meet it: who may ask, what is refused and how, purges and their counts, what is shown.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { VARVE, all, freePort, gate, isAlive, page, renderer, request, tempDir, until, varve } from './lib.mjs'
 import { exchange } from './wire.mjs'
@@ -49,6 +49,19 @@ test('10.2 over TCP: a token, its own Host, no foreign Origin', async (t) => {
   assert.equal((await ask({ authorization }, '/healthz')).body, 'ok\n')
   const { status, stderr } = spawnSync(VARVE, ['slots', '--admin', `127.0.0.1:${port}`, '--token-file', `${dir}/token`], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
+  const refused = [
+    [() => writeFileSync(`${dir}/copy`, 's'.repeat(1025), { mode: 0o600 }), /token file \S+copy: the token is too long \(the limit is 1024 bytes\)/],
+    [() => writeFileSync(`${dir}/copy`, 'secret-token\r\nX-Other: 1\n'), /token file \S+copy: a token is one line, without control characters/],
+    [() => writeFileSync(`${dir}/copy`, ' \n'), /token file \S+copy: there is no token in it/],
+    [() => rmSync(`${dir}/copy`) ?? mkdirSync(`${dir}/copy`), /token file \S+copy: it must be a file/],
+    [() => rmdirSync(`${dir}/copy`) ?? spawnSync('mkfifo', [`${dir}/copy`]), /token file \S+copy: it must be a file/],
+  ]
+  for (const [make, words] of refused) {
+    make()
+    const answer = spawnSync(VARVE, ['slots', '--admin', `127.0.0.1:${port}`, '--token-file', `${dir}/copy`], { encoding: 'utf8', timeout: 20000 })
+    assert.equal(answer.status, 2, answer.stderr)
+    assert.match(answer.stderr, words)
+  }
 })
 
 test('what is not there is 404, what is there otherwise 405 with Allow', async (t) => {

@@ -185,6 +185,7 @@ test('started as root: what varve reads when it is no longer root, its user must
   const ours = { 'shell.html': 0o640, 'busy.html': 0o600, token: 0o600, 'ca.pem': 0o400 }
   for (const [name, mode] of Object.entries(ours)) {
     copyFileSync(tls.cert, `${dir}/${name}`)
+    if (name === 'token') writeFileSync(`${dir}/${name}`, 'secret\n')
     chmodSync(`${dir}/${name}`, mode)
   }
   writeFileSync(file, `listen: [{address: "127.0.0.1:${await freePort()}", tls: [${tls.yaml}]}]

@@ -90,6 +90,13 @@ test('10.2 a token that others may read or change is refused, at start and at re
     assert.doesNotMatch(text, /secret\b(?!,)/)
   }
   chmodSync(token, 0o600)
+  for (const text of ['a\nb\n', 's'.repeat(1025), ' \n']) {
+    writeFileSync(token, text)
+    const { code, text: said } = await refusedStart(dir, store + (await admin()))
+    assert.equal(code, 2, said)
+    assert.match(said, /varve\.yaml:\d+:\d+: "token_file": cannot read ".*token"/)
+  }
+  writeFileSync(token, 'secret\n')
   const origin = await renderer(t, (req, res) => page(res, 'page'))
   const v = await varve(t, `renderer: ${origin.url}\nadmin: {token_file: ${token}}\n`, { dir })
   chmodSync(token, 0o644)

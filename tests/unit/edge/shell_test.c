@@ -123,25 +123,6 @@ static void test_files_over_the_limit_and_names_too_long_are_refused(void **cont
     blob_unref(&blob);
 }
 
-static void test_10_2_a_secret_that_others_may_read_or_change_is_refused(void **context)
-{
-    static const mode_t unsafe[] = {0644, 0604, 0602, 0601, 0660, 0666, 0777},
-                        safe[] = {0600, 0400, 0640, 0440, 0700};
-    (void)context;
-    write_file("secret");
-    for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++) {
-        assert_int_equal(chmod(path, unsafe[i]), 0);
-        assert_null(file_blob_secret(slice_of_string(path), error, sizeof(error)));
-        assert_non_null(strstr(error, "chmod 600"));
-    }
-    for (size_t i = 0; i < sizeof(safe) / sizeof(safe[0]); i++) {
-        assert_int_equal(chmod(path, safe[i]), 0);
-        struct blob *blob = file_blob_secret(slice_of_string(path), error, sizeof(error));
-        assert_non_null(blob);
-        blob_unref(&blob);
-    }
-}
-
 static void test_10_1_error_pages_are_given_for_their_status_alone(void **context)
 {
     (void)context;
@@ -170,7 +151,6 @@ int main(void)
         TEST(test_8_2_a_shell_that_is_gone_or_empty_serves_on),
         TEST(test_a_pipe_in_the_place_of_a_file_does_not_stop_us),
         TEST(test_files_over_the_limit_and_names_too_long_are_refused),
-        TEST(test_10_2_a_secret_that_others_may_read_or_change_is_refused),
         TEST(test_10_1_error_pages_are_given_for_their_status_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
