@@ -101,9 +101,13 @@ enum purge_state object_purge_state(const struct purge_table *purges, const stru
  * reader thread or, without a store, by cache_read_start() itself: it should only post.
  */
 struct cache_read {
-    enum cache_read_kind { READ_VARY, READ_OBJECT } kind;
+    enum cache_read_kind {
+        READ_VARY,
+        READ_OBJECT,
+        READ_PEEK, /* an object that is only looked at: no hit, and it does not come into RAM */
+    } kind;
     struct key key;
-    slice key_text; /* READ_OBJECT: compared */
+    slice key_text; /* of an object: compared */
     void (*done)(struct cache_read *read);
     void *owner;
     /* the answer, references for the caller; NULL object: not there (or damaged: dropped and

@@ -105,10 +105,7 @@ struct vary_record *find_record(struct cache *cache, const struct key *url_key)
 
 struct object *find_object(struct cache *cache, const struct key *key, slice key_text)
 {
-    struct object *object = NULL;
-    if (cache_find_object(cache, key, key_text, &object) != FOUND_UNKNOWN)
-        return object;
-    struct cache_read read = {.kind = READ_OBJECT, .key = *key, .key_text = key_text};
+    struct cache_read read = {.kind = READ_PEEK, .key = *key, .key_text = key_text};
     read_and_wait(cache, &read);
     return read.object;
 }

@@ -16,7 +16,8 @@ struct question {
 /* From `?url=…&header=…`. False: the job has its answer, a problem document. */
 bool question_read(struct api_job *job, struct question *question);
 
-/* The caller's reference. find_object(): NULL if there is none. */
+/* The caller's reference. find_object(): NULL if there is none; counts no hit. The record may come
+ * into memory, the object does not. */
 struct vary_record *find_record(struct cache *cache, const struct key *url_key);
 struct object *find_object(struct cache *cache, const struct key *key, slice key_text);
 

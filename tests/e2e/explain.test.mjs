@@ -108,6 +108,26 @@ test('explain tells each outcome before it happens, and why', async (t) => {
   assert.equal(origin.requests.length - before, 3) // explaining asked for nothing
 })
 
+test('explain leaves what is stored as it was: it counts no hit, and no page comes into memory', async (t) => {
+  const dir = tempDir(t)
+  const policy = `renderer: ${(await pages(t)).url}\nroutes: [{match: "/**"}]\n`
+  const first = await varve(t, policy, { dir })
+  const shop = { host: 'shop.example', accept: 'text/html' }
+  await first.get('/a', shop)
+  for (let i = 0; i < 3; i++) assert.deepEqual([(await explained(first, '/a', shop)).would, (await explained(first, '/a', shop)).object.hits], ['hit', 0])
+  await first.get('/a', shop)
+  for (let i = 0; i < 2; i++) assert.equal((await explained(first, '/a', shop)).object.hits, 1)
+  await first.stop()
+
+  const second = await varve(t, policy, { dir })
+  const stored = async () => ok(await second.admin('GET', `/v1/variants?url=${encodeURIComponent('http://shop.example/a')}`)).variants
+  const told = await explained(second, '/a', shop)
+  assert.deepEqual(short(told), ['hit', 'fresh'])
+  assert.deepEqual((await stored()).map((v) => v.in_memory), [false])
+  await second.get('/a', shop)
+  assert.deepEqual((await stored()).map((v) => v.in_memory), [true])
+})
+
 test('explain answers what is no request of ours with a problem, and is never taken down by it', async (t) => {
   const v = await varve(t, `renderer: ${(await pages(t)).url}\nhosts: [shop.example, b.example]\n`)
   for (const query of ['', '?url=', '?url=%2Fa', '?url=http%3A%2F%2F', '?url=http%3A%2F%2Fa%20b%2F', '?urll=http://h/', '?url=ftp'])
