@@ -95,6 +95,51 @@ static void test_without_a_store_every_answer_is_definite(void **state)
     assert_true(cache_close(cache));
 }
 
+static struct object *look_at(struct cache *cache, const struct recipe *r, slice key_text)
+{
+    struct question q = {.read = {.kind = READ_PEEK, .key_text = key_text}};
+    q.read.key = variant_key_of(r->url, r->variant);
+    question_ask(cache, &q);
+    return q.read.object;
+}
+
+static void expect_look(struct cache *cache, const struct recipe *r)
+{
+    char text[64];
+    struct object *object = look_at(cache, r, key_text_of(r->url, r->variant, text));
+    assert_non_null(object);
+    assert_true(body_is_of(object->bodies[CODING_IDENTITY], r));
+    assert_int_equal(atomic_load(&object->hits), 0);
+    object_unref(&object);
+    assert_null(look_at(cache, r, SLICE("another text")));
+}
+
+static void test_a_look_counts_no_hit_and_brings_nothing_into_ram(void **state)
+{
+    (void)state;
+    const char *path = temp_directory();
+    struct recipe r = {.url = 1, .version = 1, .body_bytes = 1000}, other = {.url = 2};
+    char text[64];
+    struct cache *cache = open_cache("", 0, 4 << 20);
+    assert_int_equal(store_recipe(cache, &r), STORED);
+    expect_look(cache, &r);
+    expect_look(cache, &r);
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    assert_int_equal(store_recipe(cache, &r), STORED);
+    expect_look(cache, &r);
+    assert_null(look_at(cache, &other, key_text_of(other.url, 0, text)));
+    assert_true(cache_close(cache));
+    cache = open_cache(path, 32 << 20, 8 << 20);
+    expect_look(cache, &r);
+    expect_look(cache, &r);
+    assert_int_equal(cache_stats(cache).ram_objects, 0);
+    expect_object(cache, &r);
+    assert_int_equal(cache_stats(cache).ram_objects, 1);
+    assert_true(cache_close(cache));
+    remove_tree(path);
+}
+
 static void test_an_object_too_large_is_not_stored(void **state)
 {
     (void)state;
@@ -680,6 +725,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_8_a_restart_brings_back_every_object),
         cmocka_unit_test(test_without_a_store_every_answer_is_definite),
+        cmocka_unit_test(test_a_look_counts_no_hit_and_brings_nothing_into_ram),
         cmocka_unit_test(test_an_object_too_large_is_not_stored),
         cmocka_unit_test(test_an_object_larger_than_ram_is_read_from_the_store_each_time),
         cmocka_unit_test(test_8_churn_through_the_cache_never_fails),
