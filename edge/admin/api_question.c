@@ -93,13 +93,15 @@ static void read_and_wait(struct cache *cache, struct cache_read *read)
     pthread_mutex_unlock(&answer.lock);
 }
 
-struct vary_record *find_record(struct cache *cache, const struct key *url_key)
+struct vary_record *find_record(struct cache *cache, const struct key *url_key, bool *is_unreadable)
 {
+    *is_unreadable = false;
     struct vary_record *record = NULL;
     if (cache_find_vary(cache, url_key, &record) == FOUND_YES)
         return record;
     struct cache_read read = {.kind = READ_VARY, .key = *url_key};
     read_and_wait(cache, &read);
+    *is_unreadable = read.is_unreadable;
     return read.vary;
 }
 

@@ -17,8 +17,9 @@ struct question {
 bool question_read(struct api_job *job, struct question *question);
 
 /* The caller's reference. find_object(): NULL if there is none; counts no hit. The record may come
- * into memory, the object does not. */
-struct vary_record *find_record(struct cache *cache, const struct key *url_key);
+ * into memory, the object does not. *is_unreadable: the disk could not say, the record is none. */
+struct vary_record *find_record(struct cache *cache, const struct key *url_key,
+                                bool *is_unreadable);
 struct object *find_object(struct cache *cache, const struct key *key, slice key_text);
 
 json_t *names_json(const struct field_names *names);

@@ -31,7 +31,8 @@ bool api_variants(struct api_job *job)
     struct server *server = job->server;
     struct key url_key = key_of(question.decision.url_text);
     struct listing listing = {server, &question.decision, clock_now(), json_array()};
-    struct vary_record *record = find_record(server->cache, &url_key);
+    bool is_unreadable; /* then nothing is listed */
+    struct vary_record *record = find_record(server->cache, &url_key, &is_unreadable);
     cache_variants(server->cache, &url_key, list_variant, &listing);
     api_answer_json(
         job, 200,

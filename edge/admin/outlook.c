@@ -96,7 +96,7 @@ static void look_up(struct outlook *look)
     struct server *server = look->server;
     const struct decision *decision = &look->decision;
     look->url_key = key_of(decision->url_text);
-    look->record = find_record(server->cache, &look->url_key);
+    look->record = find_record(server->cache, &look->url_key, &look->is_unreadable);
     union_start_with_learned(server, decision, &look->record);
     forward_fill(server->policy, look->request, decision, &look->record->names,
                  fill_wants_identity(decision->route, look->record), &look->forward);
@@ -154,6 +154,8 @@ static void goes_to_lookup(struct outlook *look)
     look_up(look);
     if (!has_place_for_host(look))
         pass_instead(look, REASON_POLICY);
+    else if (look->is_unreadable)
+        pass_instead(look, REASON_COLD);
     else if (look->forward.is_unkeyable)
         pass_instead(look, REASON_VARY_DENIED);
     if (look->decision.action == ACTION_LOOKUP)

@@ -23,6 +23,7 @@ struct outlook {
     /* looked up */
     struct key url_key, key;
     struct vary_record *record;
+    bool is_unreadable; /* the record: so the key is not known */
     struct forward forward;
     struct object *object; /* what is stored, whatever it is good for */
     struct candidate found;
