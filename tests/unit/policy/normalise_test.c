@@ -253,8 +253,8 @@ static void test_2_4_under_a_seal_white_space_about_commas_does(void **state)
 
 static void test_2_2_only_what_is_a_list_by_definition_is_sent_in_one_spelling(void **state)
 {
-    static const char *const policies[] = {
-        BASE, BASE "seal: \"off\"\n", BASE "vary: {x-map-centre: {}, accept-language: {}}\n"};
+    static const char *const policies[] = {BASE, BASE "seal: \"off\"\n",
+                                           BASE "vary: {x-map-centre: {}, accept-language: {}}\n"};
     static const char *const paths[] = {"/a", "/s/a"};
     (void)state;
     for (size_t i = 0; i < 6; i++) {
