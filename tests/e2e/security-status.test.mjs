@@ -237,16 +237,20 @@ test('4.5 a navigation that waits with a request for data is not given the data'
       if (isPage || ++payloads > (isRefresh ? 1 : 0)) await opened.promise // who need not wait for the data waits for this
       if (isPage) return page(res, 'the page', { 'cache-control': 'public, max-age=600' })
       if (req.headers['if-none-match']) return res.writeHead(304, { etag: '"d"', 'cache-control': 'public, max-age=600' }).end()
-      res.writeHead(200, { 'content-type': 'text/x-component', etag: '"d"', 'cache-control': 'public, max-age=600', ...(isRefresh ? { age: '700' } : {}) }).end('0:["payload"]')
+      res.writeHead(200, { 'content-type': 'text/x-component', etag: '"d"', 'cache-control': 'public, max-age=600' }).end('0:["payload"]')
     })
-    const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+    const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nroutes: [{match: "/**"}]\n`)
     const data = { ...BROWSER, 'sec-fetch-dest': 'empty' }
-    if (isRefresh) await v.get('/p', data) // old already: the next one validates it
+    if (isRefresh) {
+      await v.get('/p', data)
+      await v.cli('purge', `${v.url}/p`, '--soft') // the next one validates it
+    }
     const first = v.get('/p', data)
     await until(() => payloads === (isRefresh ? 2 : 1), 'the render')
     const visitors = Array.from({ length: 5 }, () => v.get('/p', BROWSER))
     const others = Array.from({ length: 3 }, () => v.get('/p', data))
     await until(async () => (await v.metric('varve_connections')) >= 9, 'all of them')
+    assert.equal(origin.requests.length, isRefresh ? 2 : 1, 'all wait for one render')
     opened.open()
     assert.equal((await first).body, '0:["payload"]')
     for (const res of await Promise.all(visitors)) assert.equal(res.body, 'the page')
