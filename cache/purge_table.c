@@ -63,37 +63,6 @@ bool purge_region_is_formatted(const struct purge_region *region)
     return region->magic == region_magic;
 }
 
-static bool is_live(const struct purge_slot *slot)
-{
-    return load(&slot->key) != 0;
-}
-
-/* A writer died: its entry may be in the table and not in the count, its record not in the file. */
-static void mend(struct purge_region *region)
-{
-    struct purge_buffer *buffer = active(region);
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < load(&buffer->capacity); i++)
-        count += is_live(&buffer->slots[i]);
-    store(&buffer->count, count);
-    region->file_is_behind = true;
-}
-
-void purge_region_lock(struct purge_region *region)
-{
-    int error = pthread_mutex_lock(&region->mutex);
-    if (error == EOWNERDEAD) {
-        mend(region);
-        error = pthread_mutex_consistent(&region->mutex);
-    }
-    MUST(error == 0);
-}
-
-void purge_region_unlock(struct purge_region *region)
-{
-    MUST(pthread_mutex_unlock(&region->mutex) == 0);
-}
-
 uint64_t purge_region_prefix_count(const struct purge_region *region)
 {
     return load(&region->buffers[load(&region->generation) % 2].prefix_count);
@@ -118,7 +87,12 @@ void purge_region_raise_stamp(struct purge_region *region, uint64_t stamp)
     raise_to(&region->stamp, stamp);
 }
 
-/* --- adding --- */
+/* --- entries, and building them anew --- */
+
+static bool is_live(const struct purge_slot *slot)
+{
+    return load(&slot->key) != 0;
+}
 
 /* The key's slot, or the empty one where it belongs. */
 static struct purge_slot *slot_find(struct purge_buffer *buffer, uint64_t key)
@@ -246,6 +220,33 @@ static void rebuild(struct purge_region *region)
     copy_prefixes(region, into, from);
     store(&region->generation, generation + 1);
 }
+
+/* --- the mutex --- */
+
+/* A writer died: its entry may be in the table and not in the count, its record not in the file;
+ * and it may have raised a floor and dropped nothing, which nobody who needs room could do then. */
+static void mend(struct purge_region *region)
+{
+    rebuild(region);
+    region->file_is_behind = true;
+}
+
+void purge_region_lock(struct purge_region *region)
+{
+    int error = pthread_mutex_lock(&region->mutex);
+    if (error == EOWNERDEAD) {
+        mend(region);
+        error = pthread_mutex_consistent(&region->mutex);
+    }
+    MUST(error == 0);
+}
+
+void purge_region_unlock(struct purge_region *region)
+{
+    MUST(pthread_mutex_unlock(&region->mutex) == 0);
+}
+
+/* --- adding --- */
 
 static void raise_one(struct purge_region *region, _Atomic uint64_t *which, uint64_t floor)
 {
