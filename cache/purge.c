@@ -34,11 +34,11 @@ static void replay_one(void *arg, const struct purge_record *record)
     purge_region_apply(region, &copy);
 }
 
-/* So many stamps are left for this run, whatever the file says: none is ever given twice, or too
- * large to be read again. */
-static bool has_stamps_left(const struct purge_region *region)
+/* So many stamps are left behind it for this run, whatever file and store say: none is ever given
+ * twice, or too large to be read again. */
+static bool has_room_behind(uint64_t stamp)
 {
-    return atomic_load(&region->stamp) < PURGE_STAMP_MAX - ((uint64_t)1 << 32);
+    return stamp < PURGE_STAMP_MAX - ((uint64_t)1 << 32);
 }
 
 /* Damage means that purges are lost which were acknowledged: all that was stored before is dead. */
@@ -66,7 +66,7 @@ static void raise_stamp(struct purge_region *region, uint64_t stamp, wall_time n
 {
     uint64_t wall = purge_region_next_stamp(region, now) & ~(uint64_t)0xffff;
     purge_region_raise_stamp(region, wall);
-    if (stamp < PURGE_STAMP_MAX)
+    if (has_room_behind(stamp))
         purge_region_raise_stamp(region, stamp);
 }
 
@@ -79,7 +79,7 @@ static int enter(struct purge_table *table, wall_time now)
     raise_stamp(region, 0, now);
     if (table->has_file && !region->is_replayed) {
         error = replay(table, now);
-        if (!error && !has_stamps_left(region))
+        if (!error && !has_room_behind(atomic_load(&region->stamp)))
             error = EOVERFLOW;
         region->is_replayed = error == 0;
     }

@@ -344,6 +344,21 @@ static void test_6_3_the_stamp_is_raised_to_what_the_store_has_seen(void **unuse
 
 /* --- limits --- */
 
+static void test_6_3_a_store_that_has_seen_the_last_stamps_leaves_the_file_readable(void **unused)
+{
+    (void)unused;
+    struct fixture f = fixture_open(file_path);
+    purge_raise(f.table, ((uint64_t)1 << 63) - 2, now); /* a damaged one */
+    uint64_t before = purge_stamp(f.table);
+    for (int i = 0; i < 3; i++)
+        add(f.table, order_url("h", "/a"));
+    fixture_close(&f);
+    f = fixture_open(file_path);
+    assert_int_equal(check_url(f.table, "h", "/a", before), PURGE_DEAD);
+    assert_int_equal(check_url(f.table, "h", "/b", before), PURGE_ALIVE);
+    fixture_close(&f);
+}
+
 static void test_6_3_a_prefix_beyond_the_thousandth_purges_its_host(void **unused)
 {
     (void)unused;
@@ -1026,6 +1041,7 @@ int main(void)
         TEST(test_3_3_only_the_kinds_that_were_asked_for_are_matched),
         TEST(test_6_2_stamps_follow_the_wall_clock_and_never_go_back),
         TEST(test_6_3_the_stamp_is_raised_to_what_the_store_has_seen),
+        TEST(test_6_3_a_store_that_has_seen_the_last_stamps_leaves_the_file_readable),
         TEST(test_6_3_a_prefix_beyond_the_thousandth_purges_its_host),
         TEST(test_6_3_when_full_the_older_half_becomes_the_floor),
         TEST(test_6_3_when_full_of_soft_records_nothing_dies_and_what_is_older_is_stale),
