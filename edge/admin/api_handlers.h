@@ -61,5 +61,6 @@ bool api_restart(struct api_job *job);
 /* api_purge.c */
 bool api_purge(struct api_job *job);
 /* PURGE on the public listener (semantics 6.5): purges all variants of the request's URL. 0 or
- * errno. */
-int purge_request_url(struct server *server, const struct request *request, uint64_t *stamp);
+ * errno: it holds, but could not be written. */
+int purge_request_url(struct server *server, const struct request *request,
+                      const struct decision *decision, uint64_t *stamp);

@@ -8,9 +8,8 @@
 #include "edge/admin/metrics.h"
 
 #include "base/log.h"
-#include "policy/twins.h"
+#include "edge/request/purge_order.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { ORDERS_MAX = 10000 };
@@ -267,28 +266,18 @@ static void reset_union(struct server *server, const struct key *url_key, void *
     cache_reset_vary(server->cache, url_key);
 }
 
-/* What a page's data is stored with (policy/twins.h). What a twin has stored is not counted: nobody
- * knows its URLs. */
-static int purge_twins(struct server *server, struct arena *arena, const struct purge_order *order,
-                       uint64_t *stamp)
-{
-    if (server->policy->purge_twins.count == 0)
-        return 0;
-    const struct purge_order twins = {.kind = PURGE_TAG,
-                                      .is_soft = order->is_soft,
-                                      .tag = twins_tag(order->host, order->path, arena)};
-    return purge_add(server->purges, &twins, clock_now().wall, stamp);
-}
-
-/* The record first: from then on nothing that is older is served, whatever happens to the rest. */
+/* The record first: from then on nothing that is older is served, whatever happens to the rest.
+ * What the data of a page has stored is not counted: nobody knows its URLs. */
 static int execute(struct server *server, struct arena *arena, const struct purge_order *order,
                    uint64_t *stamp)
 {
-    int error = purge_add(server->purges, order, clock_now().wall, stamp);
+    struct purge_order twins;
+    int error = purge_add(server->purges, order, clock_now().wall, stamp), failed = 0;
     metrics_purge(server->metrics, order->kind, 1);
     if (order->kind != PURGE_URL)
         return error;
-    int failed = purge_twins(server, arena, order, stamp);
+    if (purge_order_of_twins(server->policy, order, arena, &twins))
+        failed = purge_add(server->purges, &twins, clock_now().wall, stamp);
     if (!order->is_soft)
         each_url_key(server, arena, order, reset_union, NULL);
     return error ? error : failed;
@@ -343,17 +332,9 @@ bool api_purge(struct api_job *job)
     return true;
 }
 
-int purge_request_url(struct server *server, const struct request *request, uint64_t *stamp)
+int purge_request_url(struct server *server, const struct request *request,
+                      const struct decision *decision, uint64_t *stamp)
 {
-    struct purge_order order = {.kind = PURGE_URL};
-    struct arena arena;
-    arena_init(&arena);
-    int error = EINVAL;
-    slice url = arena_concat(
-        &arena, (slice[]){request->scheme, SLICE("://"), request->host, request->target}, 4);
-    if (rules_purge_url(server->policy, &arena, url, request->host, &order.host, &order.path,
-                        &order.query, &order.has_query))
-        error = execute(server, &arena, &order, stamp);
-    arena_fini(&arena);
-    return error;
+    struct purge_order order = purge_order_of(request, decision);
+    return execute(server, request->arena, &order, stamp);
 }

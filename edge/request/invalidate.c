@@ -6,8 +6,8 @@
 #include "edge/request/invalidate.h"
 
 #include "base/log.h"
+#include "edge/request/purge_order.h"
 #include "policy/reference.h"
-#include "policy/twins.h"
 
 #include <stdlib.h>
 
@@ -114,6 +114,16 @@ static void invalidate(struct marking *m, const struct purge_order *order)
     }
 }
 
+/* The page and the data that its framework asks for at URLs of their own (semantics 6.4). */
+static void invalidate_page(struct marking *m, const struct request *request,
+                            const struct purge_order *page)
+{
+    struct purge_order twins;
+    invalidate(m, page);
+    if (purge_order_of_twins(m->server->policy, page, request->arena, &twins))
+        invalidate(m, &twins);
+}
+
 /* Location or Content-Location, when it is of this origin; it may be relative (RFC 9111 §4.4). */
 static void purge_named(struct marking *m, const struct request *request, const struct field *field)
 {
@@ -145,34 +155,17 @@ static void invalidate_groups(struct marking *m, const struct request *request,
                    &(struct purge_order){.kind = PURGE_TAG, .is_soft = is_soft, .tag = tags.at[i]});
 }
 
-/* The data of the page that its framework asks for at URLs of their own (semantics 6.4). */
-static void invalidate_twins(struct marking *m, const struct request *request,
-                             const struct purge_order *page)
-{
-    if (m->server->policy->purge_twins.count == 0)
-        return;
-    const struct purge_order order = {.kind = PURGE_TAG,
-                                      .is_soft = page->is_soft,
-                                      .tag = twins_tag(page->host, page->path, request->arena)};
-    invalidate(m, &order);
-}
-
 uint64_t invalidate_after(struct server *server, struct loop *loop, const struct request *request,
                           const struct decision *decision, const struct response *response)
 {
     struct marking marking = {.server = server, .loop = loop};
     if (decision->route->invalidate == INVALIDATE_NEVER)
         return 0;
-    struct purge_order order = {.kind = PURGE_URL,
-                                .is_soft = decision->route->invalidate == INVALIDATE_SOFT,
-                                .host = request->host,
-                                .path = request->path,
-                                .query = decision->query,
-                                .has_query = decision->has_query};
-    invalidate(&marking, &order);
-    invalidate_twins(&marking, request, &order);
-    invalidate_groups(&marking, request, response, order.is_soft);
-    if (!order.is_soft) {
+    struct purge_order page = purge_order_of(request, decision);
+    page.is_soft = decision->route->invalidate == INVALIDATE_SOFT;
+    invalidate_page(&marking, request, &page);
+    invalidate_groups(&marking, request, response, page.is_soft);
+    if (!page.is_soft) {
         purge_named(&marking, request, fields_find_id(&response->fields, FIELD_LOCATION));
         purge_named(&marking, request, fields_find_id(&response->fields, FIELD_CONTENT_LOCATION));
     }

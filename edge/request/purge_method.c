@@ -56,7 +56,7 @@ void answer_purge_method(struct exchange *ex)
                      SLICE("PURGE is not allowed from here"));
         return;
     }
-    if (purge_request_url(ex->server, ex->request, &stamp) != 0)
+    if (purge_request_url(ex->server, ex->request, &ex->decision, &stamp) != 0)
         answer_error(ex, 507, OUTCOME_ERROR, REASON_METHOD,
                      SLICE("the purge holds until restart, but could not be written"));
     else
