@@ -125,7 +125,8 @@ static void invalidate_page(struct marking *m, const struct request *request,
 }
 
 /* Location or Content-Location, when it is of this origin; it may be relative (RFC 9111 §4.4). */
-static void purge_named(struct marking *m, const struct request *request, const struct field *field)
+static void invalidate_named(struct marking *m, const struct request *request,
+                             const struct field *field)
 {
     struct purge_order order = {.kind = PURGE_URL};
     struct reference target;
@@ -139,7 +140,7 @@ static void purge_named(struct marking *m, const struct request *request, const 
     if (rules_purge_url(m->server->policy, request->arena, url, request->host, &order.host,
                         &order.path, &order.query, &order.has_query) &&
         slice_equal(order.host, request->host))
-        purge(m, &order);
+        invalidate_page(m, request, &order);
 }
 
 /* Of the same origin, whatever else is in them: nothing follows from a group (RFC 9875 §2.2.1). */
@@ -166,8 +167,9 @@ uint64_t invalidate_after(struct server *server, struct loop *loop, const struct
     invalidate_page(&marking, request, &page);
     invalidate_groups(&marking, request, response, page.is_soft);
     if (!page.is_soft) {
-        purge_named(&marking, request, fields_find_id(&response->fields, FIELD_LOCATION));
-        purge_named(&marking, request, fields_find_id(&response->fields, FIELD_CONTENT_LOCATION));
+        invalidate_named(&marking, request, fields_find_id(&response->fields, FIELD_LOCATION));
+        invalidate_named(&marking, request,
+                         fields_find_id(&response->fields, FIELD_CONTENT_LOCATION));
     }
     return marking.newest;
 }

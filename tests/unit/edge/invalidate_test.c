@@ -22,9 +22,8 @@ static struct request request;
 static struct response response;
 static void *region;
 
-static int setup(void **context)
+static void set_up(slice policy)
 {
-    (void)context;
     struct diag diag;
     char error[256];
     arena_init(&arena);
@@ -34,10 +33,10 @@ static int setup(void **context)
     region =
         mmap(NULL, purge_table_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     purge_table_init(region);
-    server = (struct server){
-        .policy = policy_load_text(SLICE("renderer: http://127.0.0.1:1\n"), SLICE("t"), &diag),
-        .purges = purge_attach(region, SLICE_NONE, false, clock_now().wall, error),
-        .invalidations = marks_new()};
+    server =
+        (struct server){.policy = policy_load_text(policy, SLICE("t"), &diag),
+                        .purges = purge_attach(region, SLICE_NONE, false, clock_now().wall, error),
+                        .invalidations = marks_new()};
     route = server.policy->route_pass;
     decision = (struct decision){.route = &route};
     request = (struct request){.arena = &arena,
@@ -47,6 +46,19 @@ static int setup(void **context)
                                .target = SLICE("/form")};
     response = (struct response){.status = 303};
     fields_init(&response.fields, &arena);
+}
+
+static int setup(void **context)
+{
+    (void)context;
+    set_up(SLICE("renderer: http://127.0.0.1:1\n"));
+    return 0;
+}
+
+static int setup_with_twins(void **context)
+{
+    (void)context;
+    set_up(SLICE("renderer: http://127.0.0.1:1\npurge: {twins: [\"{path}.data\"]}\n"));
     return 0;
 }
 
@@ -218,6 +230,20 @@ static void test_6_1_rfc_drops_the_url_and_what_the_answer_names(void **context)
     assert_int_equal(state_of(SLICE("/form"), stamp), PURGE_DEAD);
 }
 
+static void test_6_1_6_4_rfc_drops_the_data_of_each_page_that_it_drops(void **context)
+{
+    (void)context;
+    route.invalidate = INVALIDATE_RFC;
+    fields_add_id(&response.fields, FIELD_LOCATION, SLICE("/thanks?order=1"));
+    fields_add_id(&response.fields, FIELD_CONTENT_LOCATION, SLICE("https://bank.example/item"));
+    uint64_t stamp = stored_now();
+    submit();
+    assert_int_equal(state_of_tag("twin shop.example/form", stamp), PURGE_DEAD);
+    assert_int_equal(state_of_tag("twin shop.example/thanks", stamp), PURGE_DEAD);
+    assert_int_equal(state_of_tag("twin bank.example/item", stamp), PURGE_ALIVE);
+    assert_int_equal(state_of_tag("twin shop.example/item", stamp), PURGE_ALIVE);
+}
+
 static void test_6_1_rfc_another_origin_is_never_touched(void **context)
 {
     (void)context;
@@ -329,6 +355,8 @@ int main(void)
         TEST(test_6_1_each_url_has_its_own_ten_seconds),
         TEST(test_9_1_a_drain_loses_no_marking),
         TEST(test_6_1_rfc_drops_the_url_and_what_the_answer_names),
+        cmocka_unit_test_setup_teardown(test_6_1_6_4_rfc_drops_the_data_of_each_page_that_it_drops,
+                                        setup_with_twins, teardown),
         TEST(test_6_1_rfc_another_origin_is_never_touched),
         TEST(test_6_1_never_means_never),
         TEST(test_9875_groups_of_the_same_origin_are_marked_stale),
