@@ -42,6 +42,7 @@ struct flight_head {
     size_t length; /* announced body length or SIZE_MAX */
     enum coding coding;
     enum reason not_stored;    /* REASON_NONE: it is being stored */
+    bool replaces_stored;      /* what was stored is not the answer any more, nor is this stored */
     const struct facts *facts; /* NULL for a pass */
     struct object *object;     /* FLIGHT_REFRESHED: a reference of the flight's */
     slice worker;              /* "renderer/0" */

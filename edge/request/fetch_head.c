@@ -230,6 +230,7 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
 void fetch_drop_old(struct fetch *fetch)
 {
     const struct object answer = {.stamp = fetch->flight->stamp, .facts = fetch->verdict.facts};
+    fetch->has_dropped_old = true;
     if (fetch->old)
         cache_remove_older(fetch->server->cache, &fetch->old->key, &answer);
 }

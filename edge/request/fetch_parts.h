@@ -37,6 +37,7 @@ struct fetch {
     bool wants_identity; /* of the fill that was sent (semantics 4.7) */
     bool has_head;       /* published */
     bool is_storing;
+    bool has_dropped_old;
     bool is_over;
     struct loop_message room, deserted, ranked;
 };

@@ -24,6 +24,7 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
         .length = length,
         .coding = fetch->coding,
         .not_stored = not_stored,
+        .replaces_stored = fetch->has_dropped_old,
         .facts = is_judged ? copy_into(&fetch->flight->arena, &fetch->verdict.facts,
                                        sizeof(fetch->verdict.facts))
                            : NULL,

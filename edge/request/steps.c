@@ -131,11 +131,17 @@ static enum step start_fetch(struct exchange *ex)
 
 enum { MAX_ROUNDS = 3 };
 
-/* The union grew, or the answer was not for others (semantics 3.1). */
-static enum step look_again(struct exchange *ex)
+/* Its answer is not the one to this request, and says nothing of the one that will be. */
+static void leave_flight(struct exchange *ex)
 {
     waiter_leave(&ex->waiter);
     ex->forward_status = 0;
+}
+
+/* The union grew, or the answer was not for others (semantics 3.1). */
+static enum step look_again(struct exchange *ex)
+{
+    leave_flight(ex);
     ex->has_looked_back = false;
     if (++ex->rounds <= MAX_ROUNDS)
         return look_up_anew(ex);
@@ -220,7 +226,7 @@ static enum step serve_shared(struct exchange *ex, const struct flight_view *vie
     if (view->phase == FLIGHT_FAILED)
         return fallback_after_call(ex, view->failure);
     if (is_too_old(ex, view)) {
-        waiter_leave(&ex->waiter);
+        leave_flight(ex);
         start_private(ex, FETCH_FILL);
         return STEP_WAIT;
     }
@@ -268,6 +274,18 @@ static enum step use_error(struct exchange *ex, const struct flight_view *view)
     return STEP_DONE;
 }
 
+/* What was stored stands in for a pass that fails, unless this answer has taken its place
+ * (semantics 4.1). */
+static enum step pass_for_sealed(struct exchange *ex, const struct flight_view *view)
+{
+    if (!ex->waiter.is_leader)
+        return look_again(ex);
+    leave_flight(ex);
+    if (view->head.replaces_stored)
+        object_unref(&ex->found.object);
+    return pass_instead(ex, view->head.not_stored);
+}
+
 /* The flight's head is there. */
 static enum step use_head(struct exchange *ex, const struct flight_view *view)
 {
@@ -284,11 +302,7 @@ static enum step use_head(struct exchange *ex, const struct flight_view *view)
         note_render(ex, &view->head);
         return deliver_object(ex, ex->found.object, OUTCOME_STALE, REASON_KEPT_OLD);
     case FLIGHT_PASS_INSTEAD:
-        if (!ex->waiter.is_leader)
-            return look_again(ex);
-        waiter_leave(&ex->waiter);
-        object_unref(&ex->found.object); /* what stood there is not the answer any more */
-        return pass_instead(ex, view->head.not_stored);
+        return pass_for_sealed(ex, view);
     case FLIGHT_UPSTREAM_ERROR:
         return use_error(ex, view);
     case FLIGHT_LOOK_AGAIN:

@@ -169,6 +169,42 @@ test('2.9 a sealed answer that may not be stored is not delivered: the request p
   assert.equal(origin.requests.length, 4, '4xx are not repeated')
 })
 
+test('2.9, 3.2, 4.1 where the pass behind a sealed fill fails, a page whose place the fill\'s answer has not taken stands in', async (t) => {
+  const asked = {}
+  const fails = { error: (res) => res.writeHead(500).end('broken'), cut: (res) => res.socket.destroy() }
+  const origin = await renderer(t, (req, res) => {
+    const [, status, then] = req.url.split('/')
+    const n = (asked[req.url] = (asked[req.url] ?? 0) + 1)
+    if (n === 1) return page(res, 'stored')
+    if (n > 2 && then in fails) return fails[then](res)
+    res.writeHead(status, { 'cache-control': 'private', ...(status === '206' && { 'content-range': 'bytes 0-2/10' }) })
+    res.end(status === '204' ? undefined : 'new')
+  })
+  const v = await varve(t, `renderer: ${origin.url}\n${sealed}`)
+  const second = async (target) => {
+    assert.equal((await v.get(target)).body, 'stored')
+    await v.cli('purge', `${v.url}${target}`, '--soft')
+    const res = await v.get(target)
+    assert.ok(asked[target] >= 3, `${target}: a fill, and a pass`)
+    return res
+  }
+  for (const [target, status, body] of [
+    ['/204/answers', 204, ''],
+    ['/206/answers', 206, 'new'],
+    ['/204/error', 200, 'stored'],
+    ['/206/error', 200, 'stored'],
+    ['/200/error', 500, 'broken'],
+    ['/302/error', 500, 'broken'],
+  ]) {
+    const res = await second(target)
+    assert.deepEqual([res.status, res.body], [status, body], target)
+    if (body === 'stored') assert.match(res.headers['cache-status'], /varve; fwd=stale; fwd-status=500/)
+  }
+  const cut = await second('/204/cut')
+  assert.deepEqual([cut.status, cut.body], [200, 'stored'])
+  assert.match(cut.headers['cache-status'], /varve; hit/, 'nothing has come of it')
+})
+
 test('4.2 Vary: * is not stored and not shared', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `${n}`, { ...fresh, vary: '*' }))
   const v = await varve(t, `renderer: ${origin.url}\n${open}`)
