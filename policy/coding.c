@@ -62,3 +62,9 @@ unsigned codings_accepted(const struct fields *request_fields)
     unsigned by_star = a.star_is_accepted ? ALL : a.star_is_refused ? 0 : IDENTITY;
     return (a.accepted | by_star) & ~a.refused;
 }
+
+bool coding_is_readable(enum coding coding, const struct fields *request_fields)
+{
+    return coding == CODING_IDENTITY || coding == CODING_UNKNOWN ||
+           codings_accepted(request_fields) & 1u << coding;
+}

@@ -22,6 +22,9 @@ enum coding coding_of_response(const struct fields *fields);
 /* Bit set (1u << coding) of what Accept-Encoding admits (RFC 9110 §12.5.3); identity unless it is
  * forbidden. */
 unsigned codings_accepted(const struct fields *request_fields);
+/* Can this client read a body as it came? One in no coding anybody can, for want of better; of one
+ * that varve does not know it has no say. */
+bool coding_is_readable(enum coding coding, const struct fields *request_fields);
 
 enum fact_flags {
     FACT_EXPLICIT =

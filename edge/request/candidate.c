@@ -54,11 +54,10 @@ static void decline_if_wished(struct candidate *found, const struct judging *by)
     found->reason = REASON_NO_CACHE;
 }
 
-/* Coded, not to be decoded (RFC 9110 §7.7), and the client knows no such coding. */
-static bool is_unreadable(const struct object *object, const struct judging *by)
+bool object_is_unreadable(const struct object *object, const struct fields *client_fields)
 {
-    return object->facts.flags & FACT_NO_TRANSFORM && object->coding != CODING_IDENTITY &&
-           !(codings_accepted(by->client_fields) & 1u << object->coding);
+    return object->facts.flags & FACT_NO_TRANSFORM &&
+           !coding_is_readable(object->coding, client_fields);
 }
 
 void candidate_judge(struct candidate *found, const struct judging *by)
@@ -69,7 +68,7 @@ void candidate_judge(struct candidate *found, const struct judging *by)
         object_unref(&found->object);
         return;
     }
-    found->is_unreadable = is_unreadable(found->object, by);
+    found->is_unreadable = object_is_unreadable(found->object, by->client_fields);
     if (found->is_unreadable) {
         found->reason = REASON_VARY_MISMATCH;
         object_unref(&found->object);

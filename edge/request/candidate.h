@@ -35,6 +35,8 @@ struct judging {
     struct instant now;
 };
 
+/* Coded, not to be decoded (RFC 9110 §7.7), and the client knows no such coding. */
+bool object_is_unreadable(const struct object *object, const struct fields *client_fields);
 /* Of an object that is not purged: how fresh, whoever asks; *reason: why it is not, or "fresh". */
 enum freshness candidate_freshness(const struct object *object, const struct judging *by,
                                    enum reason *reason);

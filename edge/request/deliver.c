@@ -126,7 +126,7 @@ static bool is_to_be_decoded(const struct exchange *ex, const struct object *obj
     if (object->coding == CODING_IDENTITY || object->bodies[CODING_IDENTITY] ||
         !object->bodies[object->coding] || object->facts.flags & FACT_NO_TRANSFORM)
         return false;
-    return wants_identity(ex) || !(codings_accepted(&ex->request->fields) & 1u << object->coding);
+    return wants_identity(ex) || !coding_is_readable(object->coding, &ex->request->fields);
 }
 
 static void decoding_is_done(struct decoding *decoding)

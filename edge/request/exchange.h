@@ -54,7 +54,7 @@ struct exchange {
     bool is_reading, was_read; /* the disk was asked for `key` in this round */
     uint64_t flights_left;     /* from before memory was asked (cache/flight.h) */
     bool has_looked_back;      /* in this round, because a flight had left since then */
-    unsigned rounds;
+    unsigned rounds;           /* flights that it has joined in vain */
     struct candidate found;
 
     /* fetch */

@@ -134,8 +134,18 @@ enum { MAX_ROUNDS = 3 };
 /* Its answer is not the one to this request, and says nothing of the one that will be. */
 static void leave_flight(struct exchange *ex)
 {
+    ex->rounds += ex->waiter.flight && !ex->waiter.is_leader;
     waiter_leave(&ex->waiter);
     ex->forward_status = 0;
+}
+
+/* Nothing that is stored or under way is for this client. */
+static enum step ask_for_itself(struct exchange *ex)
+{
+    leave_flight(ex);
+    vary_record_unref(&ex->record);
+    object_unref(&ex->found.object);
+    return pass_instead(ex, REASON_VARY_MISMATCH);
 }
 
 /* The union grew, or the answer was not for others (semantics 3.1). */
@@ -143,17 +153,7 @@ static enum step look_again(struct exchange *ex)
 {
     leave_flight(ex);
     ex->has_looked_back = false;
-    if (++ex->rounds <= MAX_ROUNDS)
-        return look_up_anew(ex);
-    vary_record_unref(&ex->record);
-    object_unref(&ex->found.object);
-    return pass_instead(ex, REASON_VARY_MISMATCH);
-}
-
-static bool can_read_coding(const struct exchange *ex, const struct flight_view *view)
-{
-    return view->head.coding == CODING_UNKNOWN ||
-           (codings_accepted(&ex->request->fields) & 1u << view->head.coding);
+    return ex->rounds <= MAX_ROUNDS ? look_up_anew(ex) : ask_for_itself(ex);
 }
 
 /* What the log and Server-Timing say of the render; the flight may be left before its line. */
@@ -232,18 +232,23 @@ static enum step serve_shared(struct exchange *ex, const struct flight_view *vie
     }
     if (may_yet_be_empty(ex, view))
         return view->phase == FLIGHT_DONE ? look_again(ex) : STEP_WAIT;
-    if (can_read_coding(ex, view))
+    if (coding_is_readable(view->head.coding, &ex->request->fields))
         return stream(ex, view);
+    if (view->head.facts->flags & FACT_NO_TRANSFORM)
+        return ask_for_itself(ex);
     /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */
     return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : STEP_WAIT;
 }
 
-/* A 304: who joined shares a render as with any other answer. */
+/* A 304: who joined shares a render as with any other answer. It may be the first to say that what
+ * is stored is not to be decoded, and even the leader may not be able to read it. */
 static enum step give_refreshed(struct exchange *ex, const struct flight_view *view)
 {
     bool is_leader = ex->waiter.is_leader;
     if (!is_leader && (view->sharing == FLIGHT_REFRESHED_ONE || !is_for(ex, view)))
         return look_again(ex);
+    if (object_is_unreadable(view->head.object, &ex->request->fields))
+        return ask_for_itself(ex);
     note_render(ex, &view->head);
     return deliver_object(ex, view->head.object,
                           is_leader ? OUTCOME_REVALIDATED : OUTCOME_COLLAPSED, REASON_FRESH);

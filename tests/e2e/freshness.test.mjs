@@ -334,6 +334,57 @@ test('4.7, RFC 9110 §7.7 what came coded with no-transform is not decoded: who 
   assert.equal(origin.requests[2].headers.range, 'bytes=0-3')
 })
 
+test('4.6, 4.7, RFC 9110 §7.7 a 304 that adds no-transform: who cannot read what is stored asks for itself, whoever asked first', async (t) => {
+  const text = 'coded by the renderer. '.repeat(3)
+  const answer = gate()
+  const origin = await renderer(t, async (req, res) => {
+    const coded = /gzip/.test(req.headers['accept-encoding'])
+    if (!req.headers['if-none-match']) return page(res, coded ? zlib.gzipSync(text) : text, { ...fresh, etag: '"e"', ...(coded && { 'content-encoding': 'gzip' }) })
+    if (req.url === '/joined') await answer.promise
+    res.writeHead(304, { 'cache-control': 'max-age=60, no-transform', etag: '"e"' }).end()
+  })
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin)}`)
+  const reader = { 'accept-encoding': 'gzip' }
+  const seen = (res) => [res.status, res.headers['content-encoding'], res.headers['content-encoding'] ? zlib.gunzipSync(res.bytes).toString() : res.body]
+  for (const target of ['/alone', '/joined']) {
+    assert.deepEqual(seen(await v.get(target, reader)), [200, 'gzip', text])
+    await v.cli('purge', `${v.url}${target}`, '--soft')
+  }
+  assert.deepEqual(seen(await v.get('/alone')), [200, undefined, text], 'it asked first')
+  assert.equal(outcome(await v.get('/alone', reader)), 'hit')
+  assert.equal(origin.requests.length, 4)
+  const leader = v.get('/joined', reader)
+  await until(() => origin.requests.length === 5)
+  const { get, settled } = await http2Client(t, v, tls.port)
+  const joined = get('/joined')
+  await settled()
+  answer.open()
+  assert.deepEqual(seen(await joined), [200, undefined, text], 'it joined')
+  assert.deepEqual(seen(await leader), [200, 'gzip', text])
+  assert.equal(origin.requests.length, 6)
+})
+
+test('4.7, RFC 9110 §7.7 who cannot read what comes coded with no-transform does not wait for its end', async (t) => {
+  const end = gate()
+  const origin = await renderer(t, async (req, res) => {
+    const control = { 'content-type': 'text/html', 'cache-control': 'max-age=60, no-transform' }
+    if (!/gzip/.test(req.headers['accept-encoding'])) return res.writeHead(200, control).end('plain')
+    res.writeHead(200, { ...control, 'content-encoding': 'gzip' }).write(zlib.gzipSync('coded').subarray(0, 20))
+    await end.promise
+    res.end(zlib.gzipSync('coded').subarray(20))
+  })
+  const v = await varve(t, anyRoute(origin))
+  const begun = gate()
+  const leader = v.get('/', { 'accept-encoding': 'gzip' }, { onData: begun.open })
+  await begun.promise
+  const plain = await v.get('/')
+  assert.equal(plain.body, 'plain')
+  assert.match(plain.headers['cache-status'], /; collapsed=\?0/)
+  end.open()
+  assert.equal(zlib.gunzipSync((await leader).bytes).toString(), 'coded')
+})
+
 test('4.7, RFC 9530 digests go with the coding that they are of', async (t) => {
   const text = 'a page of some length. '.repeat(200)
   const digests = { 'content-digest': 'sha-256=:AA==:', 'repr-digest': 'sha-256=:BB==:', digest: 'sha-256=CC==', 'content-md5': 'DD==' }

@@ -68,6 +68,11 @@ static void test_4_7_what_a_client_can_read(void **state)
         struct fields fields = fields_of(&arena, rows[i].lines);
         if (codings_accepted(&fields) != rows[i].accepted)
             fail_msg("%s: %u", rows[i].lines, codings_accepted(&fields));
+        for (enum coding coding = CODING_GZIP; coding < CODING_COUNT; coding++)
+            assert_int_equal(coding_is_readable(coding, &fields),
+                             (rows[i].accepted & 1u << coding) != 0);
+        assert_true(coding_is_readable(CODING_IDENTITY, &fields));
+        assert_true(coding_is_readable(CODING_UNKNOWN, &fields));
     }
     arena_fini(&arena);
 }
