@@ -53,8 +53,9 @@ static void each_url_key(struct server *server, struct arena *arena,
             arena,
             (slice[]){schemes[i], SLICE("://"), order->host, order->path, query_mark, order->query},
             6);
-        if (!url_request(server, arena, url, schemes[i], NULL, 0, &request, &decision))
-            continue;
+        if (!url_request(server, arena, url, schemes[i], NULL, 0, &request, &decision) ||
+            !slice_equal(request.host, order->host))
+            continue; /* a port that is this scheme's default: with it another host */
         struct key url_key = key_of(decision.url_text);
         visit(server, &url_key, arg);
     }
@@ -93,35 +94,33 @@ static bool add_order(struct purging *p, const struct purge_order *order)
     return true;
 }
 
+static bool refuse(struct purging *p, slice text, const char *why)
+{
+    slice shown = slice_until(text, 200);
+    snprintf(p->error, sizeof(p->error), "\"%" SLICE_FMT "\" %s", SLICE_ARG(shown), why);
+    return false;
+}
+
+/* As its objects are keyed. Only URLs have a query. */
+static bool read_url(struct purging *p, slice text, slice default_host, struct purge_order *order)
+{
+    return rules_purge_url(p->job->server->policy, &p->job->arena, text, default_host, &order->host,
+                           &order->path, &order->query, &order->has_query);
+}
+
 static bool add_url(struct purging *p, slice text)
 {
-    struct server *server = p->job->server;
-    struct arena *arena = &p->job->arena;
     struct purge_order order = {.kind = PURGE_URL};
-    if (!rules_purge_url(server->policy, arena, text, url_only_host(server->policy), &order.host,
-                         &order.path, &order.query, &order.has_query)) {
-        snprintf(p->error, sizeof(p->error),
-                 "\"%.*s\" is not a URL with a host: write https://HOST/PATH",
-                 (int)(text.len < 200 ? text.len : 200), text.ptr);
-        return false;
-    }
+    if (!read_url(p, text, url_only_host(p->job->server->policy), &order))
+        return refuse(p, text, "is not a URL with a host: write https://HOST/PATH");
     return add_order(p, &order);
 }
 
 static bool add_prefix(struct purging *p, slice text)
 {
-    struct server *server = p->job->server;
     struct purge_order order = {.kind = PURGE_PREFIX};
-    bool has_query;
-    slice query;
-    if (!rules_purge_url(server->policy, &p->job->arena, text, url_only_host(server->policy),
-                         &order.host, &order.path, &query, &has_query) ||
-        has_query) {
-        snprintf(p->error, sizeof(p->error),
-                 "\"%.*s\" is not a prefix: write https://HOST/PATH-PREFIX without a query",
-                 (int)(text.len < 200 ? text.len : 200), text.ptr);
-        return false;
-    }
+    if (!read_url(p, text, url_only_host(p->job->server->policy), &order) || order.has_query)
+        return refuse(p, text, "is not a prefix: write https://HOST/PATH-PREFIX without a query");
     p->counts_exactly = false;
     return add_order(p, &order);
 }
@@ -135,16 +134,8 @@ static bool add_tag(struct purging *p, slice text)
 static bool add_host(struct purging *p, slice text)
 {
     struct purge_order order = {.kind = PURGE_HOST};
-    struct arena *arena = &p->job->arena;
-    slice url = arena_concat(arena, (slice[]){SLICE("http://"), text, SLICE("/")}, 3), path, query;
-    bool has_query;
-    if (!rules_purge_url(p->job->server->policy, arena, url, SLICE_NONE, &order.host, &path, &query,
-                         &has_query) ||
-        has_query || !slice_equal(path, SLICE("/"))) {
-        snprintf(p->error, sizeof(p->error), "\"%.*s\" is not a host",
-                 (int)(text.len < 200 ? text.len : 200), text.ptr);
-        return false;
-    }
+    if (!read_url(p, SLICE("/"), text, &order))
+        return refuse(p, text, "is not a host");
     p->counts_exactly = false;
     return add_order(p, &order);
 }

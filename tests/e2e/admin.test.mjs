@@ -146,6 +146,7 @@ test('every wrong purge is refused with its reason, and purges nothing', async (
     [`{"urls": ["${url}"], "prefixes": ["${url}?q"]}`, /not a prefix/],
     [`{"urls": ["${url}"], "hosts": ["a/b"]}`, /not a host/],
     [`{"urls": ["${url}"], "hosts": ["a b"]}`, /not a host/],
+    [`{"urls": ["${url}"], "hosts": ["127.0.0.1:${v.port}#a"], "soft": false}`, /not a host/],
     [`{"urls": ["${url}"], "all": 1}`, /"all" must be true or false/],
     [`{"urls": ["${url}"], "soft": "yes"}`, /"soft" must be true or false/],
     [`{"urls": ["${url}"], "dry_run": null}`, /"dry_run" must be true or false/],
@@ -176,6 +177,24 @@ test('6.4 purged is exact for URLs: variants, both schemes, each URL once; null 
   for (const order of [{ tags: ['news'] }, { prefixes: [`${v.url}/x`] }, { hosts: ['other.example'] }, { all: true }])
     assert.equal((await purge(v, { ...order, dry_run: true })).purged, null)
   assert.equal((await purge(v, { urls: [url], tags: ['none'] })).purged, null)
+})
+
+test('6.4 the default port of either scheme names the same host, and another port another, of which nothing is counted or purged', async (t) => {
+  const v = await plain(t)
+  const shop = (body) => v.get('/p', { host: 'shop.example' }).then((res) => assert.equal(res.body, body))
+  await shop('render 1')
+  for (const url of ['https://shop.example:80/p', 'http://shop.example:443/p']) assert.equal((await purge(v, { urls: [url] })).purged, 0, url)
+  await purge(v, { hosts: ['shop.example:8080'], soft: false })
+  await shop('render 1')
+  let n = 1
+  for (const url of ['http://shop.example:80/p', 'https://shop.example:443/p']) {
+    assert.equal((await purge(v, { urls: [url] })).purged, 1, url)
+    await shop(`render ${++n}`)
+  }
+  for (const host of ['shop.example:80', 'shop.example:443']) {
+    await purge(v, { hosts: [host], soft: false })
+    await shop(`render ${++n}`)
+  }
 })
 
 test('6.4 all and hosts are soft unless said otherwise; the rest is hard', async (t) => {
