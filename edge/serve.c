@@ -200,8 +200,10 @@ static void drain_loop(struct loop_message *message)
     struct service *service = order->service;
     invalidate_now(order->loop);
     front_drain(service->server.front, order->loop, service->keeps_admin);
-    if (atomic_fetch_add(&service->loops_draining, 1) + 1 == service->server.loop_count)
+    if (atomic_fetch_add(&service->loops_draining, 1) + 1 == service->server.loop_count) {
         close_listeners(service);
+        atomic_store(&service->server.is_closed, true);
+    }
 }
 
 static void start_loops(struct service *service)

@@ -50,5 +50,6 @@ struct server {
     size_t loop_count;
     atomic_uint *refreshes; /* background renders under way, by origin index */
     atomic_bool is_ready, is_draining;
+    atomic_bool is_closed; /* draining, and what comes now comes to the next process */
     struct instant started;
 };

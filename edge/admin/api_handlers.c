@@ -114,6 +114,9 @@ static bool api_reload(struct api_job *job)
         api_error_leaving(job);
         return true;
     }
+    /* who is told goes by it: whatever he asks next is the next process's */
+    if (result == RELOAD_OK && !atomic_load(&job->server->is_closed))
+        return false;
     if (result == RELOAD_OK)
         api_answer_json(job, 200, json_pack("{s:s}", "result", "ok"));
     else

@@ -4,7 +4,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { gate, http2Client, page, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
+import { all, gate, http2Client, isAlive, page, renderer, request, tempDir, tlsListener, until, varve } from './lib.mjs'
 
 const RELOADS = Number(process.env.RELOADS ?? 20)
 const ROUTES = 'routes: [{match: "/**"}]'
@@ -108,6 +108,19 @@ test('9.2 a bad file changes nothing, and `varve reload` prints every error and 
   assert.equal((await v.get('/')).body, 'render 1', 'the new worker reads the old one’s store')
 })
 
+test('9.2 who is told that a reload is over is answered by the new policy from then on', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page', { 'cache-control': 'max-age=60' }))
+  const policy = (n) => `renderer: ${origin.url}\nroutes: [{match: "/**", client_cache: "max-age=${n}"}]\n`
+  const v = await varve(t, policy(0))
+  for (let n = 1; n <= 8; n++) {
+    const old = v.workerPid()
+    v.write(policy(n))
+    assert.equal((await v.admin('POST', '/v1/reload', {})).status, 200)
+    for (const res of await all(8, (i) => v.get(`/${i}`))) assert.equal(res.headers['cache-control'], `max-age=${n}`)
+    await until(() => !isAlive(old), 'the old worker to leave')
+  }
+})
+
 test('9.2 what no reload can change is refused by name, and the rest of the file as well', async (t) => {
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { 'cache-control': 'max-age=60' }))
   const v = await varve(t, `renderer: ${origin.url}\n${ROUTES}\n`)
@@ -187,8 +200,9 @@ test('SIGHUP reloads, and several at once become one after the other', async (t)
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { 'cache-control': 'max-age=60' }))
   const v = await varve(t, `renderer: ${origin.url}\n${ROUTES}\n`)
   v.write(`renderer: ${origin.url}\nroutes: [{match: "/**", cache: never}]\n`)
+  const old = v.workerPid()
   for (let i = 0; i < 5; i++) v.child.kill('SIGHUP')
-  await until(() => v.log.includes('reloaded'), 'the reload')
+  await until(() => v.log.includes('reloaded') && !isAlive(old), 'the reload')
   await v.get('/')
   assert.equal((await v.get('/')).body, 'render 2', 'the new policy does not store')
 })
@@ -249,7 +263,7 @@ test('9.1, 7.2 reload.drain is the longest that a worker stays; the render that 
     if (req.url === '/slow') await slow.promise
     page(res, req.url, { 'cache-control': 'no-store' })
   })
-  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s, timeouts: {first_byte: 3s}, slot_max: 3s}}\n${ROUTES}\nreload: {drain: 300ms}\n`)
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s, timeouts: {first_byte: 10s}, slot_max: 10s}}\n${ROUTES}\nreload: {drain: 300ms}\n`)
   const old = v.workerPid()
   const cut = v.get('/slow').catch(() => ({ aborted: true }))
   await until(() => origin.now === 1, 'the render')
