@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-static const duration LAST_PROBE_EVERY = {5000};
+static const duration LAST_PROBE_EVERY = {5000}, PUT_OFF_FOR = {1000};
 
 enum { JITTER_PART = 10, WHY_BYTES = 64 };
 
@@ -90,7 +90,8 @@ enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_ti
     for (size_t i = 0; i < pool->worker_count && taken == INQUIRY_NONE && !pool->is_closing; i++) {
         struct worker *worker = pool->workers[i];
         bool is_there = worker_is_up(worker) || worker->state == WORKER_DOWN;
-        if (!is_there || worker->is_asked || slots_entry(worker->slots) != GATE_OPEN)
+        if (!is_there || worker->is_asked || worker->ask_after.ms > now.ms ||
+            slots_entry(worker->slots) != GATE_OPEN)
             continue;
         enum inquiry due = what_is_due(worker, now);
         if (due != INQUIRY_NONE && take_permit(worker, permit, now))
@@ -159,13 +160,12 @@ void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned stat
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* It could not even be asked, by no fault of its own: it is asked later. */
-static void put_off(struct worker *worker, mono_time now)
+void pool_put_off_inquiry(struct worker *worker, mono_time now)
 {
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
     worker->is_asked = false;
-    plan_next_probe(worker, true, now);
+    worker->ask_after = mono_after(now, PUT_OFF_FOR);
     pool_serve(pool, now);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -176,7 +176,7 @@ static void end(struct call *call, struct worker *worker, enum inquiry inquiry, 
                 slice why)
 {
     if (call_is_own_lack(call))
-        put_off(worker, clock_now().mono);
+        pool_put_off_inquiry(worker, clock_now().mono);
     else
         pool_end_inquiry(worker, inquiry, status, why, clock_now().mono);
     call_free(call); /* what still comes is read for the slot's sake */

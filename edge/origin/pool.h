@@ -75,9 +75,10 @@ struct worker {
     bool is_doubtful;          /* it may be dead, and the master about to say so */
     struct render_note *notes; /* one per slot: what it renders for this process */
     /* what varve asks it by itself: under the lock too */
-    bool is_asked;    /* a probe or the warm-up is under way */
-    bool is_unfit;    /* down because of probes: only these bring it back */
-    int probes_alike; /* successes in a row; below 0: failures */
+    bool is_asked;       /* a probe or the warm-up is under way */
+    mono_time ask_after; /* not before: varve could not (pool_put_off_inquiry()) */
+    bool is_unfit;       /* down because of probes: only these bring it back */
+    int probes_alike;    /* successes in a row; below 0: failures */
     mono_time probe_at;
     duration probe_every;  /* grows while it is down */
     mono_time build_at;    /* when it is asked for its build */
@@ -217,13 +218,15 @@ void pool_worker_answered(struct worker *worker, mono_time now);
 /*
  * What is due to be asked: a probe, the warm-up of a cold worker, or its build, with the permit for
  * it: a slot where the origin has slots. INQUIRY_NONE: nothing now. Ended by pool_end_inquiry(), or
- * by pool_end_build(); the permit goes back when the worker has answered.
+ * by pool_end_build() or pool_put_off_inquiry(); the permit goes back when the worker has answered.
  */
 enum inquiry { INQUIRY_NONE, INQUIRY_PROBE, INQUIRY_WARMUP, INQUIRY_BUILD };
 enum inquiry pool_take_inquiry(struct pool *pool, struct permit *permit, mono_time now);
 /* `status` 0: there was no answer. */
 void pool_end_inquiry(struct worker *worker, enum inquiry inquiry, unsigned status, slice why,
                       mono_time now);
+/* Varve itself could not ask, which says nothing of the worker: it is asked a moment later. */
+void pool_put_off_inquiry(struct worker *worker, mono_time now);
 /* `id` empty: `why` there is none. */
 void pool_end_build(struct worker *worker, slice id, slice why, mono_time now);
 /* Is a slot held by this process, for an answer that may still come in time? */

@@ -5,8 +5,6 @@
 
 #include "tests/unit/edge/origin_rig.h"
 
-#include <sys/resource.h>
-
 static const struct script GOOD = {
     .head = SLICE("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"), .ending = KEEP};
 
@@ -300,25 +298,6 @@ static void test_a_worker_that_refuses_costs_nobody_a_request_and_comes_back(voi
     assert_true(rig_wait(&rig, are_two_live));
     stop(&rig, &alive);
     server_stop(&dead);
-}
-
-static void test_7_6_what_varve_lacks_is_not_held_against_the_worker(void **state)
-{
-    struct rig rig;
-    struct server server;
-    struct rlimit limit, none;
-    (void)state;
-    start(&rig, &server, answer_good, 1);
-    rig_start(&rig, 1);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    none = limit;
-    none.rlim_cur = 3; /* no further socket can be made */
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    run(&rig, "GET", "refused");
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
-    run(&rig, "GET", "CLEAN");
-    stop(&rig, &server);
 }
 
 static void test_7_3_when_all_are_down_nobody_waits(void **state)
@@ -692,7 +671,6 @@ int main(void)
         cmocka_unit_test(test_3_4_an_abandoned_waiter_leaves_the_queue),
         cmocka_unit_test(test_7_5_after_first_byte_the_slot_stays_busy_until_the_late_answer),
         cmocka_unit_test(test_a_worker_that_refuses_costs_nobody_a_request_and_comes_back),
-        cmocka_unit_test(test_7_6_what_varve_lacks_is_not_held_against_the_worker),
         cmocka_unit_test(test_7_3_when_all_are_down_nobody_waits),
         cmocka_unit_test(test_7_3_waiters_are_told_when_the_last_worker_goes_down),
         cmocka_unit_test(test_a_black_hole_is_a_connect_timeout),

@@ -648,6 +648,47 @@ static void test_1_1_G2_after_the_warm_up(void **state)
     pool_return(&permit, at(20004));
 }
 
+/* What is due is taken until nothing is: put off, it must not be due at once. */
+static void put_off(struct fixture *f, enum inquiry due, int64_t ms)
+{
+    struct permit permit;
+    assert_int_equal(pool_take_inquiry(f->pool, &permit, at(ms)), due);
+    pool_put_off_inquiry(permit.worker, at(ms));
+    pool_return(&permit, at(ms));
+    assert_int_equal(inquire(f, 200, at(ms)), INQUIRY_NONE);
+    assert_int_equal(inquire(f, 200, at(ms + 999)), INQUIRY_NONE);
+}
+
+static void
+test_7_6_G2_what_varve_itself_could_not_ask_is_asked_a_second_later_whatever_it_is(void **state)
+{
+    struct fixture *f = *state;
+    f->config.warmup = SLICE("/_ah/warmup");
+    f->config.probe.path = SLICE("/healthz");
+    ask_for_builds(f);
+    put_off(f, INQUIRY_WARMUP, 5000);
+    assert_int_equal(inquire(f, 200, at(6000)), INQUIRY_WARMUP);
+    put_off(f, INQUIRY_BUILD, 6000);
+    tell_build(f, "v1", at(7000));
+    put_off(f, INQUIRY_PROBE, 7000);
+    assert_int_equal(inquire(f, 200, at(8000)), INQUIRY_PROBE);
+    assert_int_equal(f->pool->workers[0]->probes_alike, 1);
+}
+
+static void test_7_6_G2_a_worker_that_is_down_is_asked_a_second_later_too(void **state)
+{
+    struct fixture *f = *state;
+    struct permit permit;
+    f->config.warmup = SLICE("/_ah/warmup");
+    set_v4(f, 0, "192.0.2.1");
+    resolve(f, 1);
+    pool_worker_failed(f->pool->workers[0], SLICE("refused"), at(10));
+    put_off(f, INQUIRY_WARMUP, 2000);
+    assert_int_equal(inquire(f, 200, at(3000)), INQUIRY_WARMUP);
+    assert_int_equal(ask(f, &permit, at(3001)), POOL_GRANTED);
+    pool_return(&permit, at(3002));
+}
+
 static void test_1_1_no_build_is_asked_for_beside_a_render_in_the_only_slot(void **state)
 {
     struct fixture *f = *state;
@@ -756,6 +797,8 @@ int main(void)
         TEST(test_7_6_B3_a_probe_takes_a_slot_and_waits_for_an_idle_one),
         TEST(test_G2_a_worker_is_warmed_up_once_before_its_first_render_and_after_being_down),
         TEST(test_G2_a_warm_up_without_an_answer_does_not_keep_a_worker_out),
+        TEST(test_7_6_G2_what_varve_itself_could_not_ask_is_asked_a_second_later_whatever_it_is),
+        TEST(test_7_6_G2_a_worker_that_is_down_is_asked_a_second_later_too),
         TEST(test_1_1_G2_a_worker_tells_its_build_before_its_first_render),
         TEST(test_1_1_G2_after_the_warm_up),
         TEST(test_1_1_no_build_is_asked_for_beside_a_render_in_the_only_slot),

@@ -1,0 +1,139 @@
+/*
+ * What varve itself lacks for a connection to a worker (files, local ports) says nothing of that
+ * worker, over real sockets on 127.0.0.1.
+ */
+#include "edge/origin/origins.h"
+#include "edge/origin/pool.h"
+
+#include "tests/unit/edge/origin_rig.h"
+
+#include <sys/resource.h>
+
+static const struct script GOOD = {
+    .head = SLICE("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"), .ending = KEEP};
+
+static bool answer_good(struct server *server, int fd, slice head)
+{
+    (void)head;
+    return play(server, fd, &GOOD);
+}
+
+static void start(struct rig *rig, struct server *server)
+{
+    server_start(server, answer_good, NULL);
+    rig_init(rig, server->port);
+    rig->config.slots = 1;
+}
+
+static void stop(struct rig *rig, struct server *server)
+{
+    rig_stop(rig);
+    server_stop(server);
+}
+
+static void run(struct rig *rig, const char *expected)
+{
+    struct probe_call probe;
+    probe_run(&probe, rig, SLICE("GET"), SLICE("/"));
+    if (!slice_equal(probe_outcome(&probe), slice_of_string(expected)))
+        fail_msg("%.*s (%s), not %s", SLICE_ARG(probe_outcome(&probe)), probe.detail, expected);
+    probe_fini(&probe);
+}
+
+/* No further socket can be made, until lack_nothing(). */
+static struct rlimit files;
+
+static void lack_files(void)
+{
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    const struct rlimit none = {.rlim_cur = 3, .rlim_max = files.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void lack_nothing(void)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+static struct worker *worker_of(struct rig *rig)
+{
+    return rig->origins->pools[0]->workers[0];
+}
+
+/* --- the loop goes on --- */
+
+struct turn {
+    struct loop_message message;
+    atomic_bool has_come;
+};
+
+static void on_turn(struct loop_message *message)
+{
+    atomic_store(&container_of(message, struct turn, message)->has_come, true);
+}
+
+/* A loop that asks without an end delivers nothing any more. */
+static void await_turn(struct rig *rig)
+{
+    static struct turn turn;
+    turn = (struct turn){.message.deliver = on_turn};
+    loop_post(&rig_loops[0], &turn.message);
+    while (!turn.has_come) {
+        if (worker_of(rig)->counters.probes > 10000)
+            fail_msg("the worker is asked without end");
+        poll(NULL, 0, 1);
+    }
+}
+
+/* Has the worker asked while there are no files, and lets it be asked again. */
+static void ask_without_files(struct rig *rig)
+{
+    rig_make_loops();
+    lack_files();
+    rig_start(rig, 1);
+    while (worker_of(rig)->counters.probes == 0)
+        poll(NULL, 0, 1);
+    await_turn(rig);
+    lack_nothing();
+}
+
+/* --- tests --- */
+
+static void test_7_6_a_request_that_varve_lacks_files_for_takes_no_worker_down(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig_start(&rig, 1);
+    lack_files();
+    run(&rig, "refused");
+    lack_nothing();
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
+    run(&rig, "CLEAN");
+    stop(&rig, &server);
+}
+
+static void test_7_6_G2_a_warm_up_that_varve_lacks_files_for_is_made_when_it_has_them(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig.config.warmup = SLICE("/warmup");
+    ask_without_files(&rig);
+    run(&rig, "CLEAN");
+    assert_int_equal(server.requests, 2); /* the warm-up was the first */
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
+    assert_int_equal(worker_of(&rig)->counters.downs, 0);
+    stop(&rig, &server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_7_6_a_request_that_varve_lacks_files_for_takes_no_worker_down),
+        cmocka_unit_test(test_7_6_G2_a_warm_up_that_varve_lacks_files_for_is_made_when_it_has_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
