@@ -103,6 +103,16 @@ void sink_interim(struct sink *sink, unsigned status, slice reason, const struct
         front_send_interim(sink->req, status, reason, fields);
 }
 
+/* libh2o's filter for chunks would close behind any status but 200; the chunks here are ours. */
+static void start_response(struct sink *sink)
+{
+    h2o_req_t *req = sink->req;
+    bool is_persistent = req->http1_is_persistent;
+    h2o_start_response(req, &sink->generator);
+    if (sink->is_chunked)
+        req->http1_is_persistent = is_persistent;
+}
+
 void sink_start(struct sink *sink, const struct sink_head *head)
 {
     MUST(!sink->is_started && head->status >= 100 && head->status <= 999);
@@ -115,7 +125,7 @@ void sink_start(struct sink *sink, const struct sink_head *head)
     sink->date = head->date;
     sink->generator = (h2o_generator_t){on_proceed, on_stop};
     sink->is_started = true;
-    h2o_start_response(req, &sink->generator);
+    start_response(sink);
 }
 
 bool sink_is_started(const struct sink *sink)

@@ -166,6 +166,22 @@ test('any status is passed on, with its reason and body; HEAD, 204 and 304 have 
   assert.equal(odd.answers()[0].line, 'HTTP/1.1 299 Odd Reason')
 })
 
+test('behind an answer without a length the connection stays open, whatever its status', async (t) => {
+  const origin = await renderer(t, (req, res) => {
+    res.writeHead(Number(req.url.slice(1)))
+    res.write('two ')
+    res.end('parts')
+  })
+  const v = await varve(t, `renderer: ${origin.url}\n`)
+  for (const status of [200, 201, 302, 303, 401, 404, 410, 422, 500]) {
+    const next = `GET /${status} HTTP/1.1\r\nHost: a\r\n`
+    const c = await exchange(t, v.port, `${next}\r\n${next}Connection: close\r\n\r\n`)
+    const [first, second] = c.answers()
+    assert.deepEqual([first.status, first.headers.connection, first.headers['transfer-encoding']], [status, 'keep-alive', 'chunked'])
+    assert.deepEqual([second?.status, second?.headers.connection, second?.body], [status, 'close', 'two parts'])
+  }
+})
+
 test('an answer without a length is chunked for HTTP/1.1 and ends by closing for HTTP/1.0', async (t) => {
   const origin = await renderer(t, (req, res) => {
     res.writeHead(req.url === '/404' ? 404 : 200)
