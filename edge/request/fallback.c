@@ -93,13 +93,19 @@ enum step fallback_after_failure(struct exchange *ex, enum reason reason)
     return walk_on_failure(ex, is_deadly ? REASON_DEADLY : REASON_STALE_ERROR, reason);
 }
 
+static bool is_named(const struct route *route, enum fallback fallback)
+{
+    for (size_t i = 0; i < route->on_failure_count; i++)
+        if (route->on_failure[i] == fallback)
+            return true;
+    return false;
+}
+
 enum step fallback_after_failed_pass(struct exchange *ex, unsigned status)
 {
-    bool has_stale =
-        fallback_may_be(FALLBACK_STALE, mode_now(ex->server->mode), &ex->decision, &ex->found);
-    if (!status_is_failure(status) || !has_stale)
+    if (!status_is_failure(status) || !is_named(ex->decision.route, FALLBACK_STALE))
         return STEP_NONE;
-    return fallback_after_failure(ex, REASON_UPSTREAM_ERROR);
+    return give(ex, FALLBACK_STALE, REASON_STALE_ERROR, REASON_UPSTREAM_ERROR);
 }
 
 enum step fallback_instead_of_waiting(struct exchange *ex)

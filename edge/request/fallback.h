@@ -13,9 +13,9 @@ bool is_render(const struct decision *decision);
 enum reason fallback_reason(unsigned call_failure);
 /* The stale object or the shell: deliver_object(), answer_shell(). STEP_NONE: neither. */
 enum step fallback_after_failure(struct exchange *ex, enum reason reason);
-/* The same for a pass, which gets the origin's own error unless something stored stands in for it:
- * a HEAD, a page under a mark, or one whose place a sealed fill has not taken. Requests that were
- * not looked up have nothing stored (8.1). */
+/* For a pass, which gets the origin's own error, and no shell, unless something stored stands in
+ * for it (semantics 3.2): a HEAD, a page under a mark, or one whose place a sealed fill has not
+ * taken. Requests that were not looked up have nothing stored (8.1). */
 enum step fallback_after_failed_pass(struct exchange *ex, unsigned status);
 /* Might this be given? Without an effect; that the shell is configured does not say that there is
  * one at the moment. */

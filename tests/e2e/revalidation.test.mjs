@@ -1,7 +1,8 @@
 // A 304 is shared by the same rules as a page: not with who came after a purge, and not when every request is to be asked for.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { gate, page, renderer, until, varve } from './lib.mjs'
+import { gate, page, renderer, tempDir, until, varve } from './lib.mjs'
 
 /**
  * A page that was purged softly, and somebody for whom it is being revalidated. `answers[n]` is what the renderer says to the
@@ -121,6 +122,26 @@ test('3.1, 5.1 on a sealed route what is stored stands in for a 503 under a mark
   assert.deepEqual([marked.status, marked.body], [200, 'old'])
   assert.equal((await v.get('/page', {}, { method: 'HEAD' })).status, 200)
   assert.equal(origin.requests.length, 5)
+})
+
+test('3.2 a pass under a mark is given what is stored or the error itself, and never the shell', async (t) => {
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/shell.html`, '<!doctype html><title>shell</title>')
+  for (const [onFailure, status, body] of [['shell', 503, 'broken'], ['shell, stale', 200, 'old']]) {
+    const answers = [[200, 'old'], [204], [204], [503, 'broken']]
+    const origin = await renderer(t, (req, res, n) => {
+      const [status, body] = answers[n - 1]
+      res.writeHead(status, { 'content-type': 'text/html' }).end(body)
+    })
+    const v = await varve(t, `renderer: ${origin.url}\nshell: {file: ${dir}/shell.html}\nroutes: [{match: "/**", ttl: 60s, on_failure: [${onFailure}]}]\n`)
+    const navigation = { accept: 'text/html' }
+    await v.get('/page', navigation)
+    assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+    assert.equal((await v.get('/page', navigation)).status, 204)
+    const marked = await v.get('/page', navigation)
+    assert.deepEqual([marked.status, marked.body], [status, body], onFailure)
+    assert.equal(origin.requests.length, 4)
+  }
 })
 
 test('http-caching §7 a page that has grown too large to be stored takes the place of the old one', async (t) => {
