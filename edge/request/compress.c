@@ -1,7 +1,7 @@
 /*
- * The helper thread and its two queues: people wait for what is decoded, nobody for what is
- * compressed. What cannot be made (it does not get smaller, or is no such coding) is remembered for
- * a while: each hit would ask for it again.
+ * The helper thread and its two queues: people wait for what is decoded and for chores, nobody for
+ * what is compressed. What cannot be made (it does not get smaller, or is no such coding) is
+ * remembered for a while: each hit would ask for it again.
  */
 #include "edge/request/compress.h"
 
@@ -14,7 +14,8 @@
 enum { QUEUE_MAX = 256, GIVEN_UP_MAX = 64 };
 
 struct job {
-    struct list node;
+    struct chore chore; /* run_job() */
+    struct compressor *compressor;
     struct object *object;
     enum coding coding;  /* to be made; CODING_IDENTITY: decodes */
     struct list waiting; /* struct decoding: hold lock */
@@ -32,8 +33,8 @@ struct compressor {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct list to_decode; /* hold lock; bounded by those who wait */
-    struct list queue;     /* hold lock */
+    struct list awaited; /* hold lock; bounded by those who wait */
+    struct list queue;   /* to compress: hold lock */
     size_t queued;
     bool is_stopping;
     struct job *running;                    /* so that it is not queued again meanwhile */
@@ -82,6 +83,14 @@ static bool makes(const struct job *job, const struct object *object, enum codin
            (coding != CODING_IDENTITY || source_of(job->object) == source_of(object));
 }
 
+static void run_job(struct chore *chore);
+
+/* NULL: it is somebody else's. */
+static struct job *job_of(struct chore *chore)
+{
+    return chore->run == run_job ? container_of(chore, struct job, chore) : NULL;
+}
+
 static struct job *find_job(struct compressor *compressor, struct list *queue,
                             const struct object *object, enum coding coding)
 {
@@ -89,22 +98,29 @@ static struct job *find_job(struct compressor *compressor, struct list *queue,
         return compressor->running;
     list_each(node, queue)
     {
-        struct job *job = container_of(node, struct job, node);
-        if (makes(job, object, coding))
+        struct job *job = job_of(container_of(node, struct chore, node));
+        if (job && makes(job, object, coding))
             return job;
     }
     return NULL;
+}
+
+static void add_chore(struct compressor *compressor, struct list *queue, struct chore *chore)
+{
+    list_append(queue, &chore->node);
+    pthread_cond_signal(&compressor->wake);
 }
 
 static struct job *add_job(struct compressor *compressor, struct list *queue, struct object *object,
                            enum coding coding)
 {
     struct job *job = mem_alloc(sizeof(*job));
+    job->chore.run = run_job;
+    job->compressor = compressor;
     job->object = object_ref(object);
     job->coding = coding;
     list_init(&job->waiting);
-    list_append(queue, &job->node);
-    pthread_cond_signal(&compressor->wake);
+    add_chore(compressor, queue, &job->chore);
     return job;
 }
 
@@ -127,14 +143,21 @@ bool compressor_decode(struct compressor *compressor, struct object *object,
     pthread_mutex_lock(&compressor->lock);
     bool may_work = !is_given_up(compressor, object, CODING_IDENTITY);
     if (may_work) {
-        struct job *job = find_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
+        struct job *job = find_job(compressor, &compressor->awaited, object, CODING_IDENTITY);
         if (!job)
-            job = add_job(compressor, &compressor->to_decode, object, CODING_IDENTITY);
+            job = add_job(compressor, &compressor->awaited, object, CODING_IDENTITY);
         decoding->plain = NULL;
         list_append(&job->waiting, &decoding->node);
     }
     pthread_mutex_unlock(&compressor->lock);
     return may_work;
+}
+
+void compressor_run(struct compressor *compressor, struct chore *chore)
+{
+    pthread_mutex_lock(&compressor->lock);
+    add_chore(compressor, &compressor->awaited, chore);
+    pthread_mutex_unlock(&compressor->lock);
 }
 
 /* --- the thread --- */
@@ -154,25 +177,6 @@ static struct object *make(struct compressor *compressor, const struct job *job)
     return both;
 }
 
-static struct job *next_job(struct compressor *compressor)
-{
-    struct job *job = NULL;
-    pthread_mutex_lock(&compressor->lock);
-    while (list_is_empty(&compressor->queue) && list_is_empty(&compressor->to_decode) &&
-           !compressor->is_stopping)
-        pthread_cond_wait(&compressor->wake, &compressor->lock);
-    if (!compressor->is_stopping) {
-        bool is_awaited = !list_is_empty(&compressor->to_decode);
-        struct list *queue = is_awaited ? &compressor->to_decode : &compressor->queue;
-        job = list_first_entry(queue, struct job, node);
-        list_remove(&job->node);
-        compressor->queued -= !is_awaited;
-        compressor->running = job;
-    }
-    pthread_mutex_unlock(&compressor->lock);
-    return job;
-}
-
 static void free_job(struct job *job)
 {
     object_unref(&job->object);
@@ -189,20 +193,45 @@ static void tell(struct job *job, struct object *made)
     }
 }
 
+static void run_job(struct chore *chore)
+{
+    struct job *job = container_of(chore, struct job, chore);
+    struct compressor *compressor = job->compressor;
+    struct object *made = make(compressor, job);
+    pthread_mutex_lock(&compressor->lock);
+    if (!made)
+        give_up(compressor, job);
+    compressor->running = NULL;
+    pthread_mutex_unlock(&compressor->lock);
+    tell(job, made); /* nobody finds it any more */
+    object_unref(&made);
+    free_job(job);
+}
+
+static struct chore *next_chore(struct compressor *compressor)
+{
+    struct chore *chore = NULL;
+    pthread_mutex_lock(&compressor->lock);
+    while (list_is_empty(&compressor->queue) && list_is_empty(&compressor->awaited) &&
+           !compressor->is_stopping)
+        pthread_cond_wait(&compressor->wake, &compressor->lock);
+    if (!compressor->is_stopping) {
+        bool is_awaited = !list_is_empty(&compressor->awaited);
+        struct list *queue = is_awaited ? &compressor->awaited : &compressor->queue;
+        chore = list_first_entry(queue, struct chore, node);
+        list_remove(&chore->node);
+        compressor->queued -= !is_awaited;
+        compressor->running = job_of(chore);
+    }
+    pthread_mutex_unlock(&compressor->lock);
+    return chore;
+}
+
 static void *run(void *arg)
 {
     struct compressor *compressor = arg;
-    for (struct job *job; (job = next_job(compressor)) != NULL;) {
-        struct object *made = make(compressor, job);
-        pthread_mutex_lock(&compressor->lock);
-        if (!made)
-            give_up(compressor, job);
-        compressor->running = NULL;
-        pthread_mutex_unlock(&compressor->lock);
-        tell(job, made); /* nobody finds it any more */
-        object_unref(&made);
-        free_job(job);
-    }
+    for (struct chore *chore; (chore = next_chore(compressor)) != NULL;)
+        chore->run(chore);
     return NULL;
 }
 
@@ -213,18 +242,20 @@ struct compressor *compressor_new(struct cache *cache, size_t max_bytes)
     compressor->max_bytes = max_bytes;
     pthread_mutex_init(&compressor->lock, NULL);
     pthread_cond_init(&compressor->wake, NULL);
-    list_init(&compressor->to_decode);
+    list_init(&compressor->awaited);
     list_init(&compressor->queue);
     MUST(pthread_create(&compressor->thread, NULL, run, compressor) == 0);
     return compressor;
 }
 
-static void drop_jobs(struct list *queue)
+static void drop_chores(struct list *queue)
 {
     while (!list_is_empty(queue)) {
-        struct job *job = list_first_entry(queue, struct job, node);
-        list_remove(&job->node);
-        free_job(job);
+        struct chore *chore = list_first_entry(queue, struct chore, node);
+        struct job *job = job_of(chore);
+        list_remove(&chore->node);
+        if (job)
+            free_job(job);
     }
 }
 
@@ -237,8 +268,8 @@ void compressor_free(struct compressor *compressor)
     pthread_cond_signal(&compressor->wake);
     pthread_mutex_unlock(&compressor->lock);
     pthread_join(compressor->thread, NULL);
-    drop_jobs(&compressor->to_decode);
-    drop_jobs(&compressor->queue);
+    drop_chores(&compressor->awaited);
+    drop_chores(&compressor->queue);
     pthread_cond_destroy(&compressor->wake);
     pthread_mutex_destroy(&compressor->lock);
     free(compressor);

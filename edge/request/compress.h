@@ -1,7 +1,8 @@
 /*
  * Codings that varve makes itself (semantics 4.7), on a helper thread: it compresses an object on
  * the first hit that wants it, and until then clients get identity; and it decodes one that came
- * coded when the first client cannot read it, which waits for that.
+ * coded when the first client cannot read it, which waits for that. Whatever else of a request
+ * would hold up its loop is done there too.
  */
 #pragma once
 
@@ -34,3 +35,11 @@ struct decoding {
  */
 bool compressor_decode(struct compressor *compressor, struct object *object,
                        struct decoding *decoding);
+
+/* Slow work of a request. Embedded in what it is about; the compressor's until run(). */
+struct chore {
+    struct list node;
+    void (*run)(struct chore *chore); /* the helper's thread; it may be gone after this */
+};
+/* Has it run, in order of arrival with what is decoded. Any thread, never blocks. */
+void compressor_run(struct compressor *compressor, struct chore *chore);

@@ -23,6 +23,7 @@ static void fetch_free(struct fetch *fetch)
     vary_record_unref(&fetch->record);
     vary_record_unref(&fetch->sent_under);
     object_unref(&fetch->old);
+    blob_unref(&fetch->body);
     flight_unref(&fetch->flight);
     arena_fini(&fetch->arena);
     free(fetch);
@@ -288,6 +289,7 @@ void fetch_start(struct server *server, struct loop *loop, enum fetch_kind kind,
     fetch->room.deliver = on_room;
     fetch->deserted.deliver = on_deserted;
     fetch->ranked.deliver = on_ranked;
+    fetch->judged.deliver = fetch_on_judged;
     arena_init(&fetch->arena);
     request_copy(&fetch->arena, request, &fetch->request);
     decision_copy(&fetch->arena, decision, &fetch->decision);

@@ -5,7 +5,11 @@
 #include "edge/request/fetch_parts.h"
 #include "edge/request/outdated.h"
 
-enum { UNREAD_WINDOW_BYTES = 4 << 20, SHORT_WINDOW_BYTES = 64 << 10 }; /* semantics 7.8 */
+enum {
+    UNREAD_WINDOW_BYTES = 4 << 20, /* semantics 7.8 */
+    SHORT_WINDOW_BYTES = 64 << 10,
+    JUDGED_ON_LOOP_BYTES = 64 << 10,
+};
 
 static bool is_too_large(const struct fetch *fetch, size_t more)
 {
@@ -37,20 +41,38 @@ void fetch_on_body(struct call *call, void *owner, slice bytes)
         call_pause(call);
 }
 
-static bool must_decode(const struct fetch *fetch, const struct blob *body)
+/* --- what only the whole body shows (semantics 4.1, 4.2) --- */
+
+static bool has_patterns(const struct fetch *fetch)
 {
-    return body && (fetch->coding == CODING_GZIP || fetch->coding == CODING_BR) &&
-           (fetch->decision.route->reject_body_count || body->len <= CODED_NOTHING_BYTES);
+    return fetch->decision.route->reject_body_count > 0;
 }
 
-/* What only the whole body shows (semantics 4.1, 4.2): an empty page, a pattern of `reject_body`.
- * It looks at plain bytes. */
-static enum reason judge_body(struct fetch *fetch, const struct blob *body)
+static bool is_coded(const struct fetch *fetch)
 {
-    struct blob *plain = NULL;
-    if (must_decode(fetch, body))
-        plain = body_decode(fetch->coding, body, fetch->server->policy->max_object_bytes);
-    const struct blob *seen = plain ? plain : body;
+    return fetch->body && fetch->coding != CODING_IDENTITY;
+}
+
+/* All of it for patterns; else it is asked only whether there is any, and the first byte says so.
+ * NULL: it cannot be read, or need not. */
+static struct blob *decoded(const struct fetch *fetch)
+{
+    if (!is_coded(fetch))
+        return NULL;
+    if (has_patterns(fetch))
+        return body_decode(fetch->coding, fetch->body, fetch->server->policy->max_object_bytes);
+    return fetch->body->len <= CODED_NOTHING_BYTES ? body_decode(fetch->coding, fetch->body, 0)
+                                                   : NULL;
+}
+
+/* An empty page, a pattern of `reject_body`. These look at plain bytes: where there are none to
+ * look at, nobody can say that no pattern matches. */
+static enum reason judge_body(struct fetch *fetch)
+{
+    struct blob *plain = decoded(fetch);
+    if (is_coded(fetch) && has_patterns(fetch) && !plain)
+        return REASON_POLICY;
+    const struct blob *seen = plain ? plain : fetch->body;
     slice text = seen ? slice_of(seen->bytes, seen->len) : SLICE_NONE;
     if (text.len == 0) /* not every head says it */
         fetch->verdict.facts.flags |= FACT_NO_BODY;
@@ -58,6 +80,15 @@ static enum reason judge_body(struct fetch *fetch, const struct blob *body)
     blob_unref(&plain);
     return reason;
 }
+
+/* Would it hold up the loop? Coded bytes do not say how many they stand for. */
+static bool is_long_to_judge(const struct fetch *fetch)
+{
+    return has_patterns(fetch) &&
+           (is_coded(fetch) || fetch->flight->received_bytes > JUDGED_ON_LOOP_BYTES);
+}
+
+/* --- storing --- */
 
 /* Without what is for its own client alone (RFC 9111 §5.2.2.4, §5.2.2.7). */
 static struct fields fields_for_everybody(struct fetch *fetch)
@@ -69,8 +100,7 @@ static struct fields fields_for_everybody(struct fetch *fetch)
     return fields;
 }
 
-/* Takes the body. */
-static struct object *object_of(struct fetch *fetch, struct blob *body)
+static struct object *object_of(struct fetch *fetch)
 {
     const struct flight *flight = fetch->flight;
     struct fields stored = fields_for_everybody(fetch);
@@ -87,31 +117,29 @@ static struct object *object_of(struct fetch *fetch, struct blob *body)
         .policy_hash = fetch->decision.route->policy_hash,
         .tag_hashes = fetch->tag_hashes,
         .tag_count = fetch->verdict.tags.count,
-        .build = call_build(fetch->call),
+        .build = fetch->build,
         .reason_phrase = fetch->reason_phrase,
         .variant_text = forward_variant_text(fetch->forward.key_text, &fetch->arena),
         .names = &fetch->record->names,
         .fields = &stored,
         .coding = fetch->coding == CODING_UNKNOWN ? CODING_IDENTITY : fetch->coding,
-        .body = body,
+        .body = fetch->body ? blob_ref(fetch->body) : NULL,
     };
     return object_new(&parts);
 }
 
 static void store(struct fetch *fetch)
 {
-    struct blob *body = flight_body(fetch->flight);
-    enum reason reason = judge_body(fetch, body);
+    enum reason reason = fetch->body_reason;
     if (reason == REASON_NONE && fetch_is_purged(fetch))
         reason = REASON_PURGED;
     if (reason != REASON_NONE) {
         metrics_not_stored(fetch->server->metrics, reason);
         if (reason != REASON_PURGED)
             fetch_mark_uncacheable(fetch, reason);
-        blob_unref(&body);
         return;
     }
-    struct object *object = object_of(fetch, body);
+    struct object *object = object_of(fetch);
     enum stored stored = cache_store(fetch->server->cache, object);
     if (stored == STORED_NOT_TOO_LARGE) /* with its head */
         fetch_drop_old(fetch);
@@ -119,14 +147,54 @@ static void store(struct fetch *fetch)
     object_unref(&object);
 }
 
+/* --- the end --- */
+
+/* In this order: who finds no flight any more must find what it has made. */
+static void store_and_end(struct fetch *fetch)
+{
+    store(fetch);
+    flight_end(fetch->flight);
+    fetch_finish(fetch);
+}
+
+/* The helper's thread: until it is told, the loop leaves body and verdict alone. */
+static void judge_elsewhere(struct chore *chore)
+{
+    struct fetch *fetch = container_of(chore, struct fetch, judging);
+    fetch->body_reason = judge_body(fetch);
+    loop_post(fetch->loop, &fetch->judged);
+}
+
+void fetch_on_judged(struct loop_message *message)
+{
+    store_and_end(container_of(message, struct fetch, judged));
+}
+
+/* The flight goes on until this is over, and is joined, but its call does not. */
+static void have_judged(struct fetch *fetch)
+{
+    call_free(fetch->call);
+    fetch->call = NULL;
+    fetch->judging.run = judge_elsewhere;
+    compressor_run(fetch->server->compressor, &fetch->judging);
+}
+
 void fetch_on_end(struct call *call, void *owner, bool is_clean)
 {
     struct fetch *fetch = owner;
-    (void)call;
-    if (fetch->is_storing && is_clean)
-        store(fetch);
-    flight_end(fetch->flight);
-    fetch_finish(fetch);
+    if (!fetch->is_storing || !is_clean) {
+        flight_end(fetch->flight);
+        fetch_finish(fetch);
+        return;
+    }
+    fetch->body = flight_body(fetch->flight);
+    fetch->build = call_build(call);
+    if (is_long_to_judge(fetch)) {
+        have_judged(fetch);
+        return;
+    }
+    fetch->body_reason = judge_body(fetch);
+    store_and_end(fetch);
 }
 
 void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail)

@@ -31,8 +31,11 @@ struct fetch {
     unsigned status;
     slice reason_phrase;
     enum coding coding;
-    unsigned repeats;      /* for a field learned under the seal (semantics 2.3) */
-    bool is_unconditional; /* a 304 was no use: no validators */
+    struct blob *body;       /* whole, once it is to be stored; NULL: empty */
+    enum reason body_reason; /* why it is not stored */
+    slice build;             /* that made it */
+    unsigned repeats;        /* for a field learned under the seal (semantics 2.3) */
+    bool is_unconditional;   /* a 304 was no use: no validators */
     bool has_validators;
     bool wants_identity; /* of the fill that was sent (semantics 4.7) */
     bool has_head;       /* published */
@@ -40,6 +43,8 @@ struct fetch {
     bool has_dropped_old;
     bool is_over;
     struct loop_message room, deserted, ranked;
+    struct chore judging; /* of the body, on the helper's thread; then `judged` */
+    struct loop_message judged;
 };
 
 /* fetch.c */
@@ -82,3 +87,5 @@ void fetch_on_interim(struct call *call, void *owner, const struct response *res
 void fetch_on_body(struct call *call, void *owner, slice bytes);
 void fetch_on_end(struct call *call, void *owner, bool is_clean);
 void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail);
+/* What waited for the helper to look at its body is stored or not, and ends. */
+void fetch_on_judged(struct loop_message *message);

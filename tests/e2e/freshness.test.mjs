@@ -385,6 +385,41 @@ test('4.7, RFC 9110 §7.7 who cannot read what comes coded with no-transform doe
   assert.equal(zlib.gunzipSync((await leader).bytes).toString(), 'coded')
 })
 
+test('4.2 reject_body looks at all of a body, whatever its size and coding; what it cannot look into is not stored', async (t) => {
+  const long = 'a page of some length. '.repeat(50000)
+  const bodies = { good: 'a page', bad: 'a page that threw late', 'long-good': long, 'long-bad': `${long} threw late`, 'too-long': 'a'.repeat(3 << 20), empty: '' }
+  const codings = { plain: (text) => text, gzip: zlib.gzipSync, br: zlib.brotliCompressSync, broken: (text) => `no gzip: ${text}` }
+  const origin = await renderer(t, (req, res, n) => {
+    const [, coding, body] = req.url.split('/')
+    res.writeHead(200, { 'content-type': 'text/html', ...fresh, ...(coding !== 'plain' && { 'content-encoding': coding === 'broken' ? 'gzip' : coding }), 'x-render': n })
+    res.end(codings[coding](bodies[body]))
+  })
+  const v = await varve(t, `store: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 2MiB}\n${anyRoute(origin, ', reject_body: ["threw late"]')}`)
+  for (const coding of Object.keys(codings))
+    for (const body of Object.keys(bodies)) {
+      const target = `/${coding}/${body}`
+      const first = await v.get(target, { 'accept-encoding': 'gzip, br' })
+      assert.deepEqual(first.bytes, Buffer.from(codings[coding](bodies[body])), `${target}: given as it comes`)
+      const second = await v.get(target, { 'accept-encoding': 'gzip, br' })
+      const isStored = coding !== 'broken' && /good|empty/.test(body)
+      assert.equal(outcome(second) === 'hit', isStored, target)
+      assert.equal(second.headers['x-render'] === first.headers['x-render'], isStored, target)
+    }
+})
+
+test('3.1, 4.2 who comes while a body is looked at joins its flight: it is rendered once', async (t) => {
+  const text = 'a page of some length. '.repeat(20000)
+  const origin = await renderer(t, (req, res) => page(res, zlib.gzipSync(text), { ...fresh, 'content-encoding': 'gzip' }))
+  const v = await varve(t, anyRoute(origin, ', reject_body: ["threw late"]'))
+  for (let i = 0; i < 10; i++) {
+    const answers = Array.from({ length: 5 }, async () => {
+      for (let j = 0; j < 5; j++) assert.equal(zlib.gunzipSync((await v.get(`/${i}`, { 'accept-encoding': 'gzip' })).bytes).toString(), text)
+    })
+    await Promise.all(answers)
+  }
+  assert.equal(origin.requests.length, 10)
+})
+
 test('4.7, RFC 9530 digests go with the coding that they are of', async (t) => {
   const text = 'a page of some length. '.repeat(200)
   const digests = { 'content-digest': 'sha-256=:AA==:', 'repr-digest': 'sha-256=:BB==:', digest: 'sha-256=CC==', 'content-md5': 'DD==' }

@@ -1,7 +1,7 @@
 /*
  * Codings made behind a hit (semantics 4.7): which objects, that the cache gets them, that an
  * object which has been replaced meanwhile is left alone, and that nothing is coded for nothing.
- * And plain bodies of what came coded, for those who wait for them.
+ * And plain bodies of what came coded, for those who wait for them; and chores.
  */
 #include "edge/request/compress.h"
 
@@ -12,6 +12,7 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 
@@ -277,6 +278,59 @@ static void test_4_7_who_waits_is_given_the_body_of_its_own_object(void **contex
     }
 }
 
+/* --- chores --- */
+
+struct errand {
+    struct chore chore;
+    struct object *object;
+    pthread_t by;
+    bool saw_coded; /* the object, when it ran */
+    atomic_bool has_begun, may_end, is_done;
+};
+
+static void run_errand(struct chore *chore)
+{
+    struct errand *errand = container_of(chore, struct errand, chore);
+    struct object *now = present(errand->object);
+    errand->by = pthread_self();
+    errand->saw_coded = now->bodies[CODING_GZIP] != NULL;
+    object_unref(&now);
+    atomic_store(&errand->has_begun, true);
+    while (!atomic_load(&errand->may_end))
+        sched_yield();
+    atomic_store(&errand->is_done, true);
+}
+
+static void until(atomic_bool *flag)
+{
+    while (!atomic_load(flag))
+        sched_yield();
+}
+
+static void test_a_chore_is_run_by_the_helper_ahead_of_what_is_to_be_compressed(void **context)
+{
+    (void)context;
+    struct blob *body = body_of("<li>varve</li>\n", 20000);
+    struct object *object = store("text/html", body, CODING_IDENTITY);
+    struct errand first = {.chore.run = run_errand, .object = object}, second = first;
+    compressor_run(compressor, &first.chore);
+    until(&first.has_begun);
+    compressor_ask(compressor, object, CODING_GZIP);
+    compressor_run(compressor, &second.chore);
+    atomic_store(&first.may_end, true);
+    until(&second.has_begun);
+    assert_true(atomic_load(&first.is_done));
+    atomic_store(&second.may_end, true);
+    until(&second.is_done);
+    assert_false(pthread_equal(first.by, pthread_self()));
+    assert_true(pthread_equal(first.by, second.by));
+    assert_false(second.saw_coded);
+    struct object *coded = until_coded(object, CODING_GZIP);
+    object_unref(&coded);
+    object_unref(&object);
+    blob_unref(&body);
+}
+
 static void test_ending_with_a_full_queue_drops_it(void **context)
 {
     (void)context;
@@ -284,6 +338,8 @@ static void test_ending_with_a_full_queue_drops_it(void **context)
     struct object *object = store("text/html", body, CODING_IDENTITY);
     compressor_ask(compressor, object, CODING_GZIP);
     compressor_ask(compressor, object, CODING_BR);
+    struct errand errand = {.chore.run = run_errand, .object = object, .may_end = true};
+    compressor_run(compressor, &errand.chore);
     compressor_free(compressor);
     compressor = NULL;
     object_unref(&object);
@@ -332,6 +388,7 @@ int main(void)
         TEST(test_4_7_all_who_wait_for_a_plain_body_get_it_and_the_cache_has_it),
         TEST(test_4_7_what_cannot_be_decoded_is_tried_once),
         TEST(test_4_7_who_waits_is_given_the_body_of_its_own_object),
+        TEST(test_a_chore_is_run_by_the_helper_ahead_of_what_is_to_be_compressed),
         TEST(test_ending_with_a_full_queue_drops_it),
         TEST(test_4_7_only_texts_from_min_on_are_compressed),
     };
