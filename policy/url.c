@@ -155,18 +155,31 @@ static size_t query_start(slice text)
     return mark < hash ? mark : hash;
 }
 
+/* In place, until nothing is left to decode or the rounds are over. Was there a control byte at any
+ * depth? */
+static bool decode(char *text, size_t *len, bool is_lax)
+{
+    bool has_control = url_has_control_byte(slice_of(text, *len));
+    for (unsigned round = 0; round < DECODE_ROUNDS && is_encoded(slice_of(text, *len)); round++) {
+        *len = decode_once(text, *len);
+        if (is_lax)
+            *len = fold_lax_ascii(text, *len);
+        has_control |= url_has_control_byte(slice_of(text, *len));
+    }
+    return has_control;
+}
+
+/*
+ * Only what is an escape beyond doubt may refuse a request. What is overlong UTF-8 is a letter in
+ * other encodings: %C1%BF, which would be 7f, is one of GBK's.
+ */
 void url_decode_path(struct arena *arena, slice path, struct routing_path *routing)
 {
-    char *text = arena_alloc(arena, path.len + 1);
-    slice decoded = {text, path.len};
-    if (path.len)
-        memcpy(text, path.ptr, path.len);
-    *routing = (struct routing_path){.has_control = url_has_control_byte(decoded)};
-    for (unsigned round = 0; round < DECODE_ROUNDS && is_encoded(decoded); round++) {
-        decoded.len = fold_lax_ascii(text, decode_once(text, decoded.len));
-        routing->has_control |= url_has_control_byte(decoded);
-    }
-    routing->is_stable = !is_encoded(decoded);
+    slice plain = arena_copy(arena, path), decoded = arena_copy(arena, path);
+    char *text = (char *)decoded.ptr;
+    routing->has_control = decode((char *)plain.ptr, &plain.len, false);
+    bool is_doubtful = decode(text, &decoded.len, true);
+    routing->is_stable = !is_doubtful && !is_encoded(decoded);
     for (size_t i = 0; i < decoded.len; i++)
         if (text[i] == '\\')
             text[i] = '/';

@@ -15,8 +15,9 @@ struct routing_path {
     /* The same of what stands before a decoded `?` or `#`: there are servers that split after
      * decoding. Equal to `decoded` without one. */
     slice cut;
-    bool has_control; /* 00-1f or 7f, raw or at any depth of decoding: 400 */
-    bool is_stable; /* false: three rounds of decoding were not enough; nobody can say what it is */
+    bool has_control; /* 00-1f or 7f, raw or as %XX or %uXXXX at any depth: 400 */
+    bool is_stable;   /* false: three rounds of decoding were not enough, or a lax reading has a
+                       * control byte: nobody can say what it is */
 };
 
 void url_decode_path(struct arena *arena, slice path, struct routing_path *routing);

@@ -30,10 +30,10 @@ static void check_decoding(struct arena *arena, slice path)
     url_decode_path(arena, path, &once);
     check_form(once.decoded);
     check_form(once.cut);
-    if (!once.has_control)
-        MUST(!url_has_control_byte(once.decoded));
     if (!once.is_stable)
         return;
+    if (!once.has_control)
+        MUST(!url_has_control_byte(once.decoded));
     url_decode_path(arena, once.decoded, &twice);
     MUST(slice_equal(once.decoded, twice.decoded));
     MUST(once.has_control || !twice.has_control);

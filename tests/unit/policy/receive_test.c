@@ -137,6 +137,18 @@ static void test_1_3_harmless_paths_are_looked_up_and_never_changed(void **state
     setup_fini(&s);
 }
 
+/* "Quality" in GBK: C1 BF would be a 7f in UTF-8, if overlong forms were allowed there. */
+static void test_1_3_a_page_with_a_chinese_name_is_not_refused(void **state)
+{
+    struct setup s;
+    (void)state;
+    setup_init(&s, BASE "routes: [{match: \"/**\", ttl: 1m}]\n");
+    const struct decision *d = receive(&s, "GET http://h/%D6%CA%C1%BF.html");
+    assert_int_equal(d->action, ACTION_PASS);
+    assert_int_equal(d->reason, REASON_PATH);
+    setup_fini(&s);
+}
+
 static void test_1_3_a_disagreement_goes_where_the_path_as_received_routes(void **state)
 {
     struct setup s;
@@ -475,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_2_1_what_makes_fills_sealed),
         cmocka_unit_test(test_1_3_deception_paths_are_never_looked_up),
         cmocka_unit_test(test_1_3_harmless_paths_are_looked_up_and_never_changed),
+        cmocka_unit_test(test_1_3_a_page_with_a_chinese_name_is_not_refused),
         cmocka_unit_test(test_1_3_a_disagreement_goes_where_the_path_as_received_routes),
         cmocka_unit_test(test_1_5_hosts),
         cmocka_unit_test(test_redirect_http),

@@ -71,15 +71,32 @@ static void test_1_3_decoding_stops_after_three_rounds(void **state)
 
 static void test_1_3_control_bytes_at_any_depth(void **state)
 {
-    static const char *const bad[] = {"/a\x01",  "/\x7f",      "/%00",    "/%0A",
-                                      "/%1f",    "/%7F",       "/%2500",  "/%25250d",
-                                      "/%c0%80", "/%e0%80%8a", "/%u000d", "/%c1%bf"};
+    static const char *const bad[] = {"/a\x01", "/\x7f",  "/%00",     "/%0A",    "/%1f",
+                                      "/%7F",   "/%2500", "/%25250d", "/%u000d", "/%c0%af%250a"};
     struct arena arena;
     (void)state;
     arena_init(&arena);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_true(decode(&arena, bad[i]).has_control);
     assert_false(decode(&arena, "/%20%80%ff").has_control);
+    arena_fini(&arena);
+}
+
+/* C1 BF is a letter of GBK, and so is C0 A5, which would be a `%`. */
+static void test_1_3_control_bytes_of_lax_readings_only_make_a_path_unclear(void **state)
+{
+    static const char *const doubtful[] = {
+        "/%D6%CA%C1%BF.html", "/\xd6\xca\xc1\xbf.html", "/%c0%80", "/%e0%80%8a", "/%25c1%25bf",
+        "/%C0%A51000"};
+    struct arena arena;
+    (void)state;
+    arena_init(&arena);
+    for (size_t i = 0; i < sizeof(doubtful) / sizeof(doubtful[0]); i++) {
+        struct routing_path routing = decode(&arena, doubtful[i]);
+        assert_false(routing.has_control);
+        assert_false(routing.is_stable);
+    }
+    assert_true(decode(&arena, "/%D6%CA%C1%BE.html").is_stable);
     arena_fini(&arena);
 }
 
@@ -111,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_1_3_decoded_form),
         cmocka_unit_test(test_1_3_decoding_stops_after_three_rounds),
         cmocka_unit_test(test_1_3_control_bytes_at_any_depth),
+        cmocka_unit_test(test_1_3_control_bytes_of_lax_readings_only_make_a_path_unclear),
         cmocka_unit_test(test_1_3_a_decoded_query_mark_gives_a_second_reading),
         cmocka_unit_test(test_percent_encoding_leaves_only_unreserved),
     };
