@@ -24,14 +24,14 @@ void policy_free(struct policy *policy);
 /* Where a running varve with this policy takes orders. */
 struct daemon_place {
     slice address;    /* admin.listen */
-    slice token_file; /* empty: none */
+    slice token_file; /* empty: none, or not wanted */
 };
 /*
  * Reads no more of the file than that; errors in the rest do not matter. True: *place, in `arena`;
  * what is in `diag` then is worth telling if nobody is there: what could not be read might say
- * another place. False: the errors that stand in the way.
+ * another place. False: the errors that stand in the way. Who has the token already wants none.
  */
-bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
+bool policy_find_daemon(slice path, bool wants_token, struct arena *arena, struct diag *diag,
                         struct daemon_place *place);
 /* Every setting with its value in force, as YAML: `varve check --effective`. */
 slice policy_effective(const struct policy *policy, struct arena *arena);

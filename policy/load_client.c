@@ -74,19 +74,24 @@ static void take_defaults(struct loader *l, const struct yaml_node *root)
         take_addresses(l, root);
 }
 
+/* Nobody asks a unix socket's clients for a token. */
+static bool wants_token_file(const struct policy *policy, bool wants_token)
+{
+    return wants_token && !slice_starts_with(policy->admin_listen, SLICE("unix:"));
+}
+
 /* What leads to the daemon was given twice. */
-static bool is_unclear(const struct policy *policy, const struct yaml_node *root)
+static bool is_unclear(const struct policy *policy, const struct yaml_node *root, bool wants_token)
 {
     const struct yaml_node *admin = yaml_get(root, SLICE("admin"));
     if (is_twice(root, "admin") || is_twice(admin, "listen"))
         return true;
     if (policy->admin_listen.len == 0)
         return is_twice(root, "store") || is_twice(yaml_get(root, SLICE("store")), "path");
-    return !slice_starts_with(policy->admin_listen, SLICE("unix:")) &&
-           is_twice(admin, "token_file");
+    return wants_token_file(policy, wants_token) && is_twice(admin, "token_file");
 }
 
-static bool find(struct loader *l, const struct yaml_node *root)
+static bool find(struct loader *l, const struct yaml_node *root, bool wants_token)
 {
     struct policy *policy = l->policy;
     size_t before = errors(l);
@@ -96,20 +101,20 @@ static bool find(struct loader *l, const struct yaml_node *root)
     take(l, &section_admin, "listen", yaml_get(admin, SLICE("listen")), policy);
     if (policy->admin_listen.len == 0)
         take(l, &section_store, "path", yaml_get(store, SLICE("path")), policy);
-    else if (!slice_starts_with(policy->admin_listen, SLICE("unix:")))
+    else if (wants_token_file(policy, wants_token))
         take(l, &section_admin, "token_file", yaml_get(admin, SLICE("token_file")), policy);
     if (policy->admin_listen.len == 0 && policy->store_path.len == 0) {
         take_defaults(l, root);
         before = 0; /* also what could not be read might say it */
     }
-    if (errors(l) > before || is_unclear(policy, root))
+    if (errors(l) > before || is_unclear(policy, root, wants_token))
         return false;
     settle_store_path(l);
     settle_admin_listen(l);
     return true;
 }
 
-bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
+bool policy_find_daemon(slice path, bool wants_token, struct arena *arena, struct diag *diag,
                         struct daemon_place *place)
 {
     struct loader l;
@@ -117,7 +122,7 @@ bool policy_find_daemon(slice path, struct arena *arena, struct diag *diag,
     l.may_read_files = l.is_client = true;
     l.policy->path = arena_copy(l.arena, path);
     struct yaml_node *root = read_policy_file(&l, l.policy->path);
-    bool is_found = root && find(&l, root);
+    bool is_found = root && find(&l, root, wants_token);
     if (is_found)
         *place = (struct daemon_place){arena_copy(arena, l.policy->admin_listen),
                                        arena_copy(arena, l.policy->admin_token_file)};

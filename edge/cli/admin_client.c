@@ -31,7 +31,8 @@ static int from_config(struct admin_target *target)
     static struct diag diag; /* too large for the stack */
     struct daemon_place place;
     diag_init(&diag, &target->arena);
-    if (!policy_find_daemon(target->config, &target->arena, &diag, &place)) {
+    bool wants_token = target->token_file.len == 0;
+    if (!policy_find_daemon(target->config, wants_token, &target->arena, &diag, &place)) {
         fprintf(stderr,
                 "%" SLICE_FMT
                 "varve %s: cannot tell from this file where the daemon is: mend it, or "
@@ -41,7 +42,7 @@ static int from_config(struct admin_target *target)
     }
     target->address = place.address;
     target->doubts = diag_text(&diag);
-    if (target->token_file.len == 0)
+    if (wants_token)
         target->token_file = place.token_file;
     return CLI_OK;
 }

@@ -101,6 +101,20 @@ test('commands with --config find varve though the rest of the file has errors, 
   assert.equal((await v.get('/')).body, `render ${broken.length + 1}`)
 })
 
+test('who gives --token-file and --config needs no token file of the config: its variable may be unset', async (t) => {
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/token`, 'secret\n', { mode: 0o600 })
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const admin = `admin: {listen: "127.0.0.1:${await freePort()}", token_file: "\${VARVE_TEST_CREDENTIALS}/token"}\n`
+  const v = await varve(t, `renderer: ${origin.url}\n${admin}routes: [{match: "/**"}]\n`, { env: { VARVE_TEST_CREDENTIALS: dir } })
+  const purge = (...more) => call(['purge', '--tag', 'news', '--config', v.config, ...more])
+  const { status, stderr } = purge('--token-file', `${dir}/token`)
+  assert.equal(status, 0, stderr)
+  const without = purge()
+  assert.equal(without.status, 2)
+  assert.match(without.stderr, /environment variable "VARVE_TEST_CREDENTIALS" is not set/)
+})
+
 test('a file that does not say where varve is: --admin is named, and no other varve is asked', async (t) => {
   const file = path.join(tempDir(t), 'varve.yaml')
   writeFileSync(file, 'store: {path: "${VARVE_TEST_NOWHERE}"}\nstael: 1\n')

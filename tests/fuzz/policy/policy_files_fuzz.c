@@ -111,10 +111,15 @@ static bool is_harmless(slice text)
 static void check_daemon(const struct policy *policy, slice path, struct arena *arena)
 {
     struct diag diag;
-    struct daemon_place place;
+    struct daemon_place place, of_one_with_a_token;
     diag_init(&diag, arena);
-    bool is_found = policy_find_daemon(path, arena, &diag, &place);
+    bool is_found = policy_find_daemon(path, true, arena, &diag, &place);
     MUST(is_found || diag.count > 0);
+    diag_init(&diag, arena);
+    bool is_found_with_a_token =
+        policy_find_daemon(path, false, arena, &diag, &of_one_with_a_token);
+    MUST(!is_found ||
+         (is_found_with_a_token && slice_equal(place.address, of_one_with_a_token.address)));
     if (!policy)
         return;
     MUST(is_found && slice_equal(place.address, policy->admin_listen));

@@ -2,18 +2,18 @@
  */
 #include "tests/unit/policy/load_support.h"
 
-static bool find(struct fixture *f, const char *text, struct daemon_place *place)
+static bool find(struct fixture *f, const char *text, bool wants_token, struct daemon_place *place)
 {
     slice path = write_file(f, "v.yaml", text);
     unsetenv("VARVE_TEST_UNSET");
     diag_init(&f->diag, &f->arena);
-    return policy_find_daemon(path, &f->arena, &f->diag, place);
+    return policy_find_daemon(path, wants_token, &f->arena, &f->diag, place);
 }
 
 static void check_place(struct fixture *f, const char *text, const char *address, const char *token)
 {
     struct daemon_place place;
-    if (!find(f, text, &place))
+    if (!find(f, text, true, &place))
         fail_msg("%s\n%s", text, diag_text(&f->diag).ptr);
     check_slice(place.address, address);
     check_slice(place.token_file, token);
@@ -89,6 +89,26 @@ static void test_what_could_not_be_read_is_told_with_the_place(void **state)
     assert_int_equal(f->diag.count, 0);
 }
 
+static void test_who_has_the_token_is_not_kept_from_the_daemon_by_that_of_the_file(void **state)
+{
+    static const char *const texts[] = {
+        "admin: {listen: \"127.0.0.1:1\", token_file: \"${VARVE_TEST_UNSET}\"}\n",
+        "admin: {listen: \"127.0.0.1:1\", token_file: /a, token_file: /b}\n",
+        "admin: {listen: \"127.0.0.1:1\", token_file: [a]}\n",
+        "admin: {listen: \"127.0.0.1:1\", token_file: /a}\n",
+    };
+    struct fixture *f = *state;
+    struct daemon_place place;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (!find(f, texts[i], false, &place))
+            fail_msg("%s\n%s", texts[i], diag_text(&f->diag).ptr);
+        check_slice(place.address, "127.0.0.1:1");
+        check_slice(place.token_file, "");
+    }
+    assert_false(
+        find(f, "admin: {listen: \"127.0.0.1:1\", listen: \"127.0.0.1:2\"}\n", false, &place));
+}
+
 /* Else an order for this daemon might reach another one. */
 static void test_no_other_daemon_is_taken_for_it(void **state)
 {
@@ -120,13 +140,13 @@ static void test_no_other_daemon_is_taken_for_it(void **state)
     write_file(f, "store.yaml", "store: {path: /t}\n");
     struct daemon_place place = {.address = SLICE("untouched")};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (find(f, texts[i], &place))
+        if (find(f, texts[i], true, &place))
             fail_msg("%s", texts[i]);
         assert_true(f->diag.count > 0);
     }
     check_slice(place.address, "untouched");
     diag_init(&f->diag, &f->arena);
-    assert_false(policy_find_daemon(SLICE("/nowhere/v.yaml"), &f->arena, &f->diag, &place));
+    assert_false(policy_find_daemon(SLICE("/nowhere/v.yaml"), true, &f->arena, &f->diag, &place));
     check_slice(diag_text(&f->diag),
                 "/nowhere/v.yaml: cannot read the file: No such file or directory\n");
 }
@@ -139,6 +159,7 @@ int main(void)
         TEST(test_it_is_found_in_what_is_included),
         TEST(test_without_a_word_it_is_where_the_daemon_has_it),
         TEST(test_what_could_not_be_read_is_told_with_the_place),
+        TEST(test_who_has_the_token_is_not_kept_from_the_daemon_by_that_of_the_file),
         TEST(test_no_other_daemon_is_taken_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
