@@ -67,19 +67,19 @@ slice template_target(const struct request *request, const struct decision *deci
     if (template.len == 0)
         return own;
     bool has_url = slice_search(template, SLICE("{url}")) < template.len;
-    struct placeholder all[] = {
-        {SLICE("{url}"),
-         has_url ? url_percent_encode(arena, public_url(request, own)) : SLICE_NONE},
-        {SLICE("{host}"), request->host},
-        {SLICE("{path}"), request->path},
+    enum { URL, HOST, PATH, COUNT };
+    struct placeholder all[COUNT] = {
+        [URL] = {SLICE("{url}"),
+                 has_url ? url_percent_encode(arena, public_url(request, own)) : SLICE_NONE},
+        [HOST] = {SLICE("{host}"), request->host},
+        [PATH] = {SLICE("{path}"), request->path},
     };
-    enum { COUNT = sizeof(all) / sizeof(all[0]) };
     size_t mark = slice_find(template, '?', 0);
     slice target = fill(arena, slice_until(template, mark), all, COUNT);
     if (mark == template.len)
         return with_query(arena, target, query, !has_url && has_query);
     /* a client's `&base=…` in the path must not become a parameter of its own */
-    all[COUNT - 1].value = url_percent_encode(arena, request->path);
+    all[PATH].value = url_percent_encode(arena, request->path);
     return arena_concat(arena,
                         (slice[]){target, fill(arena, slice_from(template, mark), all, COUNT)}, 2);
 }
