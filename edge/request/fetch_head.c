@@ -217,8 +217,6 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
 {
     if (length != SIZE_MAX && length > fetch->server->policy->max_object_bytes)
         return REASON_TOO_LARGE;
-    if (fetch->coding == CODING_UNKNOWN && fetch->decision.route->store_statuses != STATUSES_RFC)
-        return REASON_POLICY; /* unknown codings pass (semantics 4.7) */
     if (!grow_union(fetch) || !take_final_key(fetch))
         return REASON_VARY_DENIED;
     count_tags(fetch);
