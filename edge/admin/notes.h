@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "edge/request/exchange.h"
+#include "edge/server.h"
 
 struct notes;
 
