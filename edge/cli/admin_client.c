@@ -245,21 +245,3 @@ int admin_judge(const struct admin_target *target, const struct admin_answer *an
                 answer->status);
     return CLI_FAILED;
 }
-
-slice url_encode(slice text, struct arena *arena)
-{
-    static const char HEX[] = "0123456789ABCDEF";
-    char *out = arena_alloc(arena, 3 * text.len + 1);
-    size_t length = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-        if (!is_plain)
-            out[length++] = '%';
-        out[length++] = is_plain ? (char)c : HEX[c >> 4];
-        if (!is_plain)
-            out[length++] = HEX[c & 15];
-    }
-    return slice_of(out, length);
-}

@@ -49,6 +49,3 @@ void admin_answer_fini(struct admin_answer *answer);
 
 /* What is wrong when the status is not 2xx, on stderr; returns CLI_FAILED, or CLI_OK for 2xx. */
 int admin_judge(const struct admin_target *target, const struct admin_answer *answer);
-
-/* Percent-encodes for a query value; in the arena. */
-slice url_encode(slice text, struct arena *arena);

@@ -2,6 +2,7 @@
 #include "edge/cli/mode.h"
 #include "edge/cli/options.h"
 #include "edge/cli/print.h"
+#include "policy/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static bool take_header(int option, slice value, void *arg)
     }
     question->headers =
         arena_printf(arena, "%" SLICE_FMT "&header=%" SLICE_FMT, SLICE_ARG(question->headers),
-                     SLICE_ARG(url_encode(value, arena)));
+                     SLICE_ARG(url_percent_encode(arena, value)));
     return true;
 }
 
@@ -52,7 +53,7 @@ static int ask_about_url(int argc, char **argv, struct admin_target *target, con
         return status;
     if (argc - optind != 1)
         return cli_usage(target->command, "wants one URL");
-    slice url = url_encode(slice_of_string(argv[optind]), &target->arena);
+    slice url = url_percent_encode(&target->arena, slice_of_string(argv[optind]));
     slice text = arena_printf(&target->arena, "%s?url=%" SLICE_FMT "%" SLICE_FMT, path,
                               SLICE_ARG(url), SLICE_ARG(question.headers));
     return daemon_ask(target, "GET", text, NULL, ASK_MS);
