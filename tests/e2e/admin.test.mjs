@@ -238,6 +238,7 @@ test('variants, stats, slots, healthz', async (t) => {
   assert.deepEqual(variants.map((row) => row.hits).sort(), [0, 1])
   assert.ok(variants.every((row) => row.in_memory && row.state === 'fresh' && row.age >= 0 && row.variant.includes('x-device')))
 
+  await v.isQuiet()
   const stats = ok(await v.admin('GET', '/v1/stats'))
   assert.equal(stats['varve_hits_total{tier="memory"}'], 1)
   assert.ok(!Object.keys(stats).some((name) => name.includes('_bucket')))
@@ -353,6 +354,7 @@ test('metrics have their names and types, in a text that a scraper takes', async
   await v.get('/a', { authorization: 'Bearer x' })
   await purge(v, { tags: ['t'] })
   await exchange(t, v.port, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
+  await v.isQuiet()
   const res = await v.admin('GET', '/metrics')
   assert.match(res.headers['content-type'], /^text\/plain; version=0\.0\.4/)
   const { families, samples } = scrape(res.body)
@@ -499,7 +501,11 @@ test('6.5 PURGE on the public listener: from whom it is allowed, for a URL with 
   const origin = await renderer(t, (req, res, n) => page(res, `render ${n}`, { ...MINUTE, vary: 'x-device' }))
   const policy = (purge) => `renderer: ${origin.url}\nroutes: [{match: "/**", query: {drop: [utm]}}]\n${purge}`
   const v = await varve(t, policy('purge: {methods: [PURGE], allow: [127.0.0.1]}\n'))
-  const send = (target, headers) => request(v.url + target, { method: 'PURGE', headers })
+  const send = async (target, headers) => {
+    const res = await request(v.url + target, { method: 'PURGE', headers })
+    await v.isQuiet() // so that its line comes before that of the next
+    return res
+  }
   for (const device of ['a', 'b']) await v.get('/p?x', { 'x-device': device })
   await v.get('/q')
   const done = await send('/p?utm=1&x')
@@ -539,6 +545,7 @@ test('10.2 values of cookies and Authorization are not shown, and detail only to
   assert.equal(JSON.parse(shown[0]).variants.length, 1)
   assert.match(shown[0], /cookie/)
   assert.equal(JSON.parse(shown[1]).would, 'hit')
+  await until(() => v.accessLog().length === 2, 'both lines')
   for (const text of [...shown, v.log, readFileSync(`${dir}/access.log`, 'utf8')]) assert.ok(!text.includes('verysecretvalue'))
 
   for (const debug of [{}, { 'x-varve-debug': 'secret' }, { 'x-varve-debug': '' }])

@@ -112,7 +112,7 @@ test('limits.stall: a body that stops is given up, however much of it came befor
   for (const c of [one, chunked, two, inFrame]) await until(() => c.isOver, 'the end of a body that stopped')
   for (const c of [one, chunked]) assert.equal(c.answers()[0].status, 408)
   assert.equal(s.origin.requests.length, 0)
-  assert.ok((await s.v.metric('varve_client_timeouts_total')) >= 2)
+  await until(async () => (await s.v.metric('varve_client_timeouts_total')) >= 2, 'them to be counted')
 })
 
 test('9.5 one address fills no more than leaves a share of request_bodies to others; a trusted proxy has no share', async (t) => {

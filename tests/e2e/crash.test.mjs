@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { execFile } from 'node:child_process'
 import { existsSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync, closeSync } from 'node:fs'
 import { test } from 'node:test'
-import { freePort, outcome, page, renderer, varve, VARVE } from './lib.mjs'
+import { freePort, outcome, page, renderer, until, varve, VARVE } from './lib.mjs'
 import { seeded, sleep } from './oracle/random.mjs'
 
 const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 20)
@@ -125,11 +125,10 @@ test('9.3 garbage behind sound first pages: no wrong body, and serving goes on',
   for (let at = 2 * 4096; at < 64 * 4096; at += 4096) writeSync(file, Buffer.alloc(4096, 'garbage '), 0, 4096, at)
   closeSync(file)
   await v.start()
-  let answer
-  for (let i = 0; i < 100 && answer?.status !== 200; i++) {
-    answer = await v.get('/kept').catch(() => undefined)
-    if (answer?.status !== 200) await sleep(100)
-  }
+  const answer = await until(async () => {
+    const res = await v.get('/kept').catch(() => undefined)
+    return res?.status === 200 && res
+  }, 'a page')
   assert.match(answer.body, /^render \d$/)
   assert.ok(countOf(v.log, 'store set aside') <= 1, v.log)
 })
@@ -183,6 +182,7 @@ test('9.3 a purge log of garbage: everything older is dead, and serving goes on'
   v.log = ''
   await v.start()
   assert.equal((await v.get('/kept')).body, 'render 2', 'nobody knows whether it was purged')
+  await until(() => v.log.includes('the purge file is damaged'), 'the log to tell')
   assert.equal(countOf(v.log, 'the purge file is damaged'), 1, v.log)
   assert.match((await v.admin('GET', '/metrics')).body, /^varve_purge_overflows_total 1$/m)
 })

@@ -203,6 +203,8 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
   v.accessLog = () => readFileSync(`${dir}/access.log`, 'utf8').split('\n').slice(0, -1).map((l) => JSON.parse(l))
   /* the line of the request for this path that began last: two threads write, so it need not be the last one */
   v.lastLine = (target) => v.accessLog().filter((line) => line.path === target).sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).at(-1)
+  /* what varve counts of a request, and its line, may come a moment behind the last byte, but not behind the end of its connection */
+  v.isQuiet = () => until(async () => (await v.metric('varve_connections')) === 0, 'all connections to be closed')
   v.workerPid = () => {
     const pids = [...v.log.matchAll(/worker started pid=(\d+)/g)]
     return Number(pids.at(-1)[1])

@@ -60,6 +60,7 @@ test('B4 one of two is gone: rendered pages for everybody. Both are: 200 and the
   for (const res of await all(30, (i) => v.get(`/down/${i}`, navigation))) {
     assert.deepEqual([res.status, res.body, res.headers['cache-control']], [200, SHELL, 'no-store'])
   }
+  await v.isQuiet()
   assert.equal(await v.metric('varve_shell_total{reason="all_down"}'), 30)
 })
 
@@ -103,7 +104,7 @@ test('B7 dead under load and up again: 200 for everybody all the time, pages fro
   assert.deepEqual(seen.other, [])
   assert.equal(second.requests.length, seen.pages - before, 'what tried it was a visitor, and he got his page')
   for (const to of ['down', 'up']) assert.equal(await v.metric(`varve_worker_changes_total{worker="renderer/0",to="${to}"}`), 1)
-  await until(() => /worker is up[^\n]*worker=renderer\/0/.test(v.log), 'the log to tell')
+  await until(() => /worker is up[^\n]*worker=renderer\/0[^\n]*\n/.test(v.log), 'the log to tell')
   assert.equal(v.log.match(/worker is (up|down|flapping)/g).length, 2, v.log)
 })
 

@@ -34,7 +34,7 @@ test('what a policy names and is not there: `check`, `run` and `reload` say all 
     assert.match(stderr, missing(`${lines + 4}:59`, 'ca', 'ca.pem'))
   }
   assert.equal((await v.get('/')).body, 'page')
-  assert.match(v.log, /reload failed; the old policy stays in force.*nope\.html/)
+  await until(() => /reload failed; the old policy stays in force.*nope\.html/.test(v.log), 'the log to tell')
   assert.equal(await v.metric('varve_config_reloads_total{result="failed"}'), 1)
 })
 
