@@ -108,7 +108,7 @@ test('A3 five at once, one slot: how long they waited and how long their renders
     const { queue_ms, render_ms, total_ms } = lines.get(path)
     const said = /queue;dur=(\d+), render;dur=(\d+)/.exec(res.headers['server-timing']).slice(1).map(Number)
     assert.deepEqual(said, [queue_ms, render_ms], path)
-    assert.ok(render_ms >= 110, `${path} was rendered in ${render_ms} ms`)
+    assert.ok(render_ms >= 60, `${path} was rendered in ${render_ms} ms`) // it counts from when varve has seen that it was sent
     if (i > 0) {
       assert.ok(queue_ms >= ends[i - 1] - allWait - 5, `${path} waited ${queue_ms} ms: it begins when the one before it ends`)
       assert.ok(render_ms <= at - ends[i - 1] + 5, `${path} took ${render_ms} ms: waiting is no rendering`)

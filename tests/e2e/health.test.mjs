@@ -87,8 +87,9 @@ test('7.1, B3 no probe beside a render on a worker with one slot, however long t
     await g.promise
     page(res, 'page', { 'cache-control': 'no-store' })
   })
-  const other = await renderer(t, (req, res) => (ofOther++, res.end('well')))
-  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}", "${other.url}"], slots: 1, balance: first, ${often}}}\nroutes: [{match: "/**"}]\n`)
+  const other = await renderer(t, (req, res) => (ofOther++, res.end('well'))) // of an origin of its own: nobody is sent there while the first is probed
+  const origins = [['renderer', origin], ['other', other]].map(([name, { url }]) => `${name}: {workers: ["${url}"], slots: 1, ${often}}`)
+  const v = await varve(t, `origins: {${origins.join(', ')}}\nroutes: [{match: "/**"}]\n`)
   await until(() => probes >= 2, 'probes')
   const render = v.get('/slow', documents)
   await until(() => origin.requests.some((r) => r.url === '/slow'), 'the render')
@@ -196,7 +197,7 @@ test('7.5, A13, A14 one of four loops: one client is affected, and it is used ag
   }
   const workers = await Promise.all(ports.map((port) => renderer(t, handler, { port })))
   const urls = ports.map((port) => `"http://127.0.0.1:${port}"`).join(', ')
-  const timeouts = 'timeouts: {first_byte: 2s}, slot_max: 2s, client_wait: 60s'
+  const timeouts = 'timeouts: {first_byte: 5s}, slot_max: 5s, client_wait: 60s'
   const v = await varve(t, `origins: {renderer: {workers: [${urls}], slots: 1, retries: 0, ${timeouts}}}\nroutes: [{match: "/**"}]\n`)
   assert.equal((await v.get('/loop', documents)).status, 503)
   const states = async () => (await slots(v)).workers.map((w) => w.state)

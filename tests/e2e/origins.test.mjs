@@ -86,7 +86,7 @@ for (const [what, prefix] of [['a pass', '/pass/'], ['a fill', '/fill/']])
     for (const row of rows.values()) // storable, so that only its wrongness keeps it out
       if (row[0] !== 'two_hundred_lines') row[2] = row[2].replace(/^(HTTP\/1.[01] 200.*\r\n)/, '$1Content-Type: text/html\r\nCache-Control: max-age=60\r\n')
     const origin = await badOrigin(t, rows)
-    const v = await varve(t, 'threads: 1\n' + origins(origin.url, ', slots: 200, retries: 0, timeouts: {connect: 1s, first_byte: 2s, between_bytes: 1s}'))
+    const v = await varve(t, 'threads: 1\n' + origins(origin.url, ', slots: 200, retries: 0, timeouts: {connect: 5s, first_byte: 4s, between_bytes: 2s}'))
     const one = async (row) => {
       const [name, method, , , , , , expected] = row
       const c = await exchange(t, v.port, `${method} ${prefix}${name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, { methods: [method] })
@@ -121,7 +121,7 @@ test('an answer that nobody asked for, on an idle connection, is given to nobody
   const v = await varve(t, `threads: 1\n${origins(origin.url)}`)
   for (const [i, ask] of ['/pass/a', '/b', '/pass/c', '/d'].entries()) {
     assert.equal((await v.get(ask)).body, 'good', ask)
-    assert.equal(open.size, 1)
+    await until(() => open.size === 1, 'varve to have closed the one before')
     for (const socket of open) socket.write(poison)
     if (i % 2) await until(() => open.size === 0, 'varve to close it') // else the next request comes as fast as it can
   }
@@ -225,7 +225,7 @@ test('a worker by https: the certificate must be for its name and of a trusted a
   const other = certificate(dir, 'other-ca')
   const port = await tlsRenderer(t, certificate(dir, 'app.internal', { ca }))
   const byIp = await tlsRenderer(t, certificate(dir, 'by-ip', { ca, names: ['127.0.0.1'] }))
-  const origin = (name, url, tlsMore, more = '') => `${name}: {workers: ["${url}"], tls: {${tlsMore}}${more}}`
+  const origin = (name, url, tlsMore, more = '') => `${name}: {workers: ["${url}"], timeouts: {connect: 10s}, tls: {${tlsMore}}${more}}`
   const url = `https://127.0.0.1:${port}`
   const list = {
     ok: origin('ok', url, `name: app.internal, ca: ${ca.cert}`, ', host: origin'),
