@@ -99,7 +99,7 @@ test('http-caching §11 bypass and method: not looked up; a status that is not s
 test('http-caching §11 collapsed: who shared a render; =?0: who waited for one in vain', async (t) => {
   const rest = gate()
   const origin = await renderer(t, async (req, res, n) => {
-    await rest.promise
+    if (!req.url.startsWith('/beside')) await rest.promise
     page(res, `render ${n}`, req.url === '/shared' ? MINUTE : { 'set-cookie': 'a=1' })
   })
   const dir = tempDir(t)
@@ -109,6 +109,7 @@ test('http-caching §11 collapsed: who shared a render; =?0: who waited for one 
   const shared = all(5, () => client.get('/shared'))
   const own = all(3, () => client.get('/own'))
   await client.settled()
+  await all(8, (i) => client.get(`/beside/${i}`)) // the disk has been asked for the others before
   rest.open()
   const texts = (await shared).map(status)
   assert.equal(texts.filter((s) => /^varve; fwd=uri-miss; fwd-status=200; stored; collapsed; ttl=\d\d$/.test(s)).length, 4, texts.join('\n'))
@@ -134,7 +135,7 @@ test('http-caching §11 a stale hit has a negative ttl, also where only a purge 
   assert.deepEqual([answered.fwd, answered['fwd-status'], answered.stored, answered.hit], ['stale', '503', undefined, undefined])
   assert.ok(Number(answered.ttl) <= -40)
   broken = 1
-  assert.match(status(await v.get('/old')), /^varve; hit; ttl=-4\d$/)
+  assert.match(status(await v.get('/old')), /^varve; hit; ttl=-\d\d$/)
 })
 
 test('http-caching §11 it stands behind what caches before it said, on hits too; what cannot be read goes', async (t) => {

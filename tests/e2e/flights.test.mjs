@@ -25,7 +25,8 @@ const gathered = (v, origin, n) =>
 async function oneThread(t, origin) {
   const dir = tempDir(t)
   const tls = await tlsListener(dir)
-  const v = await varve(t, `threads: 1\n${tls.yaml}${anyRoute(origin)}`, { dir })
+  const patient = `origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nroutes: [{match: "/**"}]\n`
+  const v = await varve(t, `threads: 1\n${tls.yaml}${patient}`, { dir })
   return { v, client: await http2Client(t, v, tls.port) }
 }
 
@@ -243,6 +244,7 @@ test('3.2 a failure is no mark: the next request is an ordinary fill, shared aga
   const v = await varve(t, anyRoute(origin))
   assert.ok((await v.get('/')).status >= 500)
   const answers = all(5, () => v.get('/'))
+  await until(() => origin.requests.length > 1, 'the second render')
   await gathered(v, origin, 5)
   second.open()
   assert.ok((await answers).every((res) => res.body === 'well'))
@@ -288,6 +290,7 @@ test('3.4 the client leaves: a render that waits in the queue never starts', asy
   await until(() => origin.requests.length === 1)
   const queued = () => v.metric('varve_queue_depth{origin="renderer"}')
   await clientThatLeaves(v, '/b', () => until(async () => (await queued()) === 1, 'it to be queued'))
+  await until(async () => (await queued()) === 0, 'it to be out of the queue')
   const c = v.get('/c')
   await until(async () => (await queued()) === 1, 'the other to be queued alone')
   running.open()
