@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "edge/origin/call.h"
+#include "edge/origin/lack.h"
 
 #include <errno.h>
 
@@ -216,13 +217,6 @@ static void note_no_connection(struct call *call, int problem, slice why)
         pool_worker_failed(worker, why, call_now(call));
 }
 
-/* Files, memory and ports are ours; a unix socket with a full backlog (EAGAIN) has a listener. */
-static bool is_ours(int problem)
-{
-    return problem == EMFILE || problem == ENFILE || problem == ENOBUFS || problem == ENOMEM ||
-           problem == EADDRNOTAVAIL || problem == EAGAIN;
-}
-
 bool call_is_own_lack(const struct call *call)
 {
     return call->is_own_lack;
@@ -248,7 +242,8 @@ void call_connect(struct call *call)
     if (!call->connection) {
         int problem = errno;
         slice why = slice_of_string(strerrordesc_np(problem));
-        call->is_own_lack = is_ours(problem);
+        call->is_own_lack =
+            lack_is_own(problem, (const struct sockaddr *)&worker->address, worker->address_bytes);
         if (call->is_own_lack)
             log_own_lack(call, why);
         note_no_connection(call, problem, why);

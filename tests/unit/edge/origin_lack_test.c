@@ -8,6 +8,7 @@
 #include "tests/unit/edge/origin_rig.h"
 
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 static const struct script GOOD = {
     .head = SLICE("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"), .ending = KEEP};
@@ -53,6 +54,22 @@ static void lack_files(void)
 static void lack_nothing(void)
 {
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+/* This machine has no address of that family (IPv6 is off), or no TCP port left for that one. */
+static atomic_int lacking_family, lacking_ports_to;
+
+int connect(int fd, const struct sockaddr *address, socklen_t bytes)
+{
+    int type = 0;
+    socklen_t type_bytes = sizeof(type);
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_bytes);
+    int port = ntohs(((const struct sockaddr_in *)address)->sin_port);
+    if (address->sa_family == lacking_family || (type == SOCK_STREAM && port == lacking_ports_to)) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    return (int)syscall(SYS_connect, fd, address, bytes);
 }
 
 static struct worker *worker_of(struct rig *rig)
@@ -129,10 +146,66 @@ static void test_7_6_G2_a_warm_up_that_varve_lacks_files_for_is_made_when_it_has
     stop(&rig, &server);
 }
 
+static void test_7_6_with_no_ports_left_no_worker_is_down(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig_start(&rig, 1);
+    lacking_ports_to = server.port;
+    run(&rig, "refused");
+    lacking_ports_to = 0;
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
+    run(&rig, "CLEAN");
+    assert_int_equal(worker_of(&rig)->counters.downs, 0);
+    stop(&rig, &server);
+}
+
+/* The AAAA record of a name, where IPv6 is off: it is no worker to count upon. */
+static void
+test_9_6_an_address_of_a_family_that_this_machine_has_not_is_a_worker_that_is_down(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig_add_worker(&rig, server.port);
+    rig.workers[1].host = SLICE("2001:db8::1");
+    rig_start(&rig, 1);
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_slots, 2);
+    lacking_family = AF_INET6;
+    for (int i = 0; i < 4; i++)
+        run(&rig, "CLEAN"); /* which goes to the other one without a word */
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_slots, 1);
+    assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
+    lacking_family = AF_UNSPEC;
+    stop(&rig, &server);
+}
+
+static void test_9_6_an_origin_without_any_other_address_is_down(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig.workers[0].host = SLICE("2001:db8::1");
+    lacking_family = AF_INET6;
+    rig_start(&rig, 1);
+    run(&rig, "refused");
+    assert_true(origin_state(rig.origins, &rig.config).is_down);
+    lacking_family = AF_UNSPEC;
+    stop(&rig, &server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_7_6_a_request_that_varve_lacks_files_for_takes_no_worker_down),
+        cmocka_unit_test(test_7_6_with_no_ports_left_no_worker_is_down),
+        cmocka_unit_test(
+            test_9_6_an_address_of_a_family_that_this_machine_has_not_is_a_worker_that_is_down),
+        cmocka_unit_test(test_9_6_an_origin_without_any_other_address_is_down),
         cmocka_unit_test(test_7_6_G2_a_warm_up_that_varve_lacks_files_for_is_made_when_it_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
