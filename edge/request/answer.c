@@ -62,6 +62,25 @@ static slice problem_json(struct exchange *ex, unsigned status, slice detail)
     return copy;
 }
 
+/* To whoever sees the page: only what passes is worth another try. */
+static const char *error_sentence(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return "The address of this page is not valid.";
+    case 421:
+        return "This site is not served here.";
+    case 502:
+    case 503:
+    case 504:
+        return "This page cannot be shown at the moment. Please try again soon.";
+    case 508:
+        return "This request goes in circles. Only those who run this site can mend that.";
+    default:
+        return "This request cannot be answered.";
+    }
+}
+
 static slice error_html(struct exchange *ex, unsigned status)
 {
     slice title = status_text(status);
@@ -70,10 +89,10 @@ static slice error_html(struct exchange *ex, unsigned status)
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width\"><title>%u %" SLICE_FMT
         "</title></head>\n"
-        "<body><h1>%" SLICE_FMT
-        "</h1><p>This page cannot be shown at the moment. Please try again soon.</p>"
+        "<body><h1>%" SLICE_FMT "</h1><p>%s</p>"
         "<p><small>%u &middot; request %" SLICE_FMT "</small></p></body></html>\n",
-        status, SLICE_ARG(title), SLICE_ARG(title), status, SLICE_ARG(ex->request->id));
+        status, SLICE_ARG(title), SLICE_ARG(title), error_sentence(status), status,
+        SLICE_ARG(ex->request->id));
 }
 
 void answer_error(struct exchange *ex, unsigned status, enum outcome outcome, enum reason reason,

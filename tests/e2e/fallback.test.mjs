@@ -286,6 +286,23 @@ test('10.1 errors: a page for navigations, problem+json else, with reason and re
   assert.equal(problem.request_id, json.headers['x-request-id'])
 })
 
+test('10.1 errors: the page asks to try again only where that may help', async (t) => {
+  const origin = await renderer(t, () => {})
+  await origin.stop()
+  const v = await varve(t, `renderer: ${origin.url}\nhosts: [127.0.0.1]\nroutes: [{match: "/**"}]\n`)
+  const circles = { via: Array(6).fill('1.1 varve').join(', ') }
+  for (const [status, path, headers, sentence] of [
+    [503, '/', {}, 'This page cannot be shown at the moment. Please try again soon.'],
+    [400, '/%c0%81', {}, 'The address of this page is not valid.'],
+    [421, '/', { host: 'other.example' }, 'This site is not served here.'],
+    [508, '/', circles, 'This request goes in circles. Only those who run this site can mend that.'],
+  ]) {
+    const res = await v.get(path, { ...navigation, ...headers })
+    assert.equal(res.status, status)
+    assert.ok(res.body.includes(`<p>${sentence}</p>`), res.body)
+  }
+})
+
 test('10.1 error_page: a page of the site\'s own; the request id goes to the renderer and comes from a trusted peer', async (t) => {
   const dir = tempDir(t)
   writeFileSync(`${dir}/busy.html`, '<h1>back soon</h1>')
