@@ -47,6 +47,16 @@ static void read_asked(struct api_job *job, struct asked *asked)
     }
 }
 
+static void refuse(struct api_job *job, slice url)
+{
+    static const char MISSING[] = "\"url\" is missing: url=https%3A%2F%2FHOST%2FPATH";
+    slice detail = arena_printf(&job->arena,
+                                "\"%" SLICE_FMT "\" is not a URL with a host: write "
+                                "https://HOST/PATH",
+                                SLICE_ARG(slice_until(url, 200)));
+    api_error(job, 400, url.len ? detail.ptr : MISSING);
+}
+
 bool question_read(struct api_job *job, struct question *question)
 {
     struct server *server = job->server;
@@ -56,7 +66,7 @@ bool question_read(struct api_job *job, struct question *question)
     if (!asked.url.len ||
         !url_request(server, &job->arena, asked.url, is_tls ? SLICE("https") : SLICE("http"),
                      asked.headers, asked.header_count, &question->request, &question->decision)) {
-        api_error(job, 400, "\"url\" is missing or has no host: url=https%3A%2F%2FHOST%2FPATH");
+        refuse(job, asked.url);
         return false;
     }
     question->build = origin_build(server->origins, question->decision.origin);

@@ -243,5 +243,5 @@ int admin_judge(const struct admin_target *target, const struct admin_answer *an
     else
         fprintf(stderr, "varve %s: the daemon answers with status %d\n", target->command->name,
                 answer->status);
-    return CLI_FAILED;
+    return answer->status == 400 ? CLI_USAGE : CLI_FAILED; /* the words do not make a question */
 }

@@ -4,10 +4,12 @@
 #include "edge/origin/tls.h"
 #include "policy/load.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
@@ -110,6 +112,11 @@ static void try_certificates(const struct policy *policy, struct diag *diag)
 /* The policy if `run` would take it. */
 static struct policy *load(slice path, struct diag *diag)
 {
+    if (access(path.ptr, F_OK) != 0 && errno == ENOENT) {
+        diag_add(diag, path, 0, 0,
+                 "there is no such file: `varve init` writes one, --config FILE names another");
+        return NULL;
+    }
     struct policy *policy = policy_load(&(struct policy_options){.path = path}, diag);
     if (policy)
         try_certificates(policy, diag);

@@ -165,6 +165,20 @@ static int take(int option, struct policy_options *policy, const struct command 
     }
 }
 
+static bool is_url(slice word)
+{
+    return slice_starts_with(word, SLICE("unix:")) ||
+           slice_starts_with_nocase(word, SLICE("http://")) ||
+           slice_starts_with_nocase(word, SLICE("https://"));
+}
+
+/* `varve run site.yaml` */
+static bool is_file(slice word)
+{
+    return !is_url(word) && (slice_ends_with(word, SLICE(".yaml")) ||
+                             slice_ends_with(word, SLICE(".yml")) || access(word.ptr, F_OK) == 0);
+}
+
 int cli_run(int argc, char **argv, const struct command *self)
 {
     struct master_options options = {.enter = worker_enter, .on_ready = print_start};
@@ -178,6 +192,11 @@ int cli_run(int argc, char **argv, const struct command *self)
     }
     if (argc - optind > 1)
         return cli_usage(self, "one ORIGIN-URL at most; use a policy file for more");
+    if (optind < argc && is_file(slice_of_string(argv[optind])))
+        return cli_usage(self,
+                         "\"%s\" is no ORIGIN-URL such as http://127.0.0.1:3000 (a policy file? "
+                         "--config %s)",
+                         argv[optind], argv[optind]);
     if (optind < argc)
         policy->origin_url = slice_of_string(argv[optind]);
     if (policy->path.len == 0 && policy->origin_url.len == 0) {

@@ -241,14 +241,26 @@ static bool take_limits(struct simulate_plan *plan, const struct words *words)
            take_balance(plan, words) && take_client_wait(plan, words);
 }
 
+static bool no_worker(const struct simulate_plan *plan, slice outage, unsigned worker)
+{
+    char others[32] = "";
+    if (plan->setup.workers > 1)
+        snprintf(others, sizeof(others), " to %u", plan->setup.workers - 1);
+    cli_usage(plan->self,
+              "--outage %" SLICE_FMT ": there is no worker %u, only 0%s; --workers N makes more",
+              SLICE_ARG(outage), worker, others);
+    return false;
+}
+
 static bool take_outages(struct simulate_plan *plan, const struct words *words)
 {
     for (size_t i = 0; i < words->outage_count; i++) {
         struct simulation_outage *outage = &plan->setup.outages[i];
-        if (!simulate_parse_outage(words->outages[i], outage) ||
-            outage->worker >= plan->setup.workers)
+        if (!simulate_parse_outage(words->outages[i], outage))
             return wrong(plan, "outage", words->outages[i],
                          "WORKER@START+LENGTH with a worker counted from 0, as 0@60s+10s");
+        if (outage->worker >= plan->setup.workers)
+            return no_worker(plan, words->outages[i], outage->worker);
         plan->setup.outage_count = i + 1;
     }
     return true;

@@ -128,10 +128,20 @@ test('explain leaves what is stored as it was: it counts no hit, and no page com
   assert.deepEqual((await stored()).map((v) => v.in_memory), [true])
 })
 
+test('a URL that nobody can be asked for: explain, variants and purge say what is wrong with it, and end with status 2', async (t) => {
+  const v = await varve(t, `renderer: ${(await pages(t)).url}\n`)
+  for (const words of [['explain'], ['variants'], ['purge']]) {
+    const { code, stderr } = await v.cli(...words, '/c')
+    assert.deepEqual([code, stderr], [2, `varve ${words[0]}: "/c" is not a URL with a host: write https://HOST/PATH\n`])
+  }
+  const prefix = await v.cli('purge', '--prefix', '/c')
+  assert.deepEqual([prefix.code, prefix.stderr], [2, 'varve purge: "/c" is not a prefix: write https://HOST/PATH-PREFIX without a query\n'])
+})
+
 test('explain answers what is no request of ours with a problem, and is never taken down by it', async (t) => {
   const v = await varve(t, `renderer: ${(await pages(t)).url}\nhosts: [shop.example, b.example]\n`)
   for (const query of ['', '?url=', '?url=%2Fa', '?url=http%3A%2F%2F', '?url=http%3A%2F%2Fa%20b%2F', '?urll=http://h/', '?url=ftp'])
-    for (const path of ['explain', 'variants']) problem(await v.admin('GET', `/v1/${path}${query}`), 400, /url/)
+    for (const path of ['explain', 'variants']) problem(await v.admin('GET', `/v1/${path}${query}`), 400, /url/i)
   for (const url of ['http://other.example/', 'http://shop.example/%00', 'http://shop.example/%0a%ff', 'http://shop.example/a b', 'http://shop.example?x', 'http://shop.example#f'])
     for (const header of ['', '&header=', '&header=:', '&header=a%0ab:c', '&header=cookie:%ff%00']) {
       const target = `?url=${encodeURIComponent(url)}${header}`

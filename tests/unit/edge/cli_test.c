@@ -306,7 +306,7 @@ static void test_a_refusal_is_a_failure_with_its_reason(void **context)
 {
     (void)context;
     assert_int_equal(
-        varve("slots", "HTTP/1.1 400 x\r\nContent-Length: 17\r\n\r\n{\"error\":\"no url\"}"), 1);
+        varve("slots", "HTTP/1.1 404 x\r\nContent-Length: 17\r\n\r\n{\"error\":\"no such\"}"), 1);
     assert_int_equal(varve("slots", "HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n"), 1);
     assert_true(complained("wants a token: --token-file FILE"));
     assert_int_equal(varve("slots", "HTTP/1.1 401 x\r\nContent-Length: 43\r\n\r\n"
@@ -366,6 +366,8 @@ static void test_2_means_that_the_command_line_is_wrong(void **context)
                                         "slots --bogus",
                                         "run",
                                         "run a b",
+                                        "run site.yaml",
+                                        "run .",
                                         "run --vcl x u",
                                         "check x",
                                         "reload x",
@@ -383,8 +385,26 @@ static void test_2_means_that_the_command_line_is_wrong(void **context)
                    "render-gateway\n"));
     varve("init --bogus", NULL);
     assert_true(complained("unrecognized option '--bogus'\ntry: varve init --help\n"));
+    varve("check --config nonexistent.yaml", NULL);
+    assert_true(complained("nonexistent.yaml: there is no such file: `varve init` writes one"));
+    varve("run site.yaml", NULL);
+    assert_true(complained("is no ORIGIN-URL such as http://127.0.0.1:3000 (a policy file? "
+                           "--config site.yaml)\n"));
     varve("slot", NULL);
     assert_true(complained("did you mean \"slots\"?"));
+}
+
+static void test_2_means_too_that_the_daemon_makes_no_sense_of_the_words(void **context)
+{
+    (void)context;
+    static const char *const LINES[] = {"explain /c", "variants /c", "purge /c",
+                                        "purge --prefix /c"};
+    static const char REFUSED[] = "HTTP/1.1 400 x\r\nContent-Length: 37\r\n\r\n"
+                                  "{\"detail\":\"is not a URL with a host\"}";
+    for (size_t i = 0; i < sizeof(LINES) / sizeof(*LINES); i++) {
+        assert_int_equal(varve(LINES[i], REFUSED), 2);
+        assert_true(complained("is not a URL with a host\n"));
+    }
 }
 
 static void test_every_command_explains_itself_with_an_example(void **context)
@@ -449,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_9_2_a_failed_reload_prints_every_error),
         cmocka_unit_test(test_3_means_that_the_daemon_is_not_there),
         cmocka_unit_test(test_2_means_that_the_command_line_is_wrong),
+        cmocka_unit_test(test_2_means_too_that_the_daemon_makes_no_sense_of_the_words),
         cmocka_unit_test(test_every_command_explains_itself_with_an_example),
         cmocka_unit_test(test_init_writes_what_check_accepts_and_never_overwrites),
         cmocka_unit_test(test_check_prints_all_errors),
