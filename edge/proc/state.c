@@ -266,7 +266,8 @@ static enum store_open take_lock(struct store_state *state, char *text)
     }
     if (!lock_file(fd)) {
         snprintf(text, STATE_ERROR_BYTES,
-                 "store.path: %" SLICE_FMT " is in use by a running varve, pid %d",
+                 "store.path: %" SLICE_FMT " is in use by a running varve, pid %d: give this one "
+                 "a directory of its own, by store.path or --store DIR",
                  SLICE_ARG(slice_until(state->path, 300)), (int)read_pid(fd));
         close(fd);
         return STORE_IN_USE;

@@ -195,6 +195,6 @@ test('9.3 a second instance on the same store exits 2 and names the pid of the f
     execFile(VARVE, ['run', '--config', v.config, '--listen', listen], (error, stdout, stderr) => resolve({ code: error?.code, text: stdout + stderr })),
   )
   assert.equal(code, 2, text)
-  assert.match(text, new RegExp(`in use.*pid ${v.child.pid}\\b`))
+  assert.match(text, new RegExp(`in use.*pid ${v.child.pid}: give this one a directory of its own, by store.path or --store DIR`))
   assert.equal((await v.get('/')).status, 200)
 })
