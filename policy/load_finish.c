@@ -118,8 +118,8 @@ static void check_admin(struct loader *l, const struct yaml_node *root)
         !slice_starts_with(policy->admin_listen, SLICE("unix:")) &&
         !yaml_get(admin, SLICE("token_file")))
         fail(l, listen,
-             "\"admin\": an address that others can reach needs a \"token_file\": add "
-             "one, or use unix:/path");
+             "\"admin\": an address that is no unix socket needs a \"token_file\": add one, or use "
+             "unix:/path");
     settle_admin_listen(l);
     check_admin_path(l, root);
 }

@@ -202,14 +202,23 @@ static void parse_origin(struct loader *l, const struct section *section, slice 
     check_share(l, node, origin);
 }
 
+static void fail_origins(struct loader *l, const struct setting *s, const struct yaml_node *node)
+{
+    static const char EXPECTED[] =
+        "a mapping of 1 to 64 origins, such as {renderer: {workers: [\"http://127.0.0.1:3000\"]}}";
+    if (node->kind == YAML_MAP)
+        fail(l, node, "\"%" SLICE_FMT "\": expected %s, got %zu", SLICE_ARG(s->key), EXPECTED,
+             node->count);
+    else
+        fail_expected(l, s, node, EXPECTED);
+}
+
 static void parse_origins(struct loader *l, const struct setting *s, const struct yaml_node *node,
                           void *base)
 {
     struct policy *policy = base;
     if (node->kind != YAML_MAP || node->count == 0 || node->count > ORIGINS_MAX) {
-        fail_expected(l, s, node,
-                      "a mapping of 1 to 64 origins, such as {renderer: {workers: "
-                      "[\"http://127.0.0.1:3000\"]}}");
+        fail_origins(l, s, node);
         return;
     }
     policy->origins = arena_array(l->arena, struct origin_config, (size_t)ORIGINS_MAX + 1);
@@ -242,7 +251,7 @@ static void parse_renderer(struct loader *l, const struct setting *s, const stru
         fail(l, node, "origin \"renderer\" is given twice: here and under \"origins\"");
         return;
     }
-    if (node->kind == YAML_MAP) {
+    if (node->kind == YAML_MAP || (node->kind == YAML_SCALAR && node->text.len == 0)) {
         fail_expected(l, s, node, s->type->expected);
         return;
     }

@@ -182,7 +182,7 @@ static void test_listeners_hosts_and_ranges(void **state)
          "v:2:19: \"trusted_proxies\": expected an address or a range such as 10.0.0.0/8 or "
          "2001:db8::/32, no bits behind the prefix, got \"10.0.0.1/8\"\n"},
         {R "admin: {listen: \"127.0.0.1:9180\"}\n",
-         "v:2:17: \"admin\": an address that others can reach needs a \"token_file\": add one, or "
+         "v:2:17: \"admin\": an address that is no unix socket needs a \"token_file\": add one, or "
          "use unix:/path\n"},
         {R "listen: [{address: \":80\", tls: [{cert: a, key: b}]}]\nredirect_http: true\n",
          "v:3:16: \"redirect_http\": every listener has TLS, so there is nothing to redirect: "
@@ -238,7 +238,12 @@ static void test_origins(void **state)
          "v:1:11: \"renderer\": expected one URL such as http://127.0.0.1:3000, got a mapping\n"},
         {"origins: {}\n",
          "v:1:10: \"origins\": expected a mapping of 1 to 64 origins, such as {renderer: {workers: "
-         "[\"http://127.0.0.1:3000\"]}}, got a mapping\n"},
+         "[\"http://127.0.0.1:3000\"]}}, got 0\n"},
+        {"origins:\n",
+         "v:1:9: \"origins\": expected a mapping of 1 to 64 origins, such as {renderer: {workers: "
+         "[\"http://127.0.0.1:3000\"]}}, got nothing\n"},
+        {"renderer:\n", "v:1:10: \"renderer\": expected one URL such as http://127.0.0.1:3000, got "
+                        "nothing\n"},
         {"origins: {a: {}}\n",
          "v:1:11: origin \"a\" needs \"workers\", such as [\"http://127.0.0.1:3000\"]\n"},
         {"origins: {a: {workers: []}}\n",
