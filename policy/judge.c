@@ -76,7 +76,8 @@ static bool is_never_stored(unsigned status)
     return status == 405 || is_transient(status);
 }
 
-static bool is_page_without_body(const struct decision *decision, unsigned status, bool is_empty)
+static bool is_navigation_without_body(const struct decision *decision, unsigned status,
+                                       bool is_empty)
 {
     return decision->is_navigation && (status == 204 || (status == 200 && is_empty));
 }
@@ -127,7 +128,7 @@ static enum reason check_status(const struct judging *j)
     if (!is_strict_on_pages(j))
         return REASON_NONE;
     if (is_never_stored(status) || !is_page_status(j) ||
-        is_page_without_body(j->decision, status, announces_no_body(j->response)))
+        is_navigation_without_body(j->decision, status, announces_no_body(j->response)))
         return REASON_STATUS;
     return REASON_NONE;
 }
@@ -336,7 +337,7 @@ enum reason rules_body(const struct decision *decision, unsigned status, slice b
 {
     const struct route *route = decision->route;
     if (route->store_statuses == STATUSES_PAGES &&
-        is_page_without_body(decision, status, body.len == 0))
+        is_navigation_without_body(decision, status, body.len == 0))
         return REASON_STATUS;
     for (size_t i = 0; i < route->reject_body_count; i++)
         if (regex_matches(route->reject_body[i], body))
