@@ -143,7 +143,7 @@ static const char *freshness_name(enum freshness freshness)
 static void add_state(struct server *server, const struct object *object,
                       const struct decision *decision, struct instant now, json_t *json)
 {
-    const struct judging by = {.decision = decision,
+    const struct grounds by = {.decision = decision,
                                .purged = object_purge_state(server->purges, object),
                                .outdated = outdated_why(server, decision, object, now),
                                .now = now};

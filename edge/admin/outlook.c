@@ -2,7 +2,9 @@
 
 #include "edge/request/fallback.h"
 #include "edge/request/fetch.h"
+#include "edge/request/mode_meaning.h"
 #include "edge/request/outdated.h"
+#include "edge/request/union.h"
 
 static void ends(struct outlook *look, const char *would, enum reason reason)
 {
@@ -72,7 +74,8 @@ static void asks_origin(struct outlook *look)
         ends_with_error(look, refusal.status, refusal.reason, refusal.detail);
         return;
     }
-    if (fallback_is_ordered(look->mode, decision) && falls_back(look, REASON_POLICY, REASON_POLICY))
+    if (mode_orders_fallback(look->mode, decision) &&
+        falls_back(look, REASON_POLICY, REASON_POLICY))
         return;
     if (decision->action == ACTION_LOOKUP && !has_place_for_query(look))
         pass_instead(look, REASON_POLICY);
@@ -110,7 +113,7 @@ static void look_up(struct outlook *look)
 
 static void judge(struct outlook *look)
 {
-    const struct judging by = {
+    const struct grounds by = {
         .decision = &look->decision,
         .client_fields = &look->request->fields,
         .wish = &look->wish,

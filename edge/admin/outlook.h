@@ -1,9 +1,9 @@
 /*
  * What would happen to a request now, and why, without an effect: nothing is rendered or counted,
  * no place is taken, and no page comes into memory or is seen to be wanted. It goes the way of a
- * request (edge/request/steps.c) by the same judgements (candidate.h, fallback.h). Left out is what
- * only the attempt would show: whether it would join a render, how long it would wait, what the
- * renderer would say.
+ * request (edge/request/steps.c) by the same judgements (candidate.h, mode_meaning.h, fallback.h).
+ * Left out is what only the attempt would show: whether it would join a render, how long it would
+ * wait, what the renderer would say.
  */
 #pragma once
 

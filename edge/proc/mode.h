@@ -1,7 +1,7 @@
 /*
  * The operator's mode (`varve mode`): how far all visitors are kept from the renderers. One word in
  * the memory that all worker processes share, so that it holds over their reloads and crashes; a
- * new master begins with `auto`. What it means for a request is in edge/request/fallback.h.
+ * new master begins with `auto`. What it means for a request is in edge/request/mode_meaning.h.
  *
  *   63             2 1      0
  *   +---------------+--------+

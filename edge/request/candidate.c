@@ -1,26 +1,10 @@
 #include "edge/request/candidate.h"
 
-#include "edge/request/fallback.h"
-
-void union_start_with_learned(const struct server *server, const struct decision *decision,
-                              struct vary_record **record)
-{
-    const struct route *route = decision->route;
-    if ((*record)->is_known || (*record)->names.count || !decision->is_sealed ||
-        route == &server->policy->route_pass)
-        return;
-    struct field_names names;
-    learned_names(server->learned, route->index, &names);
-    if (names.count == 0)
-        return;
-    struct vary_record *with_names = vary_record_with_names(*record, &names);
-    vary_record_unref(record);
-    *record = with_names;
-}
+#include "edge/request/mode_meaning.h"
 
 /* --- what it is good for --- */
 
-enum freshness candidate_freshness(const struct object *object, const struct judging *by,
+enum freshness candidate_freshness(const struct object *object, const struct grounds *by,
                                    enum reason *reason)
 {
     const struct route *route = by->decision->route;
@@ -40,7 +24,7 @@ enum freshness candidate_freshness(const struct object *object, const struct jud
 
 /* A client that asks for more than freshness gets what was validated for it, or nothing
  * (RFC 9111 §5.2.1). */
-static void decline_if_wished(struct candidate *found, const struct judging *by)
+static void decline_if_wished(struct candidate *found, const struct grounds *by)
 {
     const struct object *object = found->object;
     const struct route *route = by->decision->route;
@@ -60,7 +44,7 @@ bool object_is_unreadable(const struct object *object, const struct fields *clie
            !coding_is_readable(object->coding, client_fields);
 }
 
-void candidate_judge(struct candidate *found, const struct judging *by)
+void candidate_judge(struct candidate *found, const struct grounds *by)
 {
     bool is_odd_type = !facts_may_answer(&found->object->facts, by->decision);
     if (by->purged == PURGE_DEAD || is_odd_type) {
@@ -106,7 +90,7 @@ bool candidate_is_given(const struct server *server, const struct decision *deci
                    (!may_render(decision) || has_no_free_slot(server, decision));
     if (found->freshness != STALE_WHILE_REVALIDATE && !is_busy)
         return false;
-    bool is_stopped = fallback_stops_refreshes(mode_now(server->mode), decision);
+    bool is_stopped = mode_stops_refreshes(mode_now(server->mode), decision);
     *given = (struct given){.outcome = OUTCOME_STALE,
                             .reason = is_busy      ? REASON_STALE_BUSY
                                       : is_stopped ? REASON_POLICY

@@ -2,7 +2,7 @@
  * What a request would be given, as far as that is decided before the origin is asked: what the
  * object that was found is good for (semantics 4, 5), and what follows where it is not enough.
  * Asked by the request itself (lookup.c, steps.c) and by whoever only wants to know (`varve
- * explain`): nothing here has an effect. Any thread.
+ * explain`): nothing here has an effect but on the caller's own `struct candidate`. Any thread.
  */
 #pragma once
 
@@ -20,13 +20,8 @@ struct candidate {
     bool is_declined;   /* it is, but not fresh enough for this client's Cache-Control */
 };
 
-/* A cold URL of a route that keeps learning the same fields sends them from the start
- * (semantics 2.3): replaces its record by one with them. */
-void union_start_with_learned(const struct server *server, const struct decision *decision,
-                              struct vary_record **record);
-
 /* By what it is judged. */
-struct judging {
+struct grounds {
     const struct decision *decision;
     const struct fields *client_fields; /* of the request as received */
     const struct client_wish *wish;
@@ -38,11 +33,11 @@ struct judging {
 /* Coded, not to be decoded (RFC 9110 §7.7), and the client knows no such coding. */
 bool object_is_unreadable(const struct object *object, const struct fields *client_fields);
 /* Of an object that is not purged: how fresh, whoever asks; *reason: why it is not, or "fresh". */
-enum freshness candidate_freshness(const struct object *object, const struct judging *by,
+enum freshness candidate_freshness(const struct object *object, const struct grounds *by,
                                    enum reason *reason);
 /* Judges what was found for this request; gives back the object when it must not even be kept for
  * its validators. */
-void candidate_judge(struct candidate *found, const struct judging *by);
+void candidate_judge(struct candidate *found, const struct grounds *by);
 
 /* A stored page as the answer. */
 struct given {

@@ -1,5 +1,7 @@
 #include "edge/request/fallback.h"
 
+#include "edge/request/mode_meaning.h"
+
 enum reason fallback_reason(unsigned call_failure)
 {
     switch ((enum call_failure)call_failure) {
@@ -32,7 +34,7 @@ bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decisi
                      const struct candidate *found)
 {
     return fallback == FALLBACK_STALE ? found->object && found->freshness <= STALE_IF_ERROR
-                                      : fallback_may_be_shell(mode, decision);
+                                      : mode_allows_shell(mode, decision);
 }
 
 static enum step give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
@@ -59,30 +61,9 @@ static enum step walk_on_failure(struct exchange *ex, enum reason stale_reason, 
     return next;
 }
 
-bool is_render(const struct decision *decision)
-{
-    return decision->origin->slots > 0 && !decision->route->is_asset;
-}
-
-bool fallback_is_ordered(enum mode mode, const struct decision *decision)
-{
-    return mode == MODE_SHELL && is_render(decision) && decision->is_navigation &&
-           decision->class_config->renders && !decision->class_config->never_shell;
-}
-
-bool fallback_stops_refreshes(enum mode mode, const struct decision *decision)
-{
-    return mode == MODE_SHELL && is_render(decision);
-}
-
-bool fallback_may_be_shell(enum mode mode, const struct decision *decision)
-{
-    return mode != MODE_SSR && decision->may_give_shell;
-}
-
 enum step fallback_instead_of_asking(struct exchange *ex)
 {
-    if (!fallback_is_ordered(mode_now(ex->server->mode), &ex->decision))
+    if (!mode_orders_fallback(mode_now(ex->server->mode), &ex->decision))
         return STEP_NONE;
     return walk_on_failure(ex, REASON_POLICY, REASON_POLICY);
 }

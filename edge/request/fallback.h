@@ -6,10 +6,6 @@
 
 #include "edge/request/exchange.h"
 
-/* Is what it asks for made by renderers? What has no slots is no renderer, and files of `assets`
- * cost none (semantics 7.1). */
-bool is_render(const struct decision *decision);
-
 enum reason fallback_reason(unsigned call_failure);
 /* The stale object or the shell: deliver_object(), answer_shell(). STEP_NONE: neither. */
 enum step fallback_after_failure(struct exchange *ex, enum reason reason);
@@ -31,17 +27,5 @@ enum step fallback_after_call(struct exchange *ex, unsigned call_failure);
 /* After `client_wait`: leaves the flight if stale or the shell can be given (semantics 7.5). */
 enum step fallback_instead_of_waiting(struct exchange *ex);
 
-/*
- * What the operator's mode means for a request (`varve mode`).
- *
- * `shell`: who may be given stale or the shell gets it as if the render had failed, without asking
- * for one: navigations to pages that renderers make. Crawlers (`never_shell`), data, and whoever
- * can have neither go on as under `auto`. Fresh pages are given as ever, and nothing is refreshed
- * behind people.
- * `ssr`: the shell is nobody's fallback; `when_logged_in: shell` is none, and stays.
- */
-bool fallback_is_ordered(enum mode mode, const struct decision *decision);
-bool fallback_stops_refreshes(enum mode mode, const struct decision *decision);
-bool fallback_may_be_shell(enum mode mode, const struct decision *decision);
-/* Before a flight is joined or started. */
+/* Before a flight is joined or started: what the operator's mode orders (mode_meaning.h). */
 enum step fallback_instead_of_asking(struct exchange *ex);

@@ -5,8 +5,8 @@
  * A fetch is freed when its call is over and no message from a waiter's thread is on its way to it.
  */
 #include "edge/request/copies.h"
-#include "edge/request/fallback.h"
 #include "edge/request/fetch_parts.h"
+#include "edge/request/mode_meaning.h"
 #include "policy/key_text.h"
 #include "policy/proxy.h"
 
@@ -217,7 +217,7 @@ static bool has_shell(const struct fetch *fetch)
     const struct route *route = fetch->decision.route;
     for (size_t i = 0; i < route->on_failure_count; i++)
         if (route->on_failure[i] == FALLBACK_SHELL)
-            return fallback_may_be_shell(mode_now(fetch->server->mode), &fetch->decision);
+            return mode_allows_shell(mode_now(fetch->server->mode), &fetch->decision);
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include "edge/request/fetch.h"
 #include "edge/request/outdated.h"
 #include "edge/request/steps.h"
+#include "edge/request/union.h"
 
 enum step pass_instead(struct exchange *ex, enum reason reason)
 {
@@ -114,7 +115,7 @@ static void judge_candidate(struct exchange *ex)
 {
     const struct object *object = ex->found.object;
     struct instant now = loop_now(ex->loop);
-    const struct judging by = {.decision = &ex->decision,
+    const struct grounds by = {.decision = &ex->decision,
                                .client_fields = &ex->request->fields,
                                .wish = &ex->wish,
                                .purged = cache_check_purge(ex->server->cache, ex->found.object),

@@ -39,7 +39,7 @@ static struct instant at(int64_t seconds)
 
 static struct candidate judged(enum purge_state purged, enum reason outdated, int64_t age_s)
 {
-    const struct judging by = {&decision, &request.fields, &wish,
+    const struct grounds by = {&decision, &request.fields, &wish,
                                purged,    outdated,        at(STORED_S + age_s)};
     struct candidate found = {.object = object_ref(object)};
     candidate_judge(&found, &by);

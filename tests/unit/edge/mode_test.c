@@ -1,7 +1,7 @@
-/* edge/proc/mode.c, and what a mode means for a request (edge/request/fallback.c). */
+/* edge/proc/mode.c, and what a mode means for a request (edge/request/mode_meaning.c). */
 #include "edge/proc/mode.h"
 
-#include "edge/request/fallback.h"
+#include "edge/request/mode_meaning.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,21 +78,21 @@ static void test_8_2_shell_is_ordered_for_navigations_to_renderers_alone(void **
     struct asked a;
     (void)state;
     ask(&a);
-    assert_true(fallback_is_ordered(MODE_SHELL, &a.decision));
-    assert_false(fallback_is_ordered(MODE_AUTO, &a.decision));
-    assert_false(fallback_is_ordered(MODE_SSR, &a.decision));
+    assert_true(mode_orders_fallback(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_AUTO, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SSR, &a.decision));
     a.decision.may_give_shell = false; /* it may have stale */
-    assert_true(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_true(mode_orders_fallback(MODE_SHELL, &a.decision));
     ask(&a), a.decision.is_navigation = false;
-    assert_false(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SHELL, &a.decision));
     ask(&a), a.class_config.never_shell = true;
-    assert_false(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SHELL, &a.decision));
     ask(&a), a.class_config.renders = false; /* stored or 503, as ever */
-    assert_false(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SHELL, &a.decision));
     ask(&a), a.origin.slots = 0;
-    assert_false(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SHELL, &a.decision));
     ask(&a), a.route.is_asset = true;
-    assert_false(fallback_is_ordered(MODE_SHELL, &a.decision));
+    assert_false(mode_orders_fallback(MODE_SHELL, &a.decision));
 }
 
 static void test_7_4_refreshes_stop_for_everybody_in_shell_alone(void **state)
@@ -100,11 +100,11 @@ static void test_7_4_refreshes_stop_for_everybody_in_shell_alone(void **state)
     struct asked a;
     (void)state;
     ask(&a), a.class_config.never_shell = true;
-    assert_true(fallback_stops_refreshes(MODE_SHELL, &a.decision));
-    assert_false(fallback_stops_refreshes(MODE_AUTO, &a.decision));
-    assert_false(fallback_stops_refreshes(MODE_SSR, &a.decision));
+    assert_true(mode_stops_refreshes(MODE_SHELL, &a.decision));
+    assert_false(mode_stops_refreshes(MODE_AUTO, &a.decision));
+    assert_false(mode_stops_refreshes(MODE_SSR, &a.decision));
     a.origin.slots = 0;
-    assert_false(fallback_stops_refreshes(MODE_SHELL, &a.decision));
+    assert_false(mode_stops_refreshes(MODE_SHELL, &a.decision));
 }
 
 static void test_8_2_the_shell_is_no_fallback_in_ssr(void **state)
@@ -112,11 +112,11 @@ static void test_8_2_the_shell_is_no_fallback_in_ssr(void **state)
     struct asked a;
     (void)state;
     ask(&a);
-    assert_true(fallback_may_be_shell(MODE_AUTO, &a.decision));
-    assert_true(fallback_may_be_shell(MODE_SHELL, &a.decision));
-    assert_false(fallback_may_be_shell(MODE_SSR, &a.decision));
+    assert_true(mode_allows_shell(MODE_AUTO, &a.decision));
+    assert_true(mode_allows_shell(MODE_SHELL, &a.decision));
+    assert_false(mode_allows_shell(MODE_SSR, &a.decision));
     a.decision.may_give_shell = false;
-    assert_false(fallback_may_be_shell(MODE_SHELL, &a.decision));
+    assert_false(mode_allows_shell(MODE_SHELL, &a.decision));
 }
 
 int main(void)
