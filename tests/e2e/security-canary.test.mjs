@@ -87,7 +87,7 @@ for (const [how, lines, isByCrumbs] of [
     const pages = new Map(targets.map((target) => [target, randomManners(random)]))
     const origin = await renderer(t, answerLike(pages))
     const tls = isByCrumbs && (await tlsListener(dir))
-    const v = await varve(t, `${tls ? tls.yaml : ''}renderer: ${origin.url}\nshell: {file: ${dir}/shell.html}\nvary: {cookie: {keep: [bucket]}}\n${lines}routes:\n${routes.map((r) => `  - ${r.yaml}\n`).join('')}`, { dir })
+    const v = await varve(t, `${tls ? tls.yaml : ''}origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nshell: {file: ${dir}/shell.html}\nvary: {cookie: {keep: [bucket]}}\n${lines}routes:\n${routes.map((r) => `  - ${r.yaml}\n`).join('')}`, { dir })
     const clients = await Promise.all(Array.from({ length: 8 }, () => (tls ? crumbClient(t, tls.port) : byteClient(t, v.port))))
     const counts = { hit: 0, own: 0 }
     await spread(Array.from({ length: REQUESTS }), 8, async (_, at, lane) => {

@@ -9,11 +9,11 @@ const documents = { accept: 'text/html' }
 const uncached = { 'cache-control': 'no-store' }
 
 /** Four renderers, two edges that divide them, in lists of different order. */
-async function twoEdges(t, handler) {
+async function twoEdges(t, handler, longest = '8s') {
   const renderers = []
   for (let i = 0; i < 4; i++) renderers.push(await renderer(t, handler))
   const urls = renderers.map((r) => `"${r.url}"`)
-  const policy = (name, share, list) => `origins: {renderer: {workers: [${list.join(', ')}], slots: 1, client_wait: 60s, timeouts: {first_byte: 3s}, slot_max: 3s, share: ${share}, set_headers: {X-Edge: ${name}}}}\nroutes: [{match: "/**"}]\n`
+  const policy = (name, share, list) => `origins: {renderer: {workers: [${list.join(', ')}], slots: 1, client_wait: 60s, timeouts: {first_byte: ${longest}}, slot_max: ${longest}, share: ${share}, set_headers: {X-Edge: ${name}}}}\nroutes: [{match: "/**"}]\n`
   const one = await varve(t, policy('one', '1/2', urls))
   const two = await varve(t, policy('two', '2/2', [...urls].reverse()))
   return { renderers, one, two }
@@ -49,7 +49,7 @@ test('A1, K17 two edges before four renderers with one slot: never two renders a
 
 test('7.3 slots, names and limits are those of the share', async (t) => {
   const held = gate()
-  const { renderers, one, two } = await twoEdges(t, async (req, res) => (await held.promise, page(res, 'page', uncached)))
+  const { renderers, one, two } = await twoEdges(t, async (req, res) => (await held.promise, page(res, 'page', uncached)), '60s')
   const slots = async (v) => JSON.parse((await v.admin('GET', '/v1/slots')).body)
   const both = [await slots(one), await slots(two)]
   for (const { origins, workers } of both) {
@@ -112,8 +112,11 @@ test('an edge whose share has no worker says so, and is down; the other one serv
   const origin = await renderer(t, (req, res) => page(res, 'page', uncached))
   const edges = []
   for (const share of ['1/2', '2/2']) edges.push(await varve(t, `origins: {renderer: {workers: ["http://localhost:${origin.port}"], slots: 1, share: ${share}}}\nroutes: [{match: "/**"}]\n`))
-  const statuses = []
-  for (const v of edges) statuses.push((await v.get('/', documents)).status)
+  const statuses = await until(async () => {
+    const seen = []
+    for (const v of edges) seen.push((await v.get('/', documents)).status)
+    return seen.includes(200) && seen
+  }, 'localhost to be resolved')
   assert.deepEqual([...statuses].sort(), [200, 503])
   const none = edges[statuses.indexOf(503)]
   await until(() => /warn origin is down[^\n]*origin=renderer why="none of its workers belongs to the share of this edge"/.test(none.log), 'the log to tell')

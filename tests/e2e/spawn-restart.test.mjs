@@ -78,7 +78,7 @@ test('`varve restart` refuses what it cannot do', async (t) => {
 })
 
 test('7.5 an endless loop that outlives slot_max: the process is killed, its slot comes back', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 1', origin: 'slot_max: 1s, timeouts: {first_byte: 1s}, retries: 0,' }))
+  const v = await varve(t, policy({ spawn: 'workers: 1', origin: 'slot_max: 3s, timeouts: {first_byte: 3s}, retries: 0,' }))
   await ready(v, 1)
   const [first] = started(v)
   assert.ok((await v.get('/busy?ms=600000')).status >= 500)
@@ -89,20 +89,24 @@ test('7.5 an endless loop that outlives slot_max: the process is killed, its slo
 })
 
 test('7.5 beside a render that hangs, others of the same process end before it is killed', async (t) => {
-  const limits = 'slot_max: 2s, timeouts: {first_byte: 2s}, retries: 0,'
+  const limits = 'slot_max: 6s, timeouts: {first_byte: 6s}, retries: 0,'
   const v = await varve(t, policy({ spawn: 'workers: 1', origin: limits }).replace('slots: 1', 'slots: 2'))
   await ready(v, 1)
   const hung = v.get('/hang')
-  await new Promise((resolve) => setTimeout(resolve, 1600))
-  const beside = ask(v, '/slow?ms=1500')
+  await new Promise((resolve) => setTimeout(resolve, 3000)) // so that the other one may last longer than this one's slot_max
+  const beside = ask(v, '/held')
+  const busy = async () => JSON.parse((await v.admin('GET', '/v1/slots')).body).workers[0].busy
+  await until(async () => (await busy()) === 2, 'both to be rendered')
   assert.ok((await hung).status >= 500)
+  await new Promise((resolve) => setTimeout(resolve, 500)) // for killing it
+  process.kill(started(v)[0], 'SIGUSR2')
   assert.equal((await beside).status, 200)
   await ready(v, 2)
   assert.deepEqual(said(v, 'renderer restarts').map(({ why }) => why), ['stuck'])
 })
 
 test('V7 one that makes errors is replaced, one that does not stays', async (t) => {
-  const v = await varve(t, policy({ spawn: 'workers: 2, recycle: {errors: 3/4s}' }))
+  const v = await varve(t, policy({ spawn: 'workers: 2, recycle: {errors: 3/60s}' }))
   await ready(v, 2)
   const bad = []
   for (const target of ['/error', '/', '/error', '/', '/error', '/']) bad.push((await v.get(target)).status)

@@ -51,7 +51,7 @@ test('V3 when all renderers die at once, the requests under way wait for the one
   const v = await varve(t, policy({ spawn: 'workers: 2' }))
   await ready(v, 2)
   const busy = async () => JSON.parse((await v.admin('GET', '/v1/slots')).body).workers.map((w) => w.busy)
-  const answers = Array.from({ length: 6 }, (_, i) => v.get(`/slow?ms=300&n=${i}`))
+  const answers = Array.from({ length: 6 }, (_, i) => v.get(`/slow?ms=600&n=${i}`))
   await until(async () => (await busy()).join() === '1,1', 'both to render')
   for (const signal of ['SIGSTOP', 'SIGKILL']) for (const pid of started(v)) process.kill(pid, signal)
   assert.deepEqual((await Promise.all(answers)).map((res) => res.status), [200, 200, 200, 200, 200, 200])
@@ -158,7 +158,7 @@ test('one that does not listen in time is ended and tried again', async (t) => {
   await until(() => started(v).length >= 2)
   assert.ok(v.log.includes('renderer is not ready in time'))
   assert.equal((await v.get('/')).status, 503)
-  assert.ok(await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="startup"}') >= 1)
+  await until(async () => (await v.metric('varve_renderer_restarts_total{worker="renderer/0",why="startup"}')) >= 1, 'it to be counted')
 })
 
 test('commands find a varve whose programs they could not start, and /readyz?renderers tells when one is ready', async (t) => {
