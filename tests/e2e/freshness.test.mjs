@@ -454,7 +454,7 @@ test('4.7 waiters that cannot read the coding of the flight wait for its end and
   const leader = v.get('/', { 'accept-encoding': 'gzip' }, { onData: begun.open })
   await begun.promise
   const plain = v.get('/')
-  await until(async () => (await v.metric('varve_connections')) >= 2)
+  await until(async () => (await v.metric('varve_connections')) >= 2, 'the other one')
   rest.open()
   assert.equal((await plain).body, text)
   assert.equal(zlib.gunzipSync((await leader).bytes).toString(), text)

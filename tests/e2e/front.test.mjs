@@ -199,6 +199,7 @@ test('X-Request-Id is the client\'s own only from a trusted peer, is in the log,
   assert.equal(res.body, 'abc.DEF-1_2')
   assert.equal(res.headers.via, '1.0 inner, 1.1 varve')
   assert.ok(res.headers.date)
+  await until(() => v.accessLog().length === 1, 'its line')
   const made = await Promise.all(['a b', 'x'.repeat(65), 'ä', ''].map((id) => v.get('/', { 'x-request-id': Buffer.from(id).toString('latin1') })))
   for (const m of made) assert.match(m.body, /^[0-9a-f]{16}$/)
   assert.equal(new Set(made.map((m) => m.body)).size, made.length)
@@ -268,7 +269,7 @@ test('patience: slow heads, slow bodies and idle connections end; a slow render 
   })
   const list = listens('"127.0.0.1:$PORT"', `{address: "127.0.0.1:${secure}", tls: [${certificate(dir, 'a.example').yaml}]}`,
     `{address: "127.0.0.1:${proxied}", proxy_protocol: true}`)
-  const v = await varve(t, `${list}limits: {header_timeout: 1s, idle: 1s, stall: 1s}\nrenderer: ${origin.url}\n` +
+  const v = await varve(t, `${list}limits: {header_timeout: 2s, idle: 2s, stall: 2s}\nrenderer: ${origin.url}\n` +
     'routes: [{match: "/varve", cache: never}]\n')
   const waiting = v.get('/')
   const ends = async (where, bytes, status) => {

@@ -51,8 +51,9 @@ test('3.4, A15: clients that leave free no slot; the render that ran is stored, 
   await until(async () => (await waiting(v)) === 19, 'the others to wait')
   leaving.abort()
   assert.deepEqual([...new Set(await left)], ['left'])
+  await until(async () => (await waiting(v)) === 0, 'those who left to be out of the queue')
   const stays = v.get('/stays')
-  await until(async () => (await waiting(v)) === 1, 'those who left to be out of the queue')
+  await until(async () => (await waiting(v)) === 1, 'the one who stays to wait')
   assert.equal(w.rendering, 1)
   w.openAll()
   assert.equal((await stays).body, '/stays')
@@ -70,6 +71,7 @@ test('3.4 a pass whose client left before the head keeps its slot until the rend
   await w.next(1)
   leaving.abort()
   await left
+  await until(() => v.accessLog().length === 1, 'varve to see that the client has left')
   const second = v.get('/pass/2')
   await until(async () => (await waiting(v)) === 1, 'the second to wait')
   assert.equal(w.arrived.length, 1)
@@ -101,8 +103,8 @@ test('7.2 a reload: two worker processes share the slot, and nobody gets an erro
 
 test('7.2 kill -9 of the worker process: its slot stays taken until slot_max, and until the renderer answers a probe', async (t) => {
   const w = await worker(t)
-  const slotMax = 3000
-  const v = await varve(t, slotsOne(w, ', slot_max: 3s, timeouts: {first_byte: 3s}'))
+  const slotMax = 8000 // longer than it takes a new process to come, so that the second one is seen waiting
+  const v = await varve(t, slotsOne(w, ', slot_max: 8s, timeouts: {first_byte: 8s}'))
   const lost = v.get('/pass/lost').catch(() => 'lost')
   await w.next(1)
   const pid = v.workerPid()
@@ -149,7 +151,7 @@ test('7.1 two origins that name the same renderer share its slot; assets count t
 
 test('7.5, A14 a render that is stuck: its client is told, nobody else is sent there until the renderer has answered', async (t) => {
   const w = await worker(t)
-  const v = await varve(t, slotsOne(w, ', slot_max: 1s, timeouts: {first_byte: 1s}'))
+  const v = await varve(t, slotsOne(w, ', slot_max: 2s, timeouts: {first_byte: 2s}'))
   const stuck = await v.get('/pass/stuck')
   assert.equal(stuck.status, 503)
   const next = v.get('/pass/next')
