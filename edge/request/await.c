@@ -7,14 +7,15 @@
 
 /* --- SHELL --- */
 
-/* While who is tired of waiting for a page waits for the shell, the page may come. */
+/* While who is tired of waiting for a page waits for the shell, the page may come: its first byte,
+ * or its end. */
 static bool is_overtaken(struct exchange *ex)
 {
     struct flight_view view;
     if (ex->shell_reason != REASON_CLIENT_WAIT)
         return false;
     waiter_look(&ex->waiter, ex->server->purges, &view);
-    return view.phase != FLIGHT_WAITING;
+    return view.available_bytes > 0 || view.phase > FLIGHT_STREAMING;
 }
 
 /* Without the origin's answer there is the file, and what else the route says; or it waits on. */

@@ -86,12 +86,18 @@ static enum step start_fill(struct exchange *ex)
     return STEP_WAIT;
 }
 
+/* Until the first byte: a head alone is nothing to look at. */
+static bool is_waiting(const struct exchange *ex)
+{
+    return ex->step == STEP_FETCH || (ex->step == STEP_STREAM && !sink_is_started(ex->sink));
+}
+
 /* After `client_wait` stale or the shell is better than waiting on, if there is one
  * (semantics 7.5). */
 static void client_waited(struct loop_timer *timer)
 {
     struct exchange *ex = container_of(timer, struct exchange, client_wait);
-    if (ex->is_gone || ex->step != STEP_FETCH)
+    if (ex->is_gone || !is_waiting(ex))
         return;
     ex->is_running = true; /* `gone` may come inside */
     enum step next = fallback_instead_of_waiting(ex);

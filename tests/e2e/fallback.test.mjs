@@ -172,6 +172,29 @@ test('7.5, A16 client_wait: stale or the shell after it, while the render goes o
   assert.equal(origin.requests.length, 4)
 })
 
+test('7.5 client_wait ends with the first byte of the page: a head alone is nothing to look at', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n === 1) return page(res, 'render 1', old)
+    res.writeHead(200, { 'content-type': 'text/html', ...fresh }).flushHeaders()
+    await slow.promise
+    res.end(`render ${n}`)
+  })
+  const { dir, yaml } = withShell(t)
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], client_wait: 100ms}}\n${yaml}${stalesThenShell()}`, { dir })
+  await v.get('/known', navigation)
+  assert.equal((await v.get('/known', navigation)).body, 'render 1')
+  await reasonIs(v, '/known', 'client_wait')
+  assert.ok(isShell(await v.get('/new', navigation)))
+  const patient = v.get('/data', { accept: 'application/json' })
+  await until(() => origin.requests.length === 4)
+  slow.open()
+  assert.equal((await patient).body, 'render 4', 'who can have neither waits on')
+  for (const target of ['/known', '/new'])
+    await until(async () => outcome(await v.get(target, navigation)) === 'hit', `${target} to be stored`)
+  assert.equal(origin.requests.length, 4)
+})
+
 test('7.5 client_wait runs from the request, also for who waits for a second render', async (t) => {
   const [first, others] = [gate(), gate()]
   const origin = await renderer(t, async (req, res, n) => {

@@ -151,6 +151,21 @@ test('7.5, 8.2 who waits for a page and then for the shell gets what comes first
   assert.equal((await overtaking).body, 'page')
   light.open()
 
+  const [body, given] = [gate(), gate()]
+  const headed = await stage(t, {
+    file: false,
+    shell: ', timeout: 20s',
+    heavy: async (req, res) => (res.writeHead(200, { 'content-type': 'text/html', ...fresh }).flushHeaders(), await body.promise, res.end('page')),
+    light: async (req, res) => (await given.promise, page(res, 'light')),
+    origin: ', client_wait: 50ms',
+  })
+  const tired = headed.get('/p')
+  await until(() => headed.asked.length === 1, 'the shell to be asked for, though the head is there')
+  given.open()
+  assert.equal((await tired).body, 'light')
+  body.open()
+  await until(async () => outcome(await headed.get('/p')) === 'hit', 'the page to be stored')
+
   const later = gate()
   const other = await stage(t, { file: false, heavy: async (req, res) => (await later.promise, page(res, 'page', fresh)), light: (req, res) => res.writeHead(404).end(), origin: ', client_wait: 50ms' })
   const waiting = other.get('/p')
