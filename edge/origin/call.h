@@ -112,8 +112,6 @@ void call_state_timed(struct loop_timer *timer);
 void call_total_timed(struct loop_timer *timer);
 void call_message_came(struct loop_message *message);
 mono_time call_now(const struct call *call);
-/* One failure more in the worker's counters. */
-void call_count_failure(struct worker *worker, enum call_failure failure);
 /* call_lost.c */
 /* The connection is of no use: closes it, then tries elsewhere or fails. `is_untouched`: the worker
  * has not seen the request. */

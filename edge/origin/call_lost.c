@@ -98,7 +98,6 @@ static void go_elsewhere(struct call *call, enum call_failure failure, slice det
     detail = slice_until(detail, sizeof(text));
     if (detail.len > 0)
         memcpy(text, detail.ptr, detail.len);
-    call_count_failure(worker, failure);
     pool_note_tried(&call->waiter, worker);
     call_let_go(call);
     call->was_stale = call->is_suspect = false; /* the next one's connections are others */
@@ -141,8 +140,6 @@ void call_lost(struct call *call, enum call_failure failure, slice detail, bool 
         go_elsewhere(call, failure, detail);
         return;
     }
-    if (!call->is_over)
-        call_count_failure(call->permit.worker, failure);
     call_let_go(call); /* first: what the owner does next may need the slot */
     call_fail(call, failure, detail);
 }

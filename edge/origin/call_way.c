@@ -103,11 +103,6 @@ void call_total_timed(struct loop_timer *timer)
 
 /* --- ends --- */
 
-void call_count_failure(struct worker *worker, enum call_failure failure)
-{
-    atomic_fetch_add(&worker->counters.failures[failure], 1);
-}
-
 static void tell_failure(struct call *call)
 {
     call->has_verdict = false;
@@ -121,8 +116,6 @@ void call_fail(struct call *call, enum call_failure failure, slice detail)
 {
     if (call->is_over || call->has_verdict)
         return;
-    if (call->permit.worker)
-        call_count_failure(call->permit.worker, failure);
     call->failure = failure;
     detail = slice_until(detail, DETAIL_BYTES);
     if (detail.len > 0)
@@ -284,7 +277,6 @@ static void go(struct call *call)
     }
     call->worker_name = worker->name;
     call->permit.is_used = true;
-    atomic_fetch_add(&worker->counters.requests, 1);
     if (call->permit.kind == PERMIT_SLOT)
         loop_timer_set(call->home->loop, &call->total, call->total_left);
     call->connection = connection_take_idle(call->home, worker, !call->is_idempotent, call);
@@ -292,7 +284,6 @@ static void go(struct call *call)
         call_connect(call);
         return;
     }
-    atomic_fetch_add(&worker->counters.reused, 1);
     send_request(call);
 }
 

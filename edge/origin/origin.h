@@ -193,11 +193,9 @@ bool origins_is_deadly(struct origins *origins, const struct key *render_key, mo
 /* Newest build that answers or workers told of (semantics 1.1); empty if none. A view that stays
  * valid. */
 slice origin_build(const struct origins *origins, const struct origin_config *origin);
-/* Per worker, since the start of the process; any thread. `failures` is indexed by enum
- * call_failure. */
+/* Per worker, since the start of the process; any thread. */
 struct worker_counters {
-    _Atomic uint64_t requests, connects, reused, probes;
-    _Atomic uint64_t failures[CALL_FAILURE_COUNT];
+    _Atomic uint64_t connects, probes;
     _Atomic uint64_t ups, downs;     /* changes of its state */
     _Atomic uint64_t unclear_builds; /* it was asked for its build, and did not tell */
 };
