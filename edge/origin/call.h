@@ -72,10 +72,9 @@ struct call {
     struct permit permit;
     struct connection *connection;
     bool is_fully_sent, is_write_broken;
-    bool was_stale;   /* an idle connection to this worker was closed under it, and forgiven */
-    uint64_t number;  /* of the connection on which it was last sent */
-    bool is_suspect;  /* was that by time, or by the worker's death? */
-    bool is_own_lack; /* no connection could be made, and that says nothing of the worker */
+    bool was_stale;  /* an idle connection to this worker was closed under it, and forgiven */
+    uint64_t number; /* of the connection on which it was last sent */
+    bool is_suspect; /* was that by time, or by the worker's death? */
 
     /* --- the answer --- */
     struct response_parser parser;

@@ -38,7 +38,7 @@ static bool was_killed(const struct call *call, enum call_failure failure, bool 
     if (!call->is_render)
         return false;
     if (is_untouched)
-        return call->is_suspect && failure == CALL_REFUSED && !call->is_own_lack;
+        return call->is_suspect && failure == CALL_REFUSED;
     return call->is_fully_sent && !call->is_stream &&
            (failure == CALL_CLOSED || failure == CALL_TRUNCATED);
 }
@@ -112,7 +112,7 @@ static void take_note(struct call *call, enum call_failure failure, slice detail
     if (!was_dying && was_killed(call, failure, is_untouched))
         note_death(call);
     call->permit.is_unseen = is_untouched || was_dying;
-    if (is_untouched && call->is_own_lack)
+    if (failure == CALL_LACK)
         return; /* it says nothing of the worker */
     if (is_untouched) {
         slice why = detail.len > 0 ? detail : call_failure_name(failure);

@@ -210,12 +210,7 @@ static void note_no_connection(struct call *call, int problem, slice why)
         pool_worker_failed(worker, why, call_now(call));
 }
 
-bool call_is_own_lack(const struct call *call)
-{
-    return call->is_own_lack;
-}
-
-static void log_own_lack(struct call *call, slice why)
+static void log_lack(struct call *call, slice why)
 {
     struct home *home = call->home;
     mono_time now = call_now(call);
@@ -223,7 +218,19 @@ static void log_own_lack(struct call *call, slice why)
         return;
     home->lack_logged = now;
     log_error("no connection to a renderer can be made; that is not held against it",
-              {"worker", call->worker_name, 0}, {"error", why, 0});
+              {"worker", call->permit.worker->name}, {"error", why, 0});
+}
+
+static void take_no_connection(struct call *call, int problem)
+{
+    const struct worker *worker = call->permit.worker;
+    const struct sockaddr *address = (const struct sockaddr *)&worker->address;
+    bool is_lack = lack_is_own(problem, address, worker->address_bytes);
+    slice why = slice_of_string(strerrordesc_np(problem));
+    if (is_lack)
+        log_lack(call, why);
+    note_no_connection(call, problem, why);
+    call_lost(call, is_lack ? CALL_LACK : CALL_REFUSED, why, true);
 }
 
 void call_connect(struct call *call)
@@ -231,16 +238,8 @@ void call_connect(struct call *call)
     struct worker *worker = call->permit.worker;
     call->state = STATE_CONNECTING;
     call->connection = connection_open(call->home, worker, call);
-    call->is_own_lack = false;
     if (!call->connection) {
-        int problem = errno;
-        slice why = slice_of_string(strerrordesc_np(problem));
-        call->is_own_lack =
-            lack_is_own(problem, (const struct sockaddr *)&worker->address, worker->address_bytes);
-        if (call->is_own_lack)
-            log_own_lack(call, why);
-        note_no_connection(call, problem, why);
-        call_lost(call, CALL_REFUSED, why, true);
+        take_no_connection(call, errno);
         return;
     }
     call->connection->number = atomic_fetch_add(&worker->counters.connects, 1);

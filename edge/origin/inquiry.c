@@ -175,11 +175,17 @@ void pool_put_off_inquiry(struct worker *worker, mono_time now)
 static void end(struct call *call, struct worker *worker, enum inquiry inquiry, unsigned status,
                 slice why)
 {
-    if (call_is_own_lack(call))
-        pool_put_off_inquiry(worker, clock_now().mono);
-    else
-        pool_end_inquiry(worker, inquiry, status, why, clock_now().mono);
+    pool_end_inquiry(worker, inquiry, status, why, clock_now().mono);
     call_free(call); /* what still comes is read for the slot's sake */
+}
+
+static bool was_put_off(struct call *call, struct worker *worker, enum call_failure failure)
+{
+    if (failure != CALL_LACK)
+        return false;
+    pool_put_off_inquiry(worker, clock_now().mono);
+    call_free(call);
+    return true;
 }
 
 static void probe_head(struct call *call, void *owner, const struct response *response,
@@ -192,7 +198,8 @@ static void probe_head(struct call *call, void *owner, const struct response *re
 static void probe_fail(struct call *call, void *owner, enum call_failure failure, slice detail)
 {
     (void)detail;
-    end(call, owner, INQUIRY_PROBE, 0, call_failure_name(failure));
+    if (!was_put_off(call, owner, failure))
+        end(call, owner, INQUIRY_PROBE, 0, call_failure_name(failure));
 }
 
 static void warmup_head(struct call *call, void *owner, const struct response *response,
@@ -205,7 +212,8 @@ static void warmup_head(struct call *call, void *owner, const struct response *r
 static void warmup_fail(struct call *call, void *owner, enum call_failure failure, slice detail)
 {
     (void)detail;
-    end(call, owner, INQUIRY_WARMUP, 0, call_failure_name(failure));
+    if (!was_put_off(call, owner, failure))
+        end(call, owner, INQUIRY_WARMUP, 0, call_failure_name(failure));
 }
 
 static void end_build(struct call *call, struct worker *worker, slice id, slice why)
@@ -252,7 +260,8 @@ static void build_end(struct call *call, void *owner, bool is_clean)
 static void build_fail(struct call *call, void *owner, enum call_failure failure, slice detail)
 {
     (void)detail;
-    end_build(call, owner, SLICE_NONE, call_failure_name(failure));
+    if (!was_put_off(call, owner, failure))
+        end_build(call, owner, SLICE_NONE, call_failure_name(failure));
 }
 
 static const struct call_events PROBE_EVENTS = {.head = probe_head, .fail = probe_fail},

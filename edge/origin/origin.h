@@ -25,6 +25,7 @@ struct call;
 
 enum call_failure {
     CALL_REFUSED, /* no worker took the connection */
+    CALL_LACK,    /* varve itself had not what a connection takes (lack.h) */
     CALL_CONNECT_TIMEOUT,
     CALL_FIRST_BYTE_TIMEOUT,
     CALL_BETWEEN_BYTES_TIMEOUT,

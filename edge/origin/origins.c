@@ -299,6 +299,7 @@ slice call_failure_name(enum call_failure failure)
 {
     static const slice NAMES[CALL_FAILURE_COUNT] = {
         [CALL_REFUSED] = {"refused", 7},
+        [CALL_LACK] = {"lack", 4},
         [CALL_CONNECT_TIMEOUT] = {"connect_timeout", 15},
         [CALL_FIRST_BYTE_TIMEOUT] = {"first_byte_timeout", 18},
         [CALL_BETWEEN_BYTES_TIMEOUT] = {"between_bytes_timeout", 21},

@@ -39,6 +39,4 @@ void origins_probe(struct home *home, struct pool *pool, const struct permit *pe
 /* A call that is left when everything ends: frees it without events, or as soon as the message that
  * is on its way to it has come. */
 void call_drop(struct call *call);
-/* It has failed because varve itself had not what a connection takes. */
-bool call_is_own_lack(const struct call *call);
 struct call *call_of_home_node(struct list *node);

@@ -7,6 +7,7 @@ enum reason fallback_reason(unsigned call_failure)
     switch ((enum call_failure)call_failure) {
     case CALL_ALL_DOWN:
     case CALL_REFUSED:
+    case CALL_LACK:
     case CALL_CONNECT_TIMEOUT:
         return REASON_ALL_DOWN;
     case CALL_FIRST_BYTE_TIMEOUT:

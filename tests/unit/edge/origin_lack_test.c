@@ -124,7 +124,7 @@ static void test_7_6_a_request_that_varve_lacks_files_for_takes_no_worker_down(v
     start(&rig, &server);
     rig_start(&rig, 1);
     lack_files();
-    run(&rig, "refused");
+    run(&rig, "lack");
     lack_nothing();
     assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
     run(&rig, "CLEAN");
@@ -146,6 +146,71 @@ static void test_7_6_G2_a_warm_up_that_varve_lacks_files_for_is_made_when_it_has
     stop(&rig, &server);
 }
 
+static void test_the_log_names_the_worker_that_could_not_be_asked(void **state)
+{
+    struct rig rig;
+    struct server server;
+    char text[4096] = "";
+    int stderr_fd = dup(STDERR_FILENO), log_fd = memfd_create("log", MFD_CLOEXEC);
+    (void)state;
+    start(&rig, &server);
+    rig.config.warmup = SLICE("/warmup");
+    assert_int_equal(dup2(log_fd, STDERR_FILENO), STDERR_FILENO);
+    ask_without_files(&rig);
+    assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+    assert_true(pread(log_fd, text, sizeof(text) - 1, 0) > 0);
+    assert_non_null(strstr(text, "no connection to a renderer can be made"));
+    assert_non_null(strstr(text, "worker=renderer/0"));
+    close(stderr_fd);
+    close(log_fd);
+    stop(&rig, &server);
+}
+
+static const struct script TELLS_ITS_BUILD = {
+    .head = SLICE("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nv1"), .ending = KEEP};
+
+static bool tell_build(struct server *server, int fd, slice head)
+{
+    (void)head;
+    return play(server, fd, &TELLS_ITS_BUILD);
+}
+
+static void
+test_1_1_7_6_the_build_that_varve_lacks_files_to_ask_for_is_asked_for_later(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    server.answer = tell_build;
+    rig.config.build_probe = SLICE("/build");
+    ask_without_files(&rig);
+    while (origin_build(rig.origins, &rig.config).len == 0)
+        poll(NULL, 0, 1);
+    assert_int_equal(worker_of(&rig)->counters.unclear_builds, 0);
+    assert_int_equal(server.requests, 1);
+    stop(&rig, &server);
+}
+
+static void test_7_6_a_probe_that_varve_lacks_files_for_is_none_that_failed(void **state)
+{
+    struct rig rig;
+    struct server server;
+    (void)state;
+    start(&rig, &server);
+    rig.config.probe = (struct probe_config){.path = SLICE("/healthz"),
+                                             .every = {1},
+                                             .timeout = {60000},
+                                             .expect = 200,
+                                             .up_after = 1,
+                                             .down_after = 1};
+    ask_without_files(&rig);
+    while (server.requests == 0)
+        poll(NULL, 0, 1);
+    assert_int_equal(worker_of(&rig)->counters.downs, 0);
+    stop(&rig, &server);
+}
+
 static void test_7_6_with_no_ports_left_no_worker_is_down(void **state)
 {
     struct rig rig;
@@ -154,7 +219,7 @@ static void test_7_6_with_no_ports_left_no_worker_is_down(void **state)
     start(&rig, &server);
     rig_start(&rig, 1);
     lacking_ports_to = server.port;
-    run(&rig, "refused");
+    run(&rig, "lack");
     lacking_ports_to = 0;
     assert_int_equal(origin_state(rig.origins, &rig.config).live_workers, 1);
     run(&rig, "CLEAN");
@@ -202,6 +267,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_7_6_a_request_that_varve_lacks_files_for_takes_no_worker_down),
+        cmocka_unit_test(test_the_log_names_the_worker_that_could_not_be_asked),
+        cmocka_unit_test(
+            test_1_1_7_6_the_build_that_varve_lacks_files_to_ask_for_is_asked_for_later),
+        cmocka_unit_test(test_7_6_a_probe_that_varve_lacks_files_for_is_none_that_failed),
         cmocka_unit_test(test_7_6_with_no_ports_left_no_worker_is_down),
         cmocka_unit_test(
             test_9_6_an_address_of_a_family_that_this_machine_has_not_is_a_worker_that_is_down),
