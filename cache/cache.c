@@ -189,8 +189,6 @@ void cache_read_start(struct cache *cache, struct cache_read *read)
     read->object = NULL;
     if (read->kind == READ_VARY)
         cache_find_vary(cache, &read->key, &read->vary);
-    else if (read->kind == READ_PEEK)
-        read->object = ram_look(cache->ram, &read->key, read->key_text);
     else
         cache_find_object(cache, &read->key, read->key_text, &read->object);
     read->done(read);
@@ -312,21 +310,31 @@ static struct vary_record *record_now(struct cache *cache, const struct key *url
     return rc ? NULL : record;
 }
 
-/* A reference in variant->object, which is const for the visitor only. */
+/* The reference is the caller's; variant->object is the same, const for visitors. */
 static struct object *variant_read(struct cache *cache, const struct key *key,
                                    struct cache_variant *variant)
 {
     struct object *object = ram_peek(cache->ram, key);
-    *variant = (struct cache_variant){.object = object, .is_in_ram = object != NULL};
+    *variant = (struct cache_variant){.is_in_ram = object != NULL};
     for (size_t i = 0; object && i < CODING_COUNT; i++)
         variant->body_bytes[i] = object->bodies[i] ? object->bodies[i]->len : 0;
-    if (object || !cache->store)
-        return object;
-    pthread_mutex_lock(&cache->admin_mtx);
-    int rc = store_read_head(cache->admin_reader, key, &object, variant->body_bytes);
-    pthread_mutex_unlock(&cache->admin_mtx);
-    variant->object = rc ? NULL : object;
-    return rc ? NULL : object;
+    if (!object && cache->store && !writer_is_removing(cache->writer, key)) {
+        pthread_mutex_lock(&cache->admin_mtx);
+        if (store_read_head(cache->admin_reader, key, &object, variant->body_bytes) != 0)
+            object = NULL;
+        pthread_mutex_unlock(&cache->admin_mtx);
+    }
+    variant->object = object;
+    return object;
+}
+
+struct object *cache_look(struct cache *cache, const struct key *key, slice key_text)
+{
+    struct cache_variant variant;
+    struct object *object = variant_read(cache, key, &variant);
+    if (object && !slice_equal(object->key_text, key_text))
+        object_unref(&object);
+    return object;
 }
 
 size_t cache_variants(struct cache *cache, const struct key *url_key,

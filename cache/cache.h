@@ -101,11 +101,7 @@ enum purge_state object_purge_state(const struct purge_table *purges, const stru
  * reader thread or, without a store, by cache_read_start() itself: it should only post.
  */
 struct cache_read {
-    enum cache_read_kind {
-        READ_VARY,
-        READ_OBJECT,
-        READ_PEEK, /* an object that is only looked at: no hit, and it does not come into RAM */
-    } kind;
+    enum cache_read_kind { READ_VARY, READ_OBJECT } kind;
     struct key key;
     slice key_text; /* of an object: compared */
     void (*done)(struct cache_read *read);
@@ -145,6 +141,13 @@ void cache_remove(struct cache *cache, const struct key *key);
 void cache_remove_older(struct cache *cache, const struct key *key, const struct object *answer);
 
 /* --- for the admin socket: on any thread but an event loop --- */
+
+/*
+ * What is stored under this key, for looking at: no hit, and nothing comes into RAM. A reference,
+ * or NULL; key_text is compared. Bodies are NULL if only the store has them: whether they are whole
+ * is not looked at.
+ */
+struct object *cache_look(struct cache *cache, const struct key *key, slice key_text);
 
 struct cache_variant {
     const struct object *object; /* valid during the visit; bodies are NULL if only the store has

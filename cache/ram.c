@@ -215,14 +215,6 @@ struct object *ram_peek(struct ram *ram, const struct key *key)
     return object;
 }
 
-struct object *ram_look(struct ram *ram, const struct key *key, slice key_text)
-{
-    struct object *object = ram_peek(ram, key);
-    if (object && !slice_equal(object->key_text, key_text))
-        object_unref(&object);
-    return object;
-}
-
 bool ram_was_hit(struct ram *ram, const struct key *key)
 {
     struct shard *shard = shard_of(ram, key);

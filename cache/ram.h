@@ -18,8 +18,6 @@ void ram_free(struct ram *ram); /* drops its references */
 struct object *ram_find(struct ram *ram, const struct key *key, slice key_text);
 /* A reference, or NULL; counts nothing. */
 struct object *ram_peek(struct ram *ram, const struct key *key);
-/* The same; key_text is compared. */
-struct object *ram_look(struct ram *ram, const struct key *key, slice key_text);
 /* Has this key been asked for since it was put, or since ram_forget_hit()? */
 bool ram_was_hit(struct ram *ram, const struct key *key);
 void ram_forget_hit(struct ram *ram, const struct key *key);

@@ -98,21 +98,6 @@ static void read_object(struct readers *readers, struct store_reader *reader,
         store_note_hit(readers->config.store, &read->key);
 }
 
-static struct object *peek(struct readers *readers, struct store_reader *reader,
-                           const struct cache_read *read)
-{
-    bool is_damaged;
-    struct object *object = ram_look(readers->config.ram, &read->key, read->key_text);
-    if (object)
-        return object;
-    if (store_read_object(reader, &read->key, &object, &is_damaged) != 0)
-        return NULL;
-    if (writer_is_removing(readers->config.writer, &read->key) ||
-        !slice_equal(object->key_text, read->key_text))
-        object_unref(&object);
-    return object;
-}
-
 static struct cache_read *take(struct readers *readers)
 {
     struct cache_read *read = NULL;
@@ -140,8 +125,6 @@ static void *reader_main(void *arg)
         read->is_unreadable = false;
         if (read->kind == READ_VARY)
             read_vary(readers, reader, read);
-        else if (read->kind == READ_PEEK)
-            read->object = peek(readers, reader, read);
         else
             read_object(readers, reader, read);
         read->done(read); /* it may be gone now */

@@ -115,13 +115,6 @@ struct vary_record *find_record(struct cache *cache, const struct key *url_key, 
     return read.vary;
 }
 
-struct object *find_object(struct cache *cache, const struct key *key, slice key_text)
-{
-    struct cache_read read = {.kind = READ_PEEK, .key = *key, .key_text = key_text};
-    read_and_wait(cache, &read);
-    return read.object;
-}
-
 /* --- JSON --- */
 
 json_t *names_json(const struct field_names *names)

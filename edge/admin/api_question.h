@@ -16,11 +16,10 @@ struct question {
 /* From `?url=…&header=…`. False: the job has its answer, a problem document. */
 bool question_read(struct api_job *job, struct question *question);
 
-/* The caller's reference. find_object(): NULL if there is none; counts no hit. The record may come
- * into memory, the object does not. *is_unreadable: the disk could not say, the record is none. */
+/* The caller's reference; it may come into memory. *is_unreadable: the disk could not say, the
+ * record is none. */
 struct vary_record *find_record(struct cache *cache, const struct key *url_key,
                                 bool *is_unreadable);
-struct object *find_object(struct cache *cache, const struct key *key, slice key_text);
 
 json_t *names_json(const struct field_names *names);
 /* With `state` and `reason` as whoever asks finds it at `now`. */

@@ -108,7 +108,7 @@ static void look_up(struct outlook *look)
     if (!look->record->is_known || look->forward.is_unkeyable ||
         !vary_record_lists(look->record, &look->key))
         return;
-    look->object = find_object(server->cache, &look->key, look->forward.key_text);
+    look->object = cache_look(server->cache, &look->key, look->forward.key_text);
 }
 
 static void judge(struct outlook *look)

@@ -2,8 +2,8 @@
  * What would happen to a request now, and why, without an effect: nothing is rendered or counted,
  * no place is taken, and no page comes into memory or is seen to be wanted. It goes the way of a
  * request (edge/request/steps.c) by the same judgements (candidate.h, mode_meaning.h, fallback.h).
- * Left out is what only the attempt would show: whether it would join a render, how long it would
- * wait, what the renderer would say.
+ * Left out is what only the attempt would show: whether a body is whole on the disk, whether it
+ * would join a render, how long it would wait, what the renderer would say.
  */
 #pragma once
 
