@@ -281,8 +281,8 @@ static int start_impatient(void **state)
 {
     (void)state;
     prepare();
-    f.policy.limits.header_timeout = (duration){10};
-    f.policy.limits.idle = (duration){10};
+    duration enough_to_send = {300};
+    f.policy.limits.header_timeout = f.policy.limits.idle = enough_to_send;
     launch();
     return 0;
 }
