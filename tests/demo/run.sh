@@ -7,6 +7,7 @@ root=$(cd "$here/../.." && pwd)
 export PORT=${PORT:-8080} RENDERER_PORT=${RENDERER_PORT:-3000} DEMO_DIR=${DEMO_DIR:-$root/.cache/demo}
 export RENDERER=http://127.0.0.1:$RENDERER_PORT VARVE_ADMIN=$DEMO_DIR/store/admin.sock
 varve=${VARVE:-$root/build/varve} config=${DEMO_CONFIG:-$here/varve.yaml}
+config=${config#"$PWD"/} # as one would type it: errors of a reload begin with it
 url=http://127.0.0.1:$PORT
 renderer_pid='' varve_pid='' had_renderer=''
 exec 3>&2
@@ -55,7 +56,7 @@ wait_for_renderer() {
 }
 
 words() {
-  local run="${varve#"$PWD"/}" file="${config#"$PWD"/}" log="${DEMO_DIR#"$PWD"/}/access.log"
+  local run="${varve#"$PWD"/}" file="$config" log="${DEMO_DIR#"$PWD"/}/access.log"
   cat <<END
 
 The shop is at $url   (varve: pid $varve_pid, renderer: pid $renderer_pid)

@@ -1,7 +1,7 @@
 // The demo as a stranger runs it: each thing that tests/demo/run.sh proposes to try, and the README promises, happens.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { freePort, isAlive, outcome, request, tempDir, until, VARVE } from './lib.mjs'
@@ -10,19 +10,22 @@ const ROOT = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.met
 const BROWSER = { accept: 'text/html,application/xhtml+xml', 'accept-language': 'en-GB,en;q=0.9' }
 const GERMAN = { ...BROWSER, 'accept-language': 'de-AT,de;q=0.8,en;q=0.5' }
 
-/** run.sh with ports and a directory of its own. `start()` again after `over()`: the same demo, as after another ./dev run. */
+/** run.sh with ports and a directory of its own, which looks like the repository from where it runs. `start()` again after `over()`: the same demo, as after another ./dev run. */
 async function demo(t) {
   const d = { dir: tempDir(t), port: await freePort(), rendererPort: await freePort(), out: '' }
   d.url = `http://127.0.0.1:${d.port}`
-  d.config = path.join(d.dir, 'varve.yaml')
-  cpSync(path.join(ROOT, 'tests/demo/shell.html'), path.join(d.dir, 'shell.html'))
-  const text = readFileSync(path.join(ROOT, 'tests/demo/varve.yaml'), 'utf8')
+  for (const folder of ['build', 'tests/demo']) mkdirSync(path.join(d.dir, folder), { recursive: true })
+  symlinkSync(VARVE, path.join(d.dir, 'build/varve'))
+  d.config = path.join(d.dir, 'tests/demo/varve.yaml')
+  cpSync(path.join(ROOT, 'tests/demo/shell.html'), path.join(d.dir, 'tests/demo/shell.html'))
+  const text = readFileSync(path.join(ROOT, 'tests/demo/varve.yaml'), 'utf8').replace(/^# Every key.*\n/m, '') // so that lines keep their numbers
   writeFileSync(d.config, text.replace(/^ +slots:/m, '    client_wait: 1m\n$&')) // on a slow machine a render may take longer than the 2 s after which there is the shell
-  const env = { ...process.env, VARVE, PORT: d.port, RENDERER_PORT: d.rendererPort, DEMO_DIR: d.dir, DEMO_CONFIG: d.config }
+  d.store = path.join(d.dir, '.cache/demo')
+  const env = { ...process.env, VARVE, PORT: d.port, RENDERER_PORT: d.rendererPort, DEMO_DIR: d.store, DEMO_CONFIG: d.config }
   env.LSAN_OPTIONS ??= `suppressions=${path.join(ROOT, 'tests/lsan.supp')}`
   d.start = async () => {
     d.out = ''
-    d.child = spawn(path.join(ROOT, 'tests/demo/run.sh'), { cwd: ROOT, env, stdio: 'pipe' })
+    d.child = spawn(path.join(ROOT, 'tests/demo/run.sh'), { cwd: d.dir, env, stdio: 'pipe' })
     d.over = new Promise((resolve) => d.child.on('exit', (code, signal) => resolve(code ?? signal)))
     for (const stream of [d.child.stdout, d.child.stderr]) stream.on('data', (bytes) => (d.out += bytes))
     d.over.then((code) => (d.ended = code))
@@ -35,11 +38,18 @@ async function demo(t) {
   d.get = (target, headers = BROWSER) => request(d.url + target, { headers })
   d.post = (target, body = '', headers = BROWSER) =>
     request(d.url + target, { method: 'POST', body, headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' } })
-  d.cli = async (...words) => {
-    const child = spawn(VARVE, [...words, '--config', d.config], { env })
+  const said = async (program, words) => {
+    const child = spawn(program, words, { cwd: d.dir, env })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (text += bytes))
-    return { code: await new Promise((resolve) => child.on('exit', resolve)), text }
+    return { code: await new Promise((resolve) => child.on('close', resolve)), text }
+  }
+  d.cli = (...words) => said(VARVE, [...words, '--config', d.config])
+  d.type = (line) => said('bash', ['-c', line.replaceAll('http://127.0.0.1:8080', d.url)])
+  d.kill = async () => {
+    process.kill(d.pids[0], 'SIGKILL')
+    await d.over
+    await until(() => ![...d.pids, d.worker].some(isAlive), 'everything to be gone')
   }
   await d.start()
   t.after(async () => {
@@ -136,10 +146,8 @@ test('last: after kill -9 of varve the cache is still there', async (t) => {
   const d = await demo(t)
   const pages = await Promise.all([d.get('/p/4'), d.get('/p/4', GERMAN)])
   await until(async () => /varve_store_objects +2/.test((await d.cli('stat', '--once')).text), 'the pages to be stored')
-  process.kill(d.pids[0], 'SIGKILL')
-  await d.over
+  await d.kill()
   assert.match(d.out, /varve was killed/)
-  await until(() => ![...d.pids, d.worker].some(isAlive), 'everything to be gone')
   await d.start()
   assert.equal((await d.get('/p/4')).body, pages[0].body)
   assert.equal((await d.get('/p/4', GERMAN)).body, pages[1].body)
@@ -147,7 +155,7 @@ test('last: after kill -9 of varve the cache is still there', async (t) => {
 
 test('Ctrl-C leaves no process behind, and a second demo says that the port is taken', async (t) => {
   const d = await demo(t)
-  const second = spawn(path.join(ROOT, 'tests/demo/run.sh'), { env: { ...process.env, VARVE, PORT: d.port, DEMO_DIR: d.dir } })
+  const second = spawn(path.join(ROOT, 'tests/demo/run.sh'), { env: { ...process.env, VARVE, PORT: d.port, DEMO_DIR: d.store } })
   let said = ''
   second.stderr.on('data', (bytes) => (said += bytes))
   assert.equal(await new Promise((resolve) => second.on('exit', resolve)), 1)
@@ -155,5 +163,47 @@ test('Ctrl-C leaves no process behind, and a second demo says that the port is t
   d.child.kill('SIGINT')
   await d.over
   assert.deepEqual([...d.pids, d.worker].filter(isAlive), [])
-  rmSync(path.join(d.dir, 'store'), { recursive: true })
+  rmSync(path.join(d.store, 'store'), { recursive: true })
+})
+
+// --- the tour of the README, typed from top to bottom ---
+
+/** Its texts and its blocks: of a block each command, and what is shown below it. */
+function tour() {
+  const [, section] = /^## Five minutes(.*?)^## /ms.exec(readFileSync(path.join(ROOT, 'README.md'), 'utf8'))
+  const parts = section.split(/^```\n/m)
+  const commands = (block) => block.split(/^\$ /m).slice(1).map((text) => /^(?<line>.*)\n(?<shown>[^]*)$/.exec(text).groups)
+  return parts.map((text, i) => (i % 2 ? { commands: commands(text) } : { text }))
+}
+
+/** Without what differs from one time to the next: times, lengths, an id. */
+const settled = (text) =>
+  text.replaceAll('\r', '').trimEnd().split('\n')
+    .map((line) => line.replace(/^0\.\d+ s$|(?<=^Date: ).*|(?<=^Content-Length: )\d+|(?<=^age: )\d+|(?<=ttl=)\d+|(?<="request_id":")\w+|(?<=utf-8) +\d+ +\d+|(?<="identity":)\d+/g, '…').replace(/ +/g, ' ').trimEnd())
+const lifetimes = (text) => [...text.matchAll(/ttl=(\d+)/g)].map((found) => Number(found[1]))
+
+test('the tour of the README shows what comes when it is typed, and leaves the policy as it was', async (t) => {
+  const d = await demo(t)
+  const policy = readFileSync(d.config, 'utf8')
+  let typed = 0
+  for (const { text, commands = [] } of tour()) {
+    if (text?.includes('Enter in the first terminal')) {
+      await until(() => d.out.includes('press Enter'), 'the demo to notice')
+      d.child.stdin.write('\n')
+    }
+    if (text?.includes('`kill -9`')) {
+      await until(() => d.out.includes('worker left'), 'the worker of before the reload to have written its pages')
+      await d.kill()
+      await d.start()
+    }
+    for (const { line, shown } of commands) {
+      const { text: came } = await d.type(line)
+      assert.deepEqual(settled(came), settled(shown), line)
+      lifetimes(came).forEach((ttl, i) => assert.ok(ttl > lifetimes(shown)[i] / 2 && ttl < lifetimes(shown)[i] * 2, `${line}: ${came}`))
+      if (line.includes('/crash')) await until(() => !isAlive(d.pids[1]), 'the renderer to be gone')
+      typed++
+    }
+  }
+  assert.ok(typed > 20, `${typed} commands`)
+  assert.equal(readFileSync(d.config, 'utf8'), policy)
 })
