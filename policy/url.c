@@ -74,26 +74,36 @@ static size_t decode_once(char *text, size_t len)
     return out;
 }
 
+/* Of a sequence as the first UTF-8 had it, of up to six bytes (RFC 2279); 1: no such byte begins
+ * one. */
+static size_t sequence_length(unsigned char first)
+{
+    size_t length = 0;
+    while (length < 8 && first & 0x80U >> length)
+        length++;
+    return length >= 2 && length <= 6 ? length : 1;
+}
+
 /*
- * What lax decoders of UTF-8 take for ASCII: its overlong forms of two and three bytes, and the
- * full-width forms U+FF01 to U+FF5E, by "best fit". The number of bytes; 0: it is none of them.
+ * What lax decoders of UTF-8 take for ASCII: its overlong forms, and the full-width forms U+FF01 to
+ * U+FF5E, by "best fit". The number of bytes; 0: it is none of them.
  */
 static size_t lax_ascii(const char *text, size_t left, char *ascii)
 {
     const unsigned char *at = (const unsigned char *)text;
-    if (left < 2 || at[0] < 0xc0 || (at[1] & 0xc0) != 0x80)
+    size_t length = left ? sequence_length(at[0]) : 1;
+    if (length == 1 || length > left)
         return 0;
-    if (at[0] <= 0xc1) {
-        *ascii = (char)((at[0] & 1) << 6 | (at[1] & 0x3f));
-        return 2;
+    uint32_t code = at[0] & 0x7fU >> length;
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3fU);
     }
-    if (left < 3 || (at[0] & 0xf0) != 0xe0 || (at[2] & 0xc0) != 0x80)
-        return 0;
-    unsigned code = (at[0] & 0xfU) << 12 | (at[1] & 0x3fU) << 6 | (at[2] & 0x3fU);
     if (code >= 0x80 && (code < 0xff01 || code > 0xff5e))
         return 0;
     *ascii = (char)(code < 0x80 ? code : code - 0xff00 + 0x20);
-    return 3;
+    return length;
 }
 
 /* In place; the new length. What it makes is ASCII, so it never makes anything new to fold. */

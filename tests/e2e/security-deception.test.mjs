@@ -14,8 +14,7 @@ const PEOPLE = {
 const utf8 = (code) => Buffer.from(String.fromCharCode(code)).toString('latin1')
 /** Overlong and full-width forms of ASCII, as lax decoders of UTF-8 read them; bytes as latin-1 text. */
 const laxly = (text) =>
-  text.replace(/[\xc0\xc1][\x80-\xbf]/g, (two) => String.fromCharCode(((two.charCodeAt(0) & 1) << 6) | (two.charCodeAt(1) & 63)))
-    .replace(/\xe0[\x80\x81][\x80-\xbf]/g, (three) => String.fromCharCode(((three.charCodeAt(1) & 1) << 6) | (three.charCodeAt(2) & 63)))
+  text.replace(/(?:[\xc0\xc1]|(?:\xe0|\xf0\x80|\xf8\x80\x80|\xfc\x80\x80\x80)[\x80\x81])[\x80-\xbf]/g, (form) => String.fromCharCode(((form.charCodeAt(form.length - 2) & 1) << 6) | (form.charCodeAt(form.length - 1) & 63)))
     .replace(/\xef([\xbc\xbd])([\x80-\xbf])/g, (_, a, b) => String.fromCharCode((a === '\xbd' ? 0x60 : 0x20) + (b.charCodeAt(0) & 63)))
 
 /** What some server on earth would make of a path. */
