@@ -80,15 +80,19 @@ void diag_sort(struct diag *diag)
     }
 }
 
+slice diag_place(const struct diag_error *error, struct arena *arena)
+{
+    if (error->line == 0)
+        return arena_copy(arena, error->file);
+    return arena_printf(arena, "%" SLICE_FMT ":%u:%u", SLICE_ARG(error->file), error->line,
+                        error->column);
+}
+
 static slice error_line(struct arena *arena, const struct diag_error *error)
 {
-    if (error->line == 0 && error->file.len == 0)
-        return arena_printf(arena, "%" SLICE_FMT "\n", SLICE_ARG(error->text));
-    if (error->line == 0)
-        return arena_printf(arena, "%" SLICE_FMT ": %" SLICE_FMT "\n", SLICE_ARG(error->file),
-                            SLICE_ARG(error->text));
-    return arena_printf(arena, "%" SLICE_FMT ":%u:%u: %" SLICE_FMT "\n", SLICE_ARG(error->file),
-                        error->line, error->column, SLICE_ARG(error->text));
+    slice place = diag_place(error, arena);
+    return arena_printf(arena, "%" SLICE_FMT "%s%" SLICE_FMT "\n", SLICE_ARG(place),
+                        place.len ? ": " : "", SLICE_ARG(error->text));
 }
 
 slice diag_text(const struct diag *diag)

@@ -26,6 +26,8 @@ void diag_add(struct diag *diag, slice file, unsigned line, unsigned column, con
 /* Puts the errors of each file in the order of its lines; files stay in the order of their first
  * error. */
 void diag_sort(struct diag *diag);
+/* Where it is: `varve.yaml:31:5`, or the file alone; empty: nowhere. In `arena`. */
+slice diag_place(const struct diag_error *error, struct arena *arena);
 /* All errors, one line each: `varve.yaml:31:5: unknown key "stael" (did you mean "stale"?)`. In
  * diag's arena. */
 slice diag_text(const struct diag *diag);

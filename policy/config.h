@@ -10,6 +10,8 @@
 #include "base/ip.h"
 #include "base/regex.h"
 
+struct diag;
+
 struct slices { /* a counted array of texts */
     slice *at;
     size_t count;
@@ -239,7 +241,8 @@ struct route {
 
 struct policy {
     struct arena arena;
-    slice path; /* of the file; empty without one */
+    slice path;            /* of the file; empty without one */
+    struct diag *warnings; /* what it says and hardly means: policy/load_warning.c */
 
     struct listen_config *listen;
     size_t listen_count;

@@ -28,6 +28,8 @@ void loader_init(struct loader *l, struct diag *diag)
     l->arena = &l->policy->arena;
     arena_init(l->arena);
     arena_init(&l->scratch);
+    l->policy->warnings = arena_new(l->arena, struct diag);
+    diag_init(l->policy->warnings, l->arena);
 }
 
 /* --- the command line --- */
@@ -98,6 +100,8 @@ static struct policy *build(struct loader *l, const struct yaml_node *root)
         section_defaults(l, &section_root, l->policy);
         section_parse(l, &section_root, root, l->policy);
         finish_policy(l, root);
+        if (l->diag->count == 0)
+            find_warnings(l, root);
     }
     arena_fini(&l->scratch);
     if (root && l->diag->count == 0)

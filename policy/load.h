@@ -15,8 +15,8 @@ struct policy_options {
     bool is_elsewhere; /* not to be served here: what this machine lacks is no error */
 };
 
-/* A new policy, or NULL with every error in `diag`. Environment variables are read through getenv.
- */
+/* A new policy, or NULL with every error in `diag`; what is no error, but hardly meant, is in its
+ * `warnings`. Environment variables are read through getenv. */
 struct policy *policy_load(const struct policy_options *options, struct diag *diag);
 /* The same from text: for tests and fuzzers; `name` appears in errors. */
 struct policy *policy_load_text(slice text, slice name, struct diag *diag);
@@ -35,11 +35,6 @@ bool policy_find_daemon(slice path, bool wants_token, struct arena *arena, struc
                         struct daemon_place *place);
 /* Every setting with its value in force, as YAML: `varve check --effective`. */
 slice policy_effective(const struct policy *policy, struct arena *arena);
-/*
- * What the policy says and hardly means: one sentence without an end, in `arena`; empty: nothing.
- * Today: a `target` that is made of the client's Host, without `hosts`.
- */
-slice policy_warning(const struct policy *policy, struct arena *arena);
 /* A commented varve.yaml; preset may be empty. Empty slice: unknown preset. */
 slice policy_example(slice preset, struct arena *arena);
 /* The names of the presets, with commas. */

@@ -27,6 +27,12 @@ size_t route_name_length(slice text);
 /* `captures` is filled on a match; names beyond CAPTURES_MAX are not kept. */
 bool route_pattern_matches(slice pattern, slice path, bool ignore_case, struct captures *captures);
 
+/*
+ * Does every path that `other` matches, also match `pattern`? Both are patterns that have no
+ * problem. True is certain; false may be said of a pair that is covered in a roundabout way.
+ */
+bool route_pattern_covers(slice pattern, slice other);
+
 /* The first route that matches; &policy->route_pass if none does. */
 const struct route *route_find(const struct policy *policy, slice path, bool ignore_case,
                                struct captures *captures);

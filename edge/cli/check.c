@@ -59,13 +59,12 @@ static json_t *errors_of(const struct diag *diag)
     return list;
 }
 
-static void print_json_result(const struct policy *policy, const struct diag *diag, slice effective,
-                              slice warning)
+static void print_json_result(const struct policy *policy, const struct diag *diag, slice effective)
 {
     json_t *result =
         json_pack("{s:s, s:o}", "result", policy ? "ok" : "failed", "errors", errors_of(diag));
-    if (warning.len)
-        json_object_set_new(result, "warning", text_of(warning));
+    if (policy)
+        json_object_set_new(result, "warnings", errors_of(policy->warnings));
     if (effective.len)
         json_object_set_new(result, "effective", text_of(effective));
     json_dumpf(result, stdout, JSON_INDENT(2));
@@ -73,12 +72,21 @@ static void print_json_result(const struct policy *policy, const struct diag *di
     json_decref(result);
 }
 
-static void print_result(const struct policy *policy, const struct diag *diag,
-                         const struct wishes *wishes, slice effective, slice warning)
+static void print_warnings(const struct policy *policy, struct arena *arena)
 {
-    if (warning.len)
-        fprintf(stderr, "%" SLICE_FMT ": warning: %" SLICE_FMT "\n", SLICE_ARG(wishes->path),
-                SLICE_ARG(warning));
+    for (size_t i = 0; i < policy->warnings->count; i++) {
+        const struct diag_error *warning = &policy->warnings->errors[i];
+        slice place = diag_place(warning, arena);
+        fprintf(stderr, "%" SLICE_FMT ": warning: %" SLICE_FMT "\n", SLICE_ARG(place),
+                SLICE_ARG(warning->text));
+    }
+}
+
+static void print_result(const struct policy *policy, const struct diag *diag,
+                         const struct wishes *wishes, slice effective)
+{
+    if (policy)
+        print_warnings(policy, diag->arena);
     if (!policy)
         fprintf(stderr, "%" SLICE_FMT, SLICE_ARG(diag_text(diag)));
     else if (wishes->effective)
@@ -130,18 +138,16 @@ static int check(const struct wishes *wishes)
 {
     static struct diag diag; /* too large for the stack */
     struct arena arena;
-    slice effective = SLICE_NONE, warning = SLICE_NONE;
+    slice effective = SLICE_NONE;
     arena_init(&arena);
     diag_init(&diag, &arena);
     struct policy *policy = load(wishes->path, &diag);
-    if (policy)
-        warning = policy_warning(policy, &arena);
     if (policy && wishes->effective)
         effective = policy_effective(policy, &arena);
     if (wishes->json)
-        print_json_result(policy, &diag, effective, warning);
+        print_json_result(policy, &diag, effective);
     else
-        print_result(policy, &diag, wishes, effective, warning);
+        print_result(policy, &diag, wishes, effective);
     int status = policy ? CLI_OK : CLI_USAGE;
     policy_free(policy);
     arena_fini(&arena);

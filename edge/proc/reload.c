@@ -98,9 +98,10 @@ void reload_warn(const struct policy *policy)
 {
     struct arena arena;
     arena_init(&arena);
-    slice warning = policy_warning(policy, &arena);
-    if (warning.len)
-        log_warn("policy", {"path", policy->path}, {"warning", warning});
+    for (size_t i = 0; i < policy->warnings->count; i++) {
+        const struct diag_error *warning = &policy->warnings->errors[i];
+        log_warn("policy", {"at", diag_place(warning, &arena)}, {"warning", warning->text});
+    }
     arena_fini(&arena);
 }
 

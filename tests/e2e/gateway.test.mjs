@@ -39,7 +39,9 @@ test('G1, 1.5 with hosts the gateway is asked for the site alone; without it che
   const { status, stderr } = check()
   assert.equal(status, 0)
   assert.match(stderr, warned)
-  assert.match(JSON.parse(check('--json').stdout).warning, warned)
+  const [told] = JSON.parse(check('--json').stdout).warnings
+  assert.match(told.text, warned)
+  assert.deepEqual([told.file, told.line > 0, told.column > 0], [v.config, true, true])
 
   const before = v.log.length
   v.write(`hosts: [shop.example]\n${policy(g)}`)

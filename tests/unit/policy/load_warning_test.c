@@ -3,32 +3,80 @@
 
 #include "tests/unit/policy/load_support.h"
 
+struct row {
+    const char *text, *warned; /* the start of the only warning; NULL: none */
+};
+
+static void check_row(struct fixture *f, const struct row *row)
+{
+    struct policy *p = load_ok(f, row->text);
+    slice got = diag_text(p->warnings);
+    bool is_right = row->warned ? p->warnings->count == 1 &&
+                                      slice_starts_with(got, slice_of_string(row->warned))
+                                : p->warnings->count == 0;
+    if (!is_right)
+        fail_msg("%s%.*s", row->text, (int)got.len, got.ptr);
+    policy_free(p);
+}
+
+#define CHECK_ROWS(f, rows)                                                                        \
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)                                    \
+    check_row(f, &rows[i])
+
+#define ROUTES "routes: [{match: \"/**\"}]\n"
+
 static void test_a_target_made_of_the_host_wants_hosts(void **state)
 {
-    static const struct {
-        const char *text, *warned; /* NULL: no warning */
-    } rows[] = {
-        {"origins: {web: {workers: \"http://h\"}}\n", NULL},
-        {"origins: {web: {workers: \"http://h\", target: \"/r{path}\"}}\n", NULL},
-        {"origins: {web: {workers: \"http://h\", target: \"/r?u={url}\"}}\n",
-         "\"origins.web.target\""},
+    static const struct row rows[] = {
+        {ROUTES "origins: {web: {workers: \"http://h\"}}\n", NULL},
+        {ROUTES "origins: {web: {workers: \"http://h\", target: \"/r{path}\"}}\n", NULL},
+        {ROUTES "origins: {web: {workers: \"http://h\", target: \"/r?u={url}\"}}\n",
+         "v:2:46: \"origins.web.target\" is made of the Host"},
         {"origins: {a: {workers: \"http://h\"}, b: {workers: \"http://h\", target: "
          "\"/{host}{path}\"}}\nroutes: [{match: \"/**\", origin: a}]\n",
-         "\"origins.b.target\""},
-        {"hosts: [a.example]\norigins: {web: {workers: \"http://h\", target: \"/r?u={url}\"}}\n",
+         "v:1:70: \"origins.b.target\""},
+        {ROUTES "hosts: [a.example]\n"
+                "origins: {web: {workers: \"http://h\", target: \"/r?u={url}\"}}\n",
          NULL},
-        {"origins: {web: {workers: \"http://h\"}}\nshell: {origin: web, target: \"/s?u={url}\"}\n",
-         "\"shell.target\""},
+        {ROUTES "origins: {web: {workers: \"http://h\"}}\n"
+                "shell: {origin: web, target: \"/s?u={url}\"}\n",
+         "v:3:30: \"shell.target\""},
+    };
+    CHECK_ROWS(*state, rows);
+}
+
+/* Semantics 1.3: the first route that matches decides. */
+static void test_1_3_a_route_behind_one_that_covers_it_is_never_reached(void **state)
+{
+    static const struct row rows[] = {
+        {R "routes: [{match: \"/api/**\", cache: never}, {match: \"/**\"}]\n", NULL},
+        {R "routes: [{match: \"/**\", ttl: 10m}, {match: \"/api/**\", cache: never}]\n",
+         "v:2:44: \"match\": \"/api/**\" is never reached: \"/**\" (v:2:18) comes first and "
+         "matches "
+         "all of it; put the route in front of that one\n"},
+        {R "routes:\n  - match: /p/:id\n  - match: /q/**\n  - match: /p/new\n  - match: \"/**\"\n",
+         "v:5:12: \"match\": \"/p/new\" is never reached: \"/p/:id\" (v:3:12) "},
     };
     struct fixture *f = *state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct policy *p = load_ok(f, rows[i].text);
-        slice warning = policy_warning(p, &f->arena);
-        if (rows[i].warned ? !slice_starts_with(warning, slice_of_string(rows[i].warned))
-                           : warning.len > 0)
-            fail_msg("%s%.*s", rows[i].text, (int)warning.len, warning.ptr);
-        policy_free(p);
-    }
+    CHECK_ROWS(f, rows);
+    struct policy *p = load_ok(f, R "routes: [{match: \"/**\"}, {match: /a}, {match: /b}]\n");
+    assert_int_equal(p->warnings->count, 2);
+    policy_free(p);
+}
+
+static void test_the_place_of_a_route_is_that_in_its_own_file(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f, "policy.d/api.yaml", "routes: [{match: \"/api/**\", cache: never}]\n");
+    struct policy *p = load_file(
+        f, write_file(f, "v.yaml", R "routes: [{match: \"/**\"}]\ninclude: [policy.d/*.yaml]\n"));
+    assert_non_null(p);
+    assert_int_equal(p->warnings->count, 1);
+    slice place = diag_place(&p->warnings->errors[0], &f->arena);
+    assert_true(slice_ends_with(place, SLICE("/policy.d/api.yaml:1:18")));
+    assert_true(slice_search(p->warnings->errors[0].text, SLICE("/v.yaml:2:18) comes first")) <
+                p->warnings->errors[0].text.len);
+    policy_free(p);
 }
 
 static void test_no_preset_is_warned_of(void **state)
@@ -37,18 +85,17 @@ static void test_no_preset_is_warned_of(void **state)
         "", "next", "nuxt", "sveltekit", "react-router", "angular", "render-gateway"};
     struct fixture *f = *state;
     unsetenv("RENDERER");
-    for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++) {
-        slice text = policy_example(slice_of_string(presets[i]), &f->arena);
-        struct policy *p = load_ok(f, text.ptr);
-        assert_int_equal(policy_warning(p, &f->arena).len, 0);
-        policy_free(p);
-    }
+    for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
+        check_row(f,
+                  &(struct row){policy_example(slice_of_string(presets[i]), &f->arena).ptr, NULL});
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_target_made_of_the_host_wants_hosts),
+        cmocka_unit_test(test_1_3_a_route_behind_one_that_covers_it_is_never_reached),
+        cmocka_unit_test(test_the_place_of_a_route_is_that_in_its_own_file),
         cmocka_unit_test(test_no_preset_is_warned_of),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

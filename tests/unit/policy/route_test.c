@@ -61,6 +61,95 @@ static void test_1_3_patterns(void **state)
             fail_msg("%s and %s", cases[i].pattern, cases[i].path);
 }
 
+static void test_1_3_which_patterns_cover_which(void **state)
+{
+    static const struct {
+        const char *pattern, *other;
+        bool expected;
+    } cases[] = {
+        {"/**", "/", true},
+        {"/**", "/a/:b/*.c/**", true},
+        {"/a/**", "/a", true},
+        {"/a/**", "/a/**", true},
+        {"/a/**", "/a/b/**", true},
+        {"/a/**", "/**", false},
+        {"/a/**", "/ab", false},
+        {"/a/**", "/A/b", false},
+        {"/a/**", "/:x/b", false},
+        {"/a/**", "/a*/b", false},
+        {"/a", "/a/", true},
+        {"/*", "/**", false},
+        {"/*", "/:x", true},
+        {"/:x", "/*", false},
+        {"/:x", "/a*", true},
+        {"/:x", "/:y.html", true},
+        {"/:x.html", "/:y", false},
+        {"/:x.html", "/:y.min.html", true},
+        {"/:x.html", "/a.html", true},
+        {"/:x.html", "/.html", false},
+        {"/:x.html", "/*.html", false},
+        {"/:x.html", "/a*.html", true},
+        {"/*.html", "/:x.html", true},
+        {"/*x.html", "/:x.html", false},
+        {"/*d*", "/:id", false},
+        {"/a*", "/:a", false},
+        {"/a*c", "/a*b*c", true},
+        {"/a*b*c", "/a*c", false},
+        {"/p/:id", "/p/new", true},
+        {"/p/:id", "/p/new/x", false},
+        {"/p/:id", "/p/**", false},
+        {"/**/x", "/a/**/x", true},
+        {"/**/x", "/a/**", false},
+        {"/**/*.css", "/a/**/b.css", true},
+        {"/**/b/**", "/a/b", true},
+        {"/**/b/**", "/a/**/c", false},
+        {"/a/**/b/**/c", "/a/x/b/**/y/c", true},
+        {"/**/*", "/**", false},
+        {"/wiki/*:*", "/wiki/Help:Page", true},
+        {"/wiki/:", "/wiki/:", true},
+        {"/wiki/:", "/wiki/:x", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (route_pattern_covers(slice_of_string(cases[i].pattern),
+                                 slice_of_string(cases[i].other)) != cases[i].expected)
+            fail_msg("%s and %s", cases[i].pattern, cases[i].other);
+}
+
+/* A word of the language of small patterns and paths, by number. */
+static slice join_segments(struct arena *arena, const char *const *words, unsigned count,
+                           unsigned n)
+{
+    slice text = SLICE_NONE;
+    for (unsigned i = 0; i < 3 && n; i++, n /= count)
+        text = arena_printf(arena, "%" SLICE_FMT "/%s", SLICE_ARG(text), words[n % count]);
+    return text.len ? text : SLICE("/");
+}
+
+/* If one covers the other, whatever the other matches is matched by it: tried over all patterns and
+ * paths of up to three segments. */
+static void test_1_3_what_is_said_to_be_covered_is(void **state)
+{
+    static const char *const parts[] = {"**", "*", ":n", ":n.c", "*.c", "b", "b*", "b.c"};
+    static const char *const names[] = {"b", "b.c", ".c", "x", "bx.c"};
+    enum { PARTS = 8, NAMES = 5 };
+    (void)state;
+    for (unsigned n = 0; n < PARTS * PARTS * PARTS * PARTS * PARTS * PARTS; n += 29) {
+        struct arena arena;
+        arena_init(&arena);
+        slice a = join_segments(&arena, parts, PARTS, n % (PARTS * PARTS * PARTS));
+        slice b = join_segments(&arena, parts, PARTS, n / (PARTS * PARTS * PARTS));
+        for (unsigned i = 0; route_pattern_covers(a, b) && i < NAMES * NAMES * NAMES; i++) {
+            struct captures captures;
+            slice path = join_segments(&arena, names, NAMES, i);
+            if (route_pattern_matches(b, path, false, &captures) &&
+                !route_pattern_matches(a, path, false, &captures))
+                fail_msg("%s is said to cover %s, but for %s", a.ptr, b.ptr, path.ptr);
+        }
+        arena_fini(&arena);
+    }
+}
+
 static void test_captures_fill_tags(void **state)
 {
     struct setup s;
@@ -155,6 +244,8 @@ static void test_random_patterns_agree_with_a_naive_matcher(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_1_3_which_patterns_cover_which),
+        cmocka_unit_test(test_1_3_what_is_said_to_be_covered_is),
         cmocka_unit_test(test_1_3_patterns),
         cmocka_unit_test(test_captures_fill_tags),
         cmocka_unit_test(test_captures_of_a_star_that_was_tried_again_are_dropped),
