@@ -244,6 +244,7 @@ static void check_route(struct loader *l, const struct yaml_node *node, struct r
     if (ttl && duration_is_given(route->ttl.value) && !route->is_cacheable)
         fail(l, ttl, "\"ttl\" with \"cache: never\": remove one of the two");
     check_statuses(l, node, route);
+    check_tags(l, yaml_get(node, SLICE("tags")), route);
 }
 
 static void settle_route(struct loader *l, const struct yaml_node *node, struct route *route)

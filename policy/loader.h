@@ -153,6 +153,11 @@ const char *route_pattern_problem(slice pattern);
 void fail_origin(struct loader *l, const struct setting *s, const struct yaml_node *node,
                  const char *words);
 
+/* --- load_tags.c --- */
+
+/* Names in the tags of a route that its pattern does not have. */
+void check_tags(struct loader *l, const struct yaml_node *tags, const struct route *route);
+
 /* --- load_files.c; only where the policy is to be served on this machine --- */
 
 void check_file(struct loader *l, const struct setting *s, const struct yaml_node *node,

@@ -37,6 +37,7 @@ bool route_pattern_covers(slice pattern, slice other);
 const struct route *route_find(const struct policy *policy, slice path, bool ignore_case,
                                struct captures *captures);
 
-/* The route's `tags:` with `:name` replaced; a name that was not captured stays as it is. */
+/* The route's `tags:` with `:name` replaced; a colon before what is no name of the pattern stays as
+ * it is. */
 struct slices route_tags(struct arena *arena, const struct route *route,
                          const struct captures *captures);
