@@ -124,14 +124,36 @@ static void check_admin(struct loader *l, const struct yaml_node *root)
     check_admin_path(l, root);
 }
 
+/* What opens PURGE is `methods` and `allow` together; an empty list of either closes it on purpose.
+ */
 static void check_purge(struct loader *l, const struct yaml_node *root)
 {
-    const struct yaml_node *methods = yaml_get(yaml_get(root, SLICE("purge")), SLICE("methods"));
-    if (l->policy->purge_methods.count && l->policy->purge_allow.count == 0 &&
-        !yaml_get(yaml_get(root, SLICE("purge")), SLICE("allow")))
+    const struct policy *policy = l->policy;
+    const struct yaml_node *purge = yaml_get(root, SLICE("purge"));
+    const struct yaml_node *methods = yaml_get(purge, SLICE("methods"));
+    const struct yaml_node *allow = yaml_get(purge, SLICE("allow"));
+    if (policy->purge_methods.count && policy->purge_allow.count == 0 && !allow)
         fail(l, methods,
              "\"purge\": methods without \"allow\", so nobody may purge: add "
              "allow: [127.0.0.0/8, \"::1\"]");
+    if (policy->purge_allow.count && policy->purge_methods.count == 0 && !methods)
+        fail(l, allow,
+             "\"purge\": \"allow\" without methods, so nobody may purge: add methods: [PURGE]");
+}
+
+/* One body of the greatest size has to find room, or it would be refused for ever (semantics 9.5).
+ * Whatever `per_client` says, an address may hold one. */
+static void check_bodies(struct loader *l, const struct yaml_node *root)
+{
+    const struct policy *policy = l->policy;
+    const struct yaml_node *limits = yaml_get(root, SLICE("limits"));
+    const struct yaml_node *one = yaml_get(limits, SLICE("request_body"));
+    const struct yaml_node *all = yaml_get(limits, SLICE("request_bodies"));
+    if ((one || all) && policy->limits.request_body_bytes > policy->limits.request_bodies_bytes)
+        fail(l, one ? one : all,
+             "\"limits\": \"request_body\"%s is more than \"request_bodies\"%s: the largest would "
+             "always be refused; raise request_bodies, or lower request_body",
+             one ? "" : " (16MiB by default)", all ? "" : " (256MiB by default)");
 }
 
 static void check_redirect(struct loader *l, const struct yaml_node *root)
@@ -166,6 +188,7 @@ void finish_policy(struct loader *l, const struct yaml_node *root)
     settle_routes(l);
     check_admin(l, root);
     check_purge(l, root);
+    check_bodies(l, root);
     check_redirect(l, root);
     finish_shell(l, root);
     check_user(l, root);

@@ -53,6 +53,15 @@ static void look_at_targets(struct loader *l, const struct yaml_node *root)
 
 /* --- routes --- */
 
+/* `routes: []` says it on purpose. */
+static void look_for_routes(struct loader *l, const struct yaml_node *root)
+{
+    if (!yaml_get(root, SLICE("routes")))
+        diag_add(l->policy->warnings, root->file, 0, 0,
+                 "no \"routes\": everything is passed to the origin and nothing is stored; add "
+                 "routes: [{match: \"/**\"}]");
+}
+
 /* The first that takes everything that route `index` would match; NULL: none does. */
 static const struct route *covering_route(const struct policy *policy, size_t index)
 {
@@ -83,6 +92,7 @@ static void look_at_routes(struct loader *l, const struct yaml_node *list)
 void find_warnings(struct loader *l, const struct yaml_node *root)
 {
     look_at_targets(l, root);
+    look_for_routes(l, root);
     look_at_routes(l, yaml_get(root, SLICE("routes")));
     diag_sort(l->policy->warnings);
 }

@@ -520,7 +520,7 @@ test('6.5 PURGE on the public listener: from whom it is allowed, for a URL with 
   const rows = await until(() => v.accessLog().filter((l) => l.method === 'PURGE').length === 3 && v.accessLog(), 'the log')
   assert.deepEqual(rows.filter((l) => l.method === 'PURGE').map((l) => l.status), [200, 405, 200])
 
-  for (const purge of ['', 'purge: {allow: [127.0.0.1]}\n', 'purge: {methods: [PURGE], allow: [192.0.2.0/24]}\n']) {
+  for (const purge of ['', 'purge: {methods: [], allow: [127.0.0.1]}\n', 'purge: {methods: [PURGE], allow: [192.0.2.0/24]}\n']) {
     v.write(policy(purge))
     await until(async () => (await v.admin('POST', '/v1/reload', {})).status === 200, 'a reload') // the worker may be leaving
     await until(async () => (await send('/q')).status === 405, 'PURGE to be refused')

@@ -190,6 +190,19 @@ static void test_listeners_hosts_and_ranges(void **state)
         {R "purge: {methods: [PURGE]}\n",
          "v:2:18: \"purge\": methods without \"allow\", so nobody may purge: add allow: "
          "[127.0.0.0/8, \"::1\"]\n"},
+        {R "purge: {allow: [127.0.0.1]}\n",
+         "v:2:16: \"purge\": \"allow\" without methods, so nobody may purge: add methods: "
+         "[PURGE]\n"},
+        {R "limits: {request_body: 1GiB, request_bodies: 1MiB}\n",
+         "v:2:24: \"limits\": \"request_body\" is more than \"request_bodies\": the largest would "
+         "always be refused; raise request_bodies, or lower request_body\n"},
+        {R "limits: {request_body: 512MiB}\n",
+         "v:2:24: \"limits\": \"request_body\" is more than \"request_bodies\" (256MiB by "
+         "default): "
+         "the largest would always be refused; raise request_bodies, or lower request_body\n"},
+        {R "limits: {request_bodies: 1MiB, per_client: 1%}\n",
+         "v:2:26: \"limits\": \"request_body\" (16MiB by default) is more than \"request_bodies\": "
+         "the largest would always be refused; raise request_bodies, or lower request_body\n"},
         {R "purge: {methods: [BAN], allow: [127.0.0.1]}\n",
          "v:2:19: \"methods\": expected PURGE, got \"BAN\"\n"},
         {R "error_page: {200: a}\n", "v:2:14: \"error_page\": expected a status of varve's own "

@@ -64,6 +64,25 @@ static void test_1_3_a_route_behind_one_that_covers_it_is_never_reached(void **s
     policy_free(p);
 }
 
+/* Semantics 10.4: `varve run URL` has routes of its own. */
+static void test_10_4_a_policy_without_routes_stores_nothing(void **state)
+{
+    static const struct row rows[] = {
+        {R, "v: no \"routes\": everything is passed to the origin and nothing is stored; add "
+            "routes: [{match: \"/**\"}]\n"},
+        {R "routes: []\n", NULL},
+        {R ROUTES, NULL},
+    };
+    CHECK_ROWS(*state, rows);
+    struct fixture *f = *state;
+    diag_init(&f->diag, &f->arena);
+    struct policy *p = policy_load(
+        &(struct policy_options){.origin_url = SLICE("http://127.0.0.1:3000")}, &f->diag);
+    assert_non_null(p);
+    assert_int_equal(p->warnings->count, 0);
+    policy_free(p);
+}
+
 static void test_the_place_of_a_route_is_that_in_its_own_file(void **state)
 {
     struct fixture *f = *state;
@@ -95,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_target_made_of_the_host_wants_hosts),
         cmocka_unit_test(test_1_3_a_route_behind_one_that_covers_it_is_never_reached),
+        cmocka_unit_test(test_10_4_a_policy_without_routes_stores_nothing),
         cmocka_unit_test(test_the_place_of_a_route_is_that_in_its_own_file),
         cmocka_unit_test(test_no_preset_is_warned_of),
     };
