@@ -30,7 +30,7 @@ function versionIn(text, url) {
   return Number(version)
 }
 
-test(`kill -9 at ${ROUNDS} random points: no wrong body, what was purged stays purged (CRASH_SEED=${SEED})`, { timeout: 180000 }, async (t) => {
+test(`kill -9 at ${ROUNDS} random points: no wrong body, what was purged stays purged (CRASH_SEED=${SEED})`, { timeout: 600000 }, async (t) => {
   const random = seeded(SEED)
   const versions = Array(60).fill(1), floors = Array(60).fill(1), counts = { hit: 0, purges: 0 }
   const origin = await renderer(t, (req, res) => {

@@ -449,12 +449,14 @@ test('4.7 waiters that cannot read the coding of the flight wait for its end and
     await rest.promise
     res.end(coded.subarray(20))
   })
-  const v = await varve(t, anyRoute(origin))
+  const tls = await tlsListener(tempDir(t))
+  const v = await varve(t, `${tls.yaml}${anyRoute(origin)}`)
   const begun = gate()
   const leader = v.get('/', { 'accept-encoding': 'gzip' }, { onData: begun.open })
   await begun.promise
-  const plain = v.get('/')
-  await until(async () => (await v.metric('varve_connections')) >= 2, 'the other one')
+  const { get, settled } = await http2Client(t, v, tls.port)
+  const plain = get('/')
+  await settled()
   rest.open()
   assert.equal((await plain).body, text)
   assert.equal(zlib.gunzipSync((await leader).bytes).toString(), text)

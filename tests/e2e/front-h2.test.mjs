@@ -97,7 +97,7 @@ test('a reset upload never reaches the renderer', async (t) => {
   c.socket.destroy()
 })
 
-test('RFC 9110 §10.1.1 Expect: 100-continue over HTTP/2: the body is asked for, and one over the limit is refused unsent', { timeout: 30000 }, async (t) => {
+test('RFC 9110 §10.1.1 Expect: 100-continue over HTTP/2: the body is asked for, and one over the limit is refused unsent', { timeout: 120000 }, async (t) => {
   const { port, origin } = await start(t, (req, res, n, body) => page(res, `got ${body}`), 'limits: {request_body: 1KiB}\nroutes: [{match: "/**"}]\n')
   const { session } = await h2(t, port)
   const ask = (length) => session.request({ ':method': 'POST', ':path': '/', ':authority': 'a.example', expect: '100-continue', 'content-length': length })

@@ -12,8 +12,8 @@ import { promisify } from 'node:util'
 export const VARVE = path.resolve(process.env.VARVE ?? 'build-asan/varve')
 const run = promisify(execFile)
 
-/** Waits until `check` gives something truthy; throws after `ms`. For states that only polling can show. */
-export async function until(check, what = 'condition', ms = 20000) {
+/** Waits until `check` gives something truthy; throws after `ms`, which only a test that fails sees. For states that only polling can show. */
+export async function until(check, what = 'condition', ms = 60000) {
   const end = Date.now() + ms
   for (;;) {
     const value = await check()
@@ -168,7 +168,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
     v.exit.then(() => (v.stopped = true))
     for (const stream of [v.child.stdout, v.child.stderr]) stream.on('data', (bytes) => (v.log += bytes))
     const before = v.log.length
-    await until(() => v.stopped || v.log.slice(before).includes('is ready'), 'varve to be ready', 30000)
+    await until(() => v.stopped || v.log.slice(before).includes('is ready'), 'varve to be ready')
     if (v.stopped) throw new Error(`varve did not start:\n${v.log}`)
   }
   v.stop = async (signal = 'SIGTERM') => {

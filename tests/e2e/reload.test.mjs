@@ -233,7 +233,7 @@ test('9.1 at most one worker drains: reloads meanwhile wait until it has left, b
   assert.ok(reloads >= 2 && reloads <= 3, `${reloads} reloads for four that were asked for`)
 })
 
-test('9.1, 7.2 a worker that nobody but a slot waits for stays until the renderer is free', { timeout: 30000 }, async (t) => {
+test('9.1, 7.2 a worker that nobody but a slot waits for stays until the renderer is free', { timeout: 120000 }, async (t) => {
   const slow = gate()
   const origin = await renderer(t, async (req, res) => {
     if (req.url === '/slow') await slow.promise

@@ -117,7 +117,7 @@ class Scene {
   }
 
   async retried(step, index) {
-    const end = Date.now() + 10000
+    const end = Date.now() + 60000
     for (;;) {
       try {
         return await this.step(step, index)
@@ -157,7 +157,7 @@ class Scene {
     const answer = this.scripts[0]
     const { from } = step
     assert.ok(!res.isCut, 'the answer broke off')
-    if (from === 'stale') await until(() => this.asked.length === 1, 'the question behind the answer', 10000)
+    if (from === 'stale') await until(() => this.asked.length === 1, 'the question behind the answer')
     const isAsked = from === 'origin' || from === 'validated' || from === 'stale'
     const asked = step.asked ?? (from === undefined ? undefined : isAsked ? 1 : 0)
     if (asked !== undefined) assert.equal(this.asked.length, asked, 'questions to the origin')

@@ -64,9 +64,9 @@ export class Site {
   isNearKill({ from, to }) {
     return this.windows.some((window) => from <= window.to && to >= window.from)
   }
-  /** A renderer broke this page's answer off while the request was under way: it says so first, and may hang for a second. */
+  /** A renderer broke this page's answer off while the request was under way: it says so first, and may hang for a second, which a slow machine draws out. */
   isBroken({ page, from, to }) {
-    return this.breaks.some((b) => (b.page === undefined || b.page === page) && b.at <= to + 500 && b.at >= from - 1500)
+    return this.breaks.some((b) => (b.page === undefined || b.page === page) && b.at <= to + 1000 && b.at >= from - 3000)
   }
   /** What could not be judged before the end. */
   settle() {
