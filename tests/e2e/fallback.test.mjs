@@ -316,7 +316,7 @@ test('10.1 errors: the page asks to try again only where that may help', async (
   const circles = { via: Array(6).fill('1.1 varve').join(', ') }
   for (const [status, path, headers, sentence] of [
     [503, '/', {}, 'This page cannot be shown at the moment. Please try again soon.'],
-    [400, '/%01', {}, 'The address of this page is not valid.'],
+    [400, '/%u0001', {}, 'The address of this page is not valid.'],
     [421, '/', { host: 'other.example' }, 'This site is not served here.'],
     [508, '/', circles, 'This request goes in circles. Only those who run this site can mend that.'],
   ]) {
