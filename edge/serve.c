@@ -297,6 +297,16 @@ static void keep_house(struct service *service)
     forget_old_purges(service, clock_now());
 }
 
+static void tell_what_is_left(struct service *service)
+{
+    size_t connections = front_connections(service->server.front);
+    if (connections > 0)
+        log_warn("drain deadline: connections are cut",
+                 {"connections", .number = (int64_t)connections});
+    else
+        log_warn("drain deadline: a render is left behind, and its slot is taken until slot_max");
+}
+
 /* True: everything was answered before the deadline. */
 static bool serve_until_drained(struct service *service)
 {
@@ -361,8 +371,7 @@ int edge_serve(const struct worker_setup *setup)
     bool is_complete = status != 0 || serve_until_drained(service);
     worker_on_drain(NULL, NULL);
     if (!is_complete)
-        log_warn("drain deadline: connections are cut",
-                 {"connections", .number = (int64_t)front_connections(service->server.front)});
+        tell_what_is_left(service);
     stop_loops(service);
     int closed = close_store(service);
     return status != 0 ? status : closed;

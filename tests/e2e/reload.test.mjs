@@ -276,3 +276,19 @@ test('9.1, 7.2 reload.drain is the longest that a worker stays; the render that 
   assert.equal((await next).body, '/next')
   assert.equal(origin.most, 1)
 })
+
+test('9.1, 7.2 a worker that leaves nothing but a slot behind at its deadline does not say that it cuts connections', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res) => {
+    if (req.url === '/slow') await slow.promise
+    page(res, req.url, { 'cache-control': 'no-store' })
+  })
+  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], slots: 1, timeouts: {first_byte: 100ms}}}\n${ROUTES}\nreload: {drain: 300ms}\n`)
+  const old = v.workerPid()
+  assert.equal((await v.get('/slow')).status, 503)
+  assert.equal((await v.cli('reload')).code, 0)
+  await until(() => v.log.includes(`worker left pid=${old}`), 'the old worker to leave')
+  assert.match(v.log, /drain deadline: a render is left behind/)
+  assert.doesNotMatch(v.log, /connections are cut/)
+  slow.open()
+})
