@@ -9,16 +9,17 @@
 
 enum { SMALL_MAX_BYTES = 4 << 20, PATH_BYTES = 4096 };
 
+static const char NOT_SMALL[] = "it must be a file of 1 byte to 4 MiB";
+
 /* NULL: it will do. */
 static const char *objection_to(const struct stat *status, enum user_file_rule rule)
 {
     if (!S_ISREG(status->st_mode))
-        return rule == USER_FILE_PLAIN ? "it is not a file"
-                                       : "it must be a file of 1 byte to 4 MiB";
+        return rule == USER_FILE_PLAIN ? "it is not a file" : NOT_SMALL;
     if (rule == USER_FILE_PLAIN)
         return NULL;
     if (status->st_size <= 0 || status->st_size > SMALL_MAX_BYTES)
-        return "it must be a file of 1 byte to 4 MiB";
+        return NOT_SMALL;
     if (rule == USER_FILE_SECRET && (status->st_mode & (S_IRWXO | S_IWGRP)) != 0)
         return "it is a secret, but others may read or change it: chmod 600 it";
     return NULL;

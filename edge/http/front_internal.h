@@ -84,7 +84,7 @@ struct client_connection {
     size_t h2_requests;      /* being answered */
     mono_time h2_active;     /* when one last began or ended */
     uint64_t entity_bytes;   /* HTTP/2: bodies of requests being answered */
-    uint64_t upload_runs;    /* HTTP/2: of the gate's, those that `upload` knows of */
+    uint64_t upload_runs;    /* HTTP/2: the gate's, when `upload` was last looked at */
     uint64_t h2_sent_before; /* bytes of bodies of answers that are over */
     /* looked at by the sweep */
     struct stall upload, to_socket, to_window;
@@ -182,7 +182,8 @@ void gate_refuse(struct client_connection *c, unsigned status, const char *detai
 /* h2_connection.c */
 enum { H2_IDLE_STREAMS_MAX = 16 }; /* libh2o: more PRIORITY frames of idle streams are an error */
 void h2_begin(struct client_connection *c);
-/* Libh2o has all that came: takes the bodies under way into account as they are now. */
+/* Some of it has changed: takes into account what the connection has of bodies in memory now, those
+ * under way and those of requests being answered, and whether it waits for an answer. */
 void h2_account(struct client_connection *c);
 void h2_close(struct client_connection *c);
 void h2_sweep(struct client_connection *c);

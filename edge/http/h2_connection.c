@@ -158,10 +158,14 @@ static const struct policy *policy_of(const struct client_connection *c)
     return c->owner->front->policy;
 }
 
-static bool is_stuck_upload(struct client_connection *c)
+/*
+ * The sweep sees bodies each second only: one that began when others had just ended would go on in
+ * their window of time. A new run (h2_gate.upload_runs) has one of its own.
+ */
+static bool look_for_stuck_upload(struct client_connection *c)
 {
     const struct stall_limit limit = {policy_of(c)->limits.stall, UPLOAD_BYTES_PER_SECOND};
-    if (c->upload_runs != c->h2->upload_runs) /* those that the window began with are over */
+    if (c->upload_runs != c->h2->upload_runs)
         c->upload = (struct stall){0};
     c->upload_runs = c->h2->upload_runs;
     return stall_is_over(&c->upload, client_now(c), is_uploading(c), h2_gate_arrived(c->h2),
@@ -188,7 +192,7 @@ static const char *why_slow(struct client_connection *c)
     int64_t ms = mono_since(client_now(c), c->since).ms;
     if (c->h2->preface_left && ms > policy_of(c)->limits.header_timeout.ms)
         return "no preface";
-    return is_stuck_upload(c) ? "request body" : NULL;
+    return look_for_stuck_upload(c) ? "request body" : NULL;
 }
 
 bool h2_waits_for_window(const struct client_connection *c, uint64_t *sent)

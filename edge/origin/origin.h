@@ -175,8 +175,7 @@ struct origin_state {
     unsigned workers, live_workers; /* one that varve runs and that starts or drains counts */
     unsigned slots, live_slots;     /* of such a one not: its slots cannot be had now */
     unsigned busy_slots, waiting, quarantined;
-    bool is_down;        /* no worker is to be had: nobody waits (outage.h) */
-    uint64_t over_share; /* turned away because their address had its share (semantics 7.3) */
+    bool is_down; /* no worker is to be had: nobody waits (outage.h) */
 };
 /* Where it is counted that a render was asked for once more (7.7), and that somebody was turned
  * away because their address had its share (7.3): in shared memory, so that it survives this

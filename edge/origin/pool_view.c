@@ -135,7 +135,6 @@ struct origin_state pool_state(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     state.waiting = pool_waiting(pool);
     state.is_down = pool->outage.is_down;
-    state.over_share = atomic_load(pool->counts.over_share);
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];
         state.workers += is_there(worker);

@@ -58,7 +58,10 @@ struct master {
     bool is_respawn_due;
     mono_time respawn_at;
     duration backoff;
-    bool from_memory; /* the file on disk was refused by a worker: the next one takes ours */
+    /* A worker could not take the file on disk (EXIT_BAD_POLICY): it is bad, or another one by now,
+     * or names what cannot be had: a certificate, the user, the access log, a token. The next one
+     * takes the policy that is in force here. */
+    bool from_memory;
     mono_time last_store_crash[2]; /* SIGBUS; SEGV or ABRT inside the store. 0: none */
     /* end */
     bool was_ready, is_stopping, is_last_exit_clean;

@@ -141,7 +141,7 @@ static void test_7_3_while_nobody_else_waits_an_address_may_have_everything(void
         end(s, &s->people[i]);
         assert_true(is_granted(&s->people[i + 4])); /* in order, and no slot stays free */
     }
-    assert_int_equal(pool_state(s->pool).over_share, 0);
+    assert_int_equal(*s->pool->counts.over_share, 0);
     finish_all(s);
     close_pool(s);
 }
@@ -181,7 +181,7 @@ static void test_7_3_another_address_waits_for_a_share_of_the_queue_and_no_longe
     }
     assert_true(is_granted(other));
     finish_all(s);
-    assert_int_equal(pool_state(s->pool).over_share, 0); /* the queue was never full */
+    assert_int_equal(*s->pool->counts.over_share, 0); /* the queue was never full */
     close_pool(s);
 }
 
@@ -193,7 +193,7 @@ static void test_7_3_a_full_queue_gives_up_its_newest_place_on_loan(void **state
     for (size_t i = 0; i < 5; i++)
         assert_true(ask(s, i, 1, 0, false)->answer <= POOL_QUEUED);
     assert_int_equal(ask(s, 5, 1, 0, false)->answer, POOL_OVER_SHED);
-    assert_int_equal(pool_state(s->pool).over_share, 0); /* just too many */
+    assert_int_equal(*s->pool->counts.over_share, 0); /* just too many */
     assert_int_equal(ask(s, 6, 2, 0, false)->answer, POOL_QUEUED);
     assert_int_equal(s->people[4].waiter.state, WAITER_OVER_SHARE);
     assert_true(is_queued(&s->people[3]));
@@ -203,7 +203,7 @@ static void test_7_3_a_full_queue_gives_up_its_newest_place_on_loan(void **state
     assert_int_equal(ask(s, 9, 4, 0, false)->answer, POOL_OVER_SHED); /* all have one place */
     assert_true(is_queued(&s->people[1]));
     assert_int_equal(pool_state(s->pool).waiting, 4);
-    assert_int_equal(pool_state(s->pool).over_share, 3);
+    assert_int_equal(*s->pool->counts.over_share, 3);
     finish_all(s);
     close_pool(s);
 }
@@ -221,7 +221,7 @@ static void test_7_3_no_further_place_while_another_waits_but_the_shell_or_a_503
     assert_int_equal(ask(s, 5, 1, 0, false)->answer, POOL_QUEUED);
     assert_int_equal(ask(s, 6, 1, 0, false)->answer, POOL_QUEUED);
     assert_int_equal(ask(s, 7, 1, 0, false)->answer, POOL_OVER_SHED);
-    assert_int_equal(pool_state(s->pool).over_share, 2);
+    assert_int_equal(*s->pool->counts.over_share, 2);
     assert_true(pool_leave(s->pool, &s->people[1].waiter)); /* now it is alone */
     assert_int_equal(ask(s, 8, 1, 0, true)->answer, POOL_QUEUED);
     finish_all(s);
@@ -239,7 +239,7 @@ static void test_7_3_a_trusted_address_has_no_share_nor_has_a_render_in_the_back
         assert_int_equal(ask(s, i, NOBODY, 0, false)->answer, POOL_QUEUED);
     for (size_t i = 9; i < 20; i++)
         assert_int_equal(ask(s, i, 1, QUEUE_BACKGROUND, false)->answer, POOL_QUEUED);
-    assert_int_equal(pool_state(s->pool).over_share, 0);
+    assert_int_equal(*s->pool->counts.over_share, 0);
     assert_int_equal(s->pool->fair.clients, 1);
     finish_all(s);
     close_pool(s);
@@ -416,7 +416,7 @@ static void assert_same(const struct stage *s)
 {
     for (size_t i = 0; i < PEOPLE; i++)
         assert_int_equal(model_of(&s->people[i]), (int)s->people[i].model);
-    assert_int_equal(pool_state(s->pool).over_share, s->over_share);
+    assert_int_equal(*s->pool->counts.over_share, s->over_share);
 }
 
 static void do_anything(struct stage *s, uint64_t *random)
