@@ -88,11 +88,12 @@ static bool is_sent(const struct fetch *fetch)
 }
 
 /* A storable render that has started is worth finishing, and a refresh, which nobody waits for from
- * the start; a queued one, and what is not stored, is not (semantics 3.4). */
+ * the start; a queued one, and what is not stored, is not (semantics 3.4), once it has shown
+ * whether what is stored goes. */
 static bool is_worth_finishing(const struct fetch *fetch)
 {
     if (fetch->has_head)
-        return fetch->is_storing;
+        return fetch->is_storing || fetch->does_body_tell;
     return fetch->kind == FETCH_REFRESH || (fetch->kind == FETCH_FILL && is_sent(fetch));
 }
 

@@ -11,13 +11,17 @@ enum {
     JUDGED_ON_LOOP_BYTES = 64 << 10,
 };
 
+static bool has_patterns(const struct fetch *fetch)
+{
+    return fetch->decision.route->reject_body_count > 0;
+}
+
 static bool is_too_large(const struct fetch *fetch, size_t more)
 {
     uint64_t received = fetch->flight->received_bytes; /* only this thread writes it */
     return received + more > fetch->server->policy->max_object_bytes;
 }
 
-/* It was read for the store alone if all clients have left. */
 static void forgo_storing(struct fetch *fetch)
 {
     fetch->is_storing = false;
@@ -27,14 +31,37 @@ static void forgo_storing(struct fetch *fetch)
     flight_forgo_storing(fetch->flight);
 }
 
+/* Nothing that may still come can make it an answer that says nothing of what is stored. */
+static bool has_told(const struct fetch *fetch, size_t more)
+{
+    uint64_t received = fetch->flight->received_bytes;
+    return has_patterns(fetch) ? is_too_large(fetch, more) : received + more > CODED_NOTHING_BYTES;
+}
+
+static void end_telling(struct fetch *fetch)
+{
+    fetch->does_body_tell = false;
+    fetch_drop_old(fetch);
+    flight_forgo_storing(fetch->flight);
+}
+
+/* Is it, with so many more bytes, no longer wanted for anything but its clients? */
+static bool is_done_with(struct fetch *fetch, size_t more)
+{
+    if (fetch->is_storing && is_too_large(fetch, more))
+        forgo_storing(fetch);
+    else if (fetch->does_body_tell && has_told(fetch, more))
+        end_telling(fetch);
+    else
+        return false;
+    return true;
+}
+
 void fetch_on_body(struct call *call, void *owner, slice bytes)
 {
     struct fetch *fetch = owner;
-    if (fetch->is_storing && is_too_large(fetch, bytes.len)) {
-        forgo_storing(fetch);
-        if (fetch_end_if_deserted(fetch))
-            return;
-    }
+    if (is_done_with(fetch, bytes.len) && fetch_end_if_deserted(fetch))
+        return;
     /* taken at the renderer's speed, as long as all answers together are within the limit */
     bool is_tight = flights_buffered_bytes() > fetch->server->policy->limits.response_buffers_bytes;
     if (!flight_append(fetch->flight, bytes, is_tight ? SHORT_WINDOW_BYTES : UNREAD_WINDOW_BYTES))
@@ -42,11 +69,6 @@ void fetch_on_body(struct call *call, void *owner, slice bytes)
 }
 
 /* --- what only the whole body shows (semantics 4.1, 4.2) --- */
-
-static bool has_patterns(const struct fetch *fetch)
-{
-    return fetch->decision.route->reject_body_count > 0;
-}
 
 static bool is_coded(const struct fetch *fetch)
 {
@@ -150,9 +172,12 @@ static void store(struct fetch *fetch)
 /* --- the end --- */
 
 /* In this order: who finds no flight any more must find what it has made. */
-static void store_and_end(struct fetch *fetch)
+static void conclude(struct fetch *fetch)
 {
-    store(fetch);
+    if (fetch->is_storing)
+        store(fetch);
+    else if (fetch->body_reason == REASON_NONE)
+        fetch_drop_old(fetch);
     flight_end(fetch->flight);
     fetch_finish(fetch);
 }
@@ -167,7 +192,7 @@ static void judge_elsewhere(struct chore *chore)
 
 void fetch_on_judged(struct loop_message *message)
 {
-    store_and_end(container_of(message, struct fetch, judged));
+    conclude(container_of(message, struct fetch, judged));
 }
 
 /* The flight goes on until this is over, and is joined, but its call does not. */
@@ -182,7 +207,8 @@ static void have_judged(struct fetch *fetch)
 void fetch_on_end(struct call *call, void *owner, bool is_clean)
 {
     struct fetch *fetch = owner;
-    if (!fetch->is_storing || !is_clean) {
+    bool is_of_use = fetch->is_storing || fetch->does_body_tell;
+    if (!is_of_use || !is_clean) {
         flight_end(fetch->flight);
         fetch_finish(fetch);
         return;
@@ -194,7 +220,7 @@ void fetch_on_end(struct call *call, void *owner, bool is_clean)
         return;
     }
     fetch->body_reason = judge_body(fetch);
-    store_and_end(fetch);
+    conclude(fetch);
 }
 
 void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail)

@@ -225,20 +225,37 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
     return REASON_NONE;
 }
 
+/* Nothing of the client was in the request (semantics 2.9). */
+static bool is_dropped_unread(const struct fetch *fetch)
+{
+    return fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL;
+}
+
 void fetch_drop_old(struct fetch *fetch)
 {
     const struct object answer = {.stamp = fetch->flight->stamp, .facts = fetch->verdict.facts};
+    bool is_promised = fetch->status != 200 && keeps_old(fetch);
+    if (is_promised || !rules_replaces_stored(&fetch->verdict, fetch->status))
+        return;
     fetch->has_dropped_old = true;
     if (fetch->old)
         cache_remove_older(fetch->server->cache, &fetch->old->key, &answer);
 }
 
-/* Its own client's alone; on a sealed route not even that: nothing of the client was in the request
- * (semantics 2.9). */
+/* An empty page, or one that `reject_body` refuses, says nothing of the old one (semantics 4.1);
+ * which is seen in the body. Of what is dropped unread the head is all that is known. */
+static void drop_old_unless_body_objects(struct fetch *fetch)
+{
+    fetch->does_body_tell = fetch->old && fetch->status == 200 && !is_dropped_unread(fetch);
+    if (!fetch->does_body_tell)
+        fetch_drop_old(fetch);
+}
+
+/* Its own client's alone; on a sealed route not even that. */
 static void go_on_unstored(struct fetch *fetch, enum reason reason, size_t length)
 {
     fetch_mark_uncacheable(fetch, reason);
-    if (fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL)
+    if (is_dropped_unread(fetch))
         fetch_publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL);
     else
         fetch_publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
@@ -268,9 +285,7 @@ static void on_not_storable(struct fetch *fetch, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
     notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, reason);
-    bool is_promised = fetch->status != 200 && keeps_old(fetch);
-    if (rules_replaces_stored(&fetch->verdict, fetch->status) && !is_promised)
-        fetch_drop_old(fetch);
+    drop_old_unless_body_objects(fetch);
     go_on_unstored(fetch, reason, length);
 }
 

@@ -40,6 +40,7 @@ struct fetch {
     bool wants_identity; /* of the fill that was sent (semantics 4.7) */
     bool has_head;       /* published */
     bool is_storing;
+    bool does_body_tell; /* it is not stored, and its body shows whether what is stored goes */
     bool has_dropped_old;
     bool is_over;
     struct loop_message room, deserted, ranked;
@@ -60,7 +61,8 @@ bool fetch_end_if_deserted(struct fetch *fetch);
 struct fields fetch_stored_fields(struct fetch *fetch);
 
 /* fetch_head.c */
-/* What was stored has been replaced by something that is not (http-caching §7). */
+/* What was stored has been replaced by something that is not (http-caching §7), if such an answer
+ * does that, and nothing else was promised (semantics 4.1). */
 void fetch_drop_old(struct fetch *fetch);
 void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
 /* Has a purge record come since the flight's stamp that kills what is being stored? */

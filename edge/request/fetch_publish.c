@@ -39,7 +39,8 @@ static void publish(struct fetch *fetch, enum flight_sharing sharing, enum reaso
         metrics_not_stored(fetch->server->metrics, not_stored);
     fetch->has_head = true;
     bool has_tags = fetch->is_storing || object || sharing == FLIGHT_SHARED;
-    flight_publish_head(fetch->flight, &head, sharing, fetch->is_storing, fetch->tag_hashes,
+    bool is_kept = fetch->is_storing || fetch->does_body_tell;
+    flight_publish_head(fetch->flight, &head, sharing, is_kept, fetch->tag_hashes,
                         has_tags ? fetch->verdict.tags.count : 0);
 }
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { gate, page, renderer, tempDir, until, varve } from './lib.mjs'
+import { gzipSync } from 'node:zlib'
+import { anyRoute, gate, page, renderer, tempDir, until, varve } from './lib.mjs'
 
 /**
  * A page that was purged softly, and somebody for whom it is being revalidated. `answers[n]` is what the renderer says to the
@@ -105,6 +106,34 @@ test('4.1 what says nothing of the page does not take its place: an empty page, 
   }
   await v.get('/page', asPage)
   assert.equal(origin.requests.at(-1).headers['if-none-match'], undefined, 'after 403')
+})
+
+test('4.1 nor does what only the body shows to say nothing: an empty one of no announced length, one that `reject_body` refuses', async (t) => {
+  const answers = [
+    { fields: { 'cache-control': 'no-store' }, stays: true },
+    { fields: { 'set-cookie': 'a=b' }, stays: true },
+    { fields: { 'cache-control': 'no-store', 'content-encoding': 'gzip' }, body: gzipSync(''), stays: true },
+    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: 'it is broken', stays: true },
+    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store', 'content-encoding': 'gzip' }, body: gzipSync('it is broken'), stays: true },
+    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: '' , stays: true },
+    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: 'it is whole', stays: false },
+    { fields: { 'cache-control': 'no-store' }, body: 'a page', stays: false },
+    { fields: { 'cache-control': 'no-store' }, body: 'x'.repeat(5000), stays: false },
+  ]
+  for (const { more = '', fields, body = '', stays } of answers) {
+    const origin = await renderer(t, (req, res, n) => {
+      if (n === 1) return page(res, 'old', { 'cache-control': 'max-age=60', etag: '"v1"' })
+      res.writeHead(200, { 'content-type': 'text/html', 'transfer-encoding': 'chunked', ...fields })
+      res.end(body)
+    })
+    const v = await varve(t, anyRoute(origin, more))
+    for (let n = 0; n < 3; n++) {
+      await v.get('/page', { accept: 'text/html', 'accept-encoding': 'gzip' })
+      if (n === 0) assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+    }
+    assert.equal(origin.requests.length, 3)
+    assert.equal(origin.requests[2].headers['if-none-match'], stays ? '"v1"' : undefined, JSON.stringify({ more, fields, body }))
+  }
 })
 
 test('3.1, 5.1 on a sealed route what is stored stands in for a 503 under a mark, too', async (t) => {
