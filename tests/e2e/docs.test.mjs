@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { page, renderer, request, tempDir, varve, VARVE } from './lib.mjs'
+import { page, renderer, request, tempDir, until, varve, VARVE } from './lib.mjs'
 import { certificate } from './wire.mjs'
 
 const ROOT = path.resolve(path.dirname(new URL(import.meta.url).pathname), '../..')
@@ -132,12 +132,29 @@ test('every endpoint that is documented answers', async (t) => {
   assert.deepEqual(readdirSync(`${v.dir}/store`).filter((f) => !read('docs/operations.md').includes(f)), [])
 })
 
-/** Every test that is named in the last column of these rows is there; a title may be the beginning of one. */
+test('a line of the access log has the fields that are documented, in both formats', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const line = async (format) => {
+    const file = path.join(tempDir(t), 'access.log')
+    const v = await varve(t, `renderer: ${origin.url}\nlog: {access: {path: ${file}, format: ${format}}}\nroutes: [{match: "/**"}]\n`)
+    await v.get('/a', { referer: 'http://r.example/', 'user-agent': 'tester' })
+    return until(() => existsSync(file) && readFileSync(file, 'utf8').trimEnd(), 'the line to be written')
+  }
+  const json = Object.keys(JSON.parse(await line('json')))
+  const [, documented] = /^The access log .* one JSON object per request: `([a-z_ ]+)`/m.exec(read('docs/operations.md'))
+  assert.deepEqual(documented.split(' '), json)
+  assert.deepEqual(Object.keys(JSON.parse(/^{"time":.*$/m.exec(read('README.md'))[0])), json)
+  assert.match(await line('ncsa'), /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/a HTTP\/1\.1" 200 4 "http:\/\/r\.example\/" "tester"$/)
+})
+
+/** Every test that is named in the last column of these rows is there, and named once; a title may be the beginning of one. */
 function assertTestsAreThere(rows) {
   for (const row of rows) {
     const named = row.split(' | ').at(-1)
     const files = [...named.matchAll(/`([a-z0-9_-]+)(\.test\.mjs|_test\.c)`/g)]
     assert.ok(files.length, `no test: ${row}`)
+    const proofs = [...named.matchAll(/\*[^*]+\*|`[a-z0-9_]+_test\.c`/g)].map((m) => m[0])
+    assert.deepEqual(proofs.filter((proof, i) => proofs.indexOf(proof) !== i), [], `named twice: ${row}`)
     for (const [, name, kind] of files.filter((f) => f[2] === '_test.c'))
       assert.ok(['base', 'cache', 'edge', 'policy'].some((folder) => existsSync(path.join(ROOT, 'tests/unit', folder, name + kind))), name + kind)
     for (const [, name, titles] of named.matchAll(/`([a-z0-9-]+\.test\.mjs)`: ((?:\*[^*]+\*(?:, )?)+)/g)) {
