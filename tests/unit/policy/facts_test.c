@@ -523,6 +523,9 @@ static void test_5_1_what_the_route_says(void **state)
         {"route", "max-age=10", 110, STALE_IF_ERROR},
         {"route", "max-age=10", 1010, STALE_UNUSABLE},
         {"the response's own first", "max-age=10, stale-while-revalidate=5", 16, STALE_IF_ERROR},
+        {"also a longer one", "max-age=10, stale-while-revalidate=600", 609,
+         STALE_WHILE_REVALIDATE},
+        {"and no longer", "max-age=10, stale-while-revalidate=600", 610, STALE_IF_ERROR},
         {"covers s-maxage", "s-maxage=10", 109, STALE_WHILE_REVALIDATE},
         {"not must-revalidate", "max-age=10, must-revalidate", 11, STALE_UNUSABLE},
     };

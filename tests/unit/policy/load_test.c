@@ -661,7 +661,12 @@ static void test_10_4_run_without_a_file(void **state)
     assert_int_equal(all->on_failure_count, 1);
     assert_true(assets->is_asset);
     assert_int_equal(seconds(assets->keep_old), 7 * 86400);
+    static const char *const of_frameworks[] = {"/_next/static/**", "/_nuxt/**",
+                                                "/_app/immutable/**", "/_astro/**"};
+    for (size_t i = 0; i < sizeof(of_frameworks) / sizeof(*of_frameworks); i++)
+        assert_int_equal(route_of(p, of_frameworks[i])->when_logged_in, LOGGED_IN_CACHE);
     assert_int_equal(route_of(p, "/assets/**")->when_logged_in, LOGGED_IN_PASS);
+    assert_int_equal(route_of(p, "/static/**")->when_logged_in, LOGGED_IN_PASS);
     policy_free(p);
 }
 
