@@ -9,20 +9,20 @@ slice url_only_host(const struct policy *policy)
     return is_one ? policy->hosts.at[0] : SLICE_NONE;
 }
 
-static slice scheme_of(slice url, slice default_scheme)
+/* Empty: it names none of those that are served. */
+static slice scheme_of(slice url)
 {
     if (slice_starts_with_nocase(url, SLICE("https://")))
         return SLICE("https");
-    return slice_starts_with_nocase(url, SLICE("http://")) ? SLICE("http") : default_scheme;
+    return slice_starts_with_nocase(url, SLICE("http://")) ? SLICE("http") : SLICE_NONE;
 }
 
 /* From "http://host/path?query" or "/path?query". */
 static bool split(struct server *server, struct arena *arena, slice url, struct request *request)
 {
-    size_t scheme_end = slice_search(url, SLICE("://"));
-    slice rest = url, host = url_only_host(server->policy);
-    if (scheme_end < url.len) {
-        rest = slice_from(url, scheme_end + 3);
+    slice rest = url, host = url_only_host(server->policy), scheme = scheme_of(url);
+    if (scheme.len) {
+        rest = slice_from(url, scheme.len + SLICE("://").len);
         size_t host_end = 0;
         while (host_end < rest.len && rest.ptr[host_end] != '/' && rest.ptr[host_end] != '?' &&
                rest.ptr[host_end] != '#')
@@ -55,10 +55,11 @@ bool url_request(struct server *server, struct arena *arena, slice url, slice de
                  const slice *header_lines, size_t header_count, struct request *request,
                  struct decision *decision)
 {
+    slice scheme = scheme_of(url);
     *request = (struct request){.arena = arena,
                                 .method = METHOD_GET,
                                 .method_text = SLICE("GET"),
-                                .scheme = scheme_of(url, default_scheme),
+                                .scheme = scheme.len ? scheme : default_scheme,
                                 .http_major = 1,
                                 .http_minor = 1,
                                 .peer.is_local =

@@ -91,6 +91,13 @@ static void test_a_path_alone_is_enough_with_one_host(void **context)
     assert_slice(request.host, "shop.example");
     assert_slice(request.scheme, "http");
     assert_slice(request.path, "/a");
+    assert_true(ask("/login?next=https://evil.example/b", NULL, 0)); /* a URL in its query */
+    assert_slice(request.host, "shop.example");
+    assert_slice(request.path, "/login");
+    assert_slice(request.query, "next=https://evil.example/b");
+    assert_true(ask("/proxy/http://evil.example/b", NULL, 0));
+    assert_slice(request.host, "shop.example");
+    assert_slice(request.path, "/proxy/http://evil.example/b");
 }
 
 static void test_a_path_alone_is_not_enough_otherwise(void **context)
@@ -110,11 +117,11 @@ static void test_what_is_no_url_is_refused(void **context)
 {
     (void)context;
     static const char *const none[] = {
-        "",     "a",           "http://",         "http:///x",  "http://a b/", "http://a@b/",
-        "://x", "http://h:0/", "http://h:99999/", "http://h\n/"};
-    load("");
+        "",     "a",           "http://",         "http:///x",   "http://a b/", "http://a@b/",
+        "://x", "http://h:0/", "http://h:99999/", "http://h\n/", "ftp://h/",    "h/a?b=http://h/"};
+    load("hosts: [h]\n");
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-        if (ask(none[i], NULL, 0) && none[i][0] != ':')
+        if (none[i][0] && ask(none[i], NULL, 0))
             fail_msg("\"%s\" was taken", none[i]);
 }
 
