@@ -16,7 +16,7 @@ const MIB = 1 << 20
 const RELEASE = path.resolve(process.env.VARVE_RELEASE ?? 'build/varve')
 const growthMax = (binary) => (readFileSync(binary).includes('__asan_init') ? 4 : 1) * 64 * MIB
 const RENDERS_MAX = 100 // of one connection: as many streams as may be open at a time
-const PATIENCE = 30000
+const PATIENCE = 120000 // a limit of waiting: only a flood that is not ended sees it
 const AT_A_TIME = 8
 
 /** Pours some floods at a time, each again and again, while the neighbour has his hits. */

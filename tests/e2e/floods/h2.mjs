@@ -5,6 +5,7 @@ import { FLAG, FRAME, frame, kept, literal, reset, settings, uint32, windowUpdat
 import { INITIAL_WINDOW_SIZE, burst, connect, get, head, pour, references, request } from './frames.mjs'
 
 export const UNREAD_MS = 9000 // who does not read learns of the end only by reading again
+const [BIG_PAGES, BIG_BYTES] = [90, 2 << 20]
 const nth = (i) => 2 * i + 1
 const cold = (i) => `/cold/${i}`
 const post = (stream, ...fields) => head(stream, Buffer.concat([request(cold(stream), 'POST'), ...fields]), 0)
@@ -66,7 +67,7 @@ export const floods = [
   { name: 'big pages, never read', isSlow: true, run: (site) => hold(site, [windowUpdate(0, 0x3fffffff), ...bigPages()], { first: settings([INITIAL_WINDOW_SIZE, 0x3fffffff]), reads: false, ms: UNREAD_MS }) },
 ]
 
-const bigPages = () => Array.from({ length: 90 }, (_, i) => get(nth(i), `/big/${i % 4}`))
+const bigPages = () => Array.from({ length: BIG_PAGES }, (_, i) => get(nth(i), `/big/${i % 4}`))
 
 /** Sends some frames, then little or nothing, and waits to be closed. */
 async function hold(site, frames, { first, every, reads = true, ms = site.patience } = {}) {
@@ -81,10 +82,11 @@ async function hold(site, frames, { first, every, reads = true, ms = site.patien
   }
   if (!reads) { // who does not read does not hear of the end either
     c.socket.resume()
-    await c.endWithin(2000)
+    await c.endWithin(60000)
   }
+  const hasAll = (c.seen[FRAME.DATA] ?? 0) >= (BIG_PAGES * BIG_BYTES) / 16384 // then it was not cut
   c.socket.destroy()
-  return { frames: sent, closed: c.isOver, seconds: (Date.now() - began) / 1000 }
+  return { frames: sent, closed: c.isOver && !hasAll, seconds: (Date.now() - began) / 1000 }
 }
 
 async function drip(site, bytes, ms = site.patience) {

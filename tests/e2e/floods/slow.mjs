@@ -6,6 +6,7 @@ import { turn } from './frames.mjs'
 import { UNREAD_MS } from './h2.mjs'
 
 const MANY = 1000
+const [UNREAD_PAGES, BIG_BYTES] = [20, 2 << 20] // a page of /big
 
 /** A connection that counts what it gets. Bounded: whoever uses it destroys it. */
 function open(port, { reads = true } = {}) {
@@ -40,16 +41,17 @@ async function trickle(port, { first = '', rest = '', every = 100, count = 1, ms
     if (rest) for (const c of all) if (!c.isOver) (c.socket.write(rest[at % rest.length]), sent++)
     await pause(every)
   }
-  if (!reads) await resume(all[0])
-  const result = { frames: sent, closed: all.every((c) => c.isOver), seconds: (Date.now() - began) / 1000, text: all[0].text }
+  const wasCut = reads || (await isCut(all[0]))
+  const result = { frames: sent, closed: wasCut && all.every((c) => c.isOver), seconds: (Date.now() - began) / 1000, text: all[0].text }
   for (const c of all) c.socket.destroy()
   return result
 }
 
-/** Who does not read does not hear of the end either. */
-async function resume(c) {
-  c.socket.resume()
-  await c.endWithin(2000)
+/** Who does not read does not hear of the end either. Cut: it is over, and not because all that was asked for has been read after all. */
+async function isCut(c) {
+  c.socket.on('data', (bytes) => (c.bytes += bytes.length))
+  await c.endWithin(60000)
+  return c.isOver && c.bytes < UNREAD_PAGES * BIG_BYTES
 }
 
 /** One connection that sends `piece` again and again. */
@@ -83,7 +85,7 @@ export const floods = [
   slow('a chunk extension byte by byte', { first: `${POST}Transfer-Encoding: chunked\r\n\r\n1;`, rest: 'a' }),
   slow('trailers byte by byte', { first: `${POST}Transfer-Encoding: chunked\r\n\r\n0\r\n`, rest: 'X-A: b\r\n' }),
   slow(`${MANY} connections that say nothing`, { count: MANY }),
-  slow('requests that are never read', { first: Array.from({ length: 20 }, (_, i) => get(`/big/${i % 4}`)).join(''), reads: false, every: 200, ms: UNREAD_MS }),
+  slow('requests that are never read', { first: Array.from({ length: UNREAD_PAGES }, (_, i) => get(`/big/${i % 4}`)).join(''), reads: false, every: 200, ms: UNREAD_MS }),
   slow('empty lines', { rest: '\r\n', every: 50 }),
   slow('no TLS handshake', { tls: true }),
   slow('half a TLS handshake', { tls: true, first: Buffer.from('160301020001', 'hex') }),
