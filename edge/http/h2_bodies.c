@@ -11,6 +11,8 @@
  * answer it is stopped by RST_STREAM NO_ERROR (RFC 9113 §8.1). The stream's window is not renewed,
  * so that the rest is at most 16 MiB; none of it is kept. A body for which there is no room in
  * memory (limits.request_bodies) is met in the same way, with a 503: its stream's matter alone.
+ * But for trailers behind a body that was refused: libh2o takes them as an error of the connection,
+ * and they cannot be kept from it, because it keeps its table of fields by them (RFC 7541 §2.2).
  *
  * CONTINUATION behind its GOAWAY puts it in an endless loop: the connection is closed.
  */
