@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "edge/admin/metrics.h"
+#include "policy/unstored.h"
 
 #include <stdlib.h>
 
@@ -15,37 +16,57 @@ struct told {
 
 struct notes {
     const struct policy *policy;
-    _Atomic uint64_t *reasons;  /* [route]: bit of each reason that was told */
+    _Atomic uint64_t *told_of;  /* [route]: bit of each reason, and behind these of each unstored */
     atomic_bool *learned;       /* [route] */
     struct told told[TOLD_MAX]; /* of failing renderers; filled from its start */
 };
-_Static_assert(REASON_COUNT <= 64, "a bit for each reason");
+_Static_assert(REASON_COUNT + UNSTORED_COUNT <= 64, "a bit for each");
 
 struct notes *notes_new(const struct policy *policy)
 {
     struct notes *notes = mem_alloc(sizeof(*notes));
     size_t routes = policy->route_count + 1;
     notes->policy = policy;
-    notes->reasons = mem_alloc(routes * sizeof(*notes->reasons));
+    notes->told_of = mem_alloc(routes * sizeof(*notes->told_of));
     notes->learned = mem_alloc(routes * sizeof(*notes->learned));
     return notes;
 }
 
 void notes_free(struct notes *notes)
 {
-    free(notes->reasons);
+    free(notes->told_of);
     free(notes->learned);
     free(notes);
 }
 
 /* --- once per route --- */
 
+static const char *advice_of_policy(const struct route *route, enum unstored unstored)
+{
+    switch (unstored) {
+    case UNSTORED_STATUS:
+        return "the renderer gives no freshness, and \"ttl\" is for 200 and 203 (add its status to "
+               "the route's \"status_ttl\" to cache it)";
+    case UNSTORED_TYPE:
+        return duration_is_given(route->ttl.value)
+                   ? "the renderer gives no freshness, and its Content-Type is none of the route's "
+                     "\"content_types\" (add it there to cache it)"
+                   : "the renderer gives no freshness (add \"ttl:\" to the route, and its "
+                     "Content-Type to \"content_types\", to cache it)";
+    case UNSTORED_ZERO:
+        return "the renderer gives no freshness, and the route a lifetime of 0";
+    case UNSTORED_CODING:
+        return "its Content-Encoding is none that varve knows";
+    case UNSTORED_STREAM:
+        return "it is a stream of events, which has no end";
+    default:
+        return "the renderer gives no freshness (add \"ttl:\" to the route to cache it)";
+    }
+}
+
 static const char *advice(enum reason reason)
 {
     switch (reason) {
-    case REASON_POLICY:
-        return "the renderer gives no freshness (add \"ttl:\" to the route to cache it), or its "
-               "coding or body is of a kind that is not stored";
     case REASON_NO_STORE:
         return "the renderer says no-store (set \"cache: never\")";
     case REASON_SET_COOKIE:
@@ -75,14 +96,19 @@ static const char *advice(enum reason reason)
 }
 
 void notes_not_stored(struct notes *notes, const struct request *request,
-                      const struct decision *decision, enum reason reason)
+                      const struct decision *decision, const struct response *response,
+                      enum reason reason)
 {
-    uint64_t bit = 1ull << reason;
-    size_t route = policy_route_place(notes->policy, decision->route);
-    if (reason == REASON_STATUS || atomic_fetch_or(&notes->reasons[route], bit) & bit)
+    const struct route *route = decision->route;
+    enum unstored unstored = rules_unstored(route, response);
+    bool is_policy = reason == REASON_POLICY;
+    uint64_t bit = 1ull << (is_policy ? REASON_COUNT + (unsigned)unstored : (unsigned)reason);
+    if (reason == REASON_STATUS ||
+        atomic_fetch_or(&notes->told_of[policy_route_place(notes->policy, route)], bit) & bit)
         return;
-    log_info("not stored", {"path", request->path, 0}, {"route", decision->route->match, 0},
-             {"reason", reason_name(reason), 0}, {"because", slice_of_string(advice(reason)), 0});
+    const char *because = is_policy ? advice_of_policy(route, unstored) : advice(reason);
+    log_info("not stored", {"path", request->path, 0}, {"route", route->match, 0},
+             {"reason", reason_name(reason), 0}, {"because", slice_of_string(because), 0});
 }
 
 void notes_learned(struct notes *notes, const struct request *request,

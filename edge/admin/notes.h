@@ -11,9 +11,11 @@ struct notes;
 struct notes *notes_new(const struct policy *policy);
 void notes_free(struct notes *notes);
 
-/* Once per route and reason: why a page is not stored, and what to do (semantics 2.9, 10.4). */
+/* Once per route and reason, REASON_POLICY once for each of its causes: why a page is not stored,
+ * and what to do (semantics 2.9, 10.4). */
 void notes_not_stored(struct notes *notes, const struct request *request,
-                      const struct decision *decision, enum reason reason);
+                      const struct decision *decision, const struct response *response,
+                      enum reason reason);
 /* Once per route: a field was learned under the seal (semantics 2.3). */
 void notes_learned(struct notes *notes, const struct request *request,
                    const struct decision *decision, const struct field_names *names);

@@ -281,10 +281,10 @@ static void on_storable(struct fetch *fetch, size_t length)
     }
 }
 
-static void on_not_storable(struct fetch *fetch, size_t length)
+static void on_not_storable(struct fetch *fetch, const struct response *response, size_t length)
 {
     enum reason reason = fetch->verdict.reason;
-    notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, reason);
+    notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, response, reason);
     drop_old_unless_body_objects(fetch);
     go_on_unstored(fetch, reason, length);
 }
@@ -321,7 +321,7 @@ static void on_fill_head(struct fetch *fetch, const struct response *response, s
     if (fetch->verdict.may_store)
         on_storable(fetch, length);
     else
-        on_not_storable(fetch, length);
+        on_not_storable(fetch, response, length);
 }
 
 static bool is_unsafe_success(const struct fetch *fetch, unsigned status)

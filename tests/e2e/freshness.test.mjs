@@ -50,6 +50,36 @@ test('4.3 explicit freshness is honoured: s-maxage over max-age over Expires, le
   }, (origin) => anyRoute(origin))
 })
 
+test('10.4, 4.3 the log says why a page was not stored, and what would help on this route: once for each cause', async (t) => {
+  const fields = {
+    '/robots.txt': { 'content-type': 'text/plain' },
+    '/app.zst': { 'content-type': 'text/html', 'content-encoding': 'zstd' },
+    '/page': { 'content-type': 'text/html' },
+  }
+  const origin = await renderer(t, (req, res) => {
+    const path = req.url.replace(/^\/(plain|zero)/, '')
+    res.writeHead(path === '/missing' ? 404 : 200, fields[path] ?? { 'content-type': 'text/html' })
+    res.end('x')
+  })
+  const v = await varve(t, `renderer: ${origin.url}\nroutes:\n- {match: "/plain/**"}\n- {match: "/zero/**", ttl: 0s}\n- {match: "/**", ttl: 10m}\n`)
+  const because = {
+    '/robots.txt': /and its Content-Type is none of the route's \\"content_types\\" \(add it there to cache it\)/,
+    '/missing': /and \\"ttl\\" is for 200 and 203 \(add its status to the route's \\"status_ttl\\" to cache it\)/,
+    '/app.zst': /because="its Content-Encoding is none that varve knows"/,
+    '/plain/page': /because="the renderer gives no freshness \(add \\"ttl:\\" to the route to cache it\)"/,
+    '/plain/robots.txt': /\(add \\"ttl:\\" to the route, and its Content-Type to \\"content_types\\", to cache it\)/,
+    '/zero/page': /because="the renderer gives no freshness, and the route a lifetime of 0"/,
+  }
+  for (const path of Object.keys(because)) for (let i = 0; i < 2; i++) await v.get(path)
+  const said = () => v.log.split('\n').filter((line) => line.includes('info not stored'))
+  await until(() => said().length >= Object.keys(because).length, 'the lines')
+  for (const [path, words] of Object.entries(because)) {
+    const lines = said().filter((line) => line.includes(` path=${path} `))
+    assert.equal(lines.length, 1, path)
+    assert.match(lines[0], words)
+  }
+})
+
 test('4.3 ttl and status_ttl give a lifetime where the answer has none, of its types and statuses only', async (t) => {
   await secondIsHit(t, {
     '/page': { send: () => ({}), hit: true },
