@@ -205,7 +205,7 @@ static void access_reopen(void)
     int fd = access_open(state.access_path);
     if (fd < 0) {
         log_error("access log not reopened", {"path", slice_of_string(state.access_path)},
-                  {"errno", .number = errno});
+                  {"errno", LOG_NUMBER(errno)});
         return;
     }
     access_close(state.access.fd);
@@ -219,7 +219,7 @@ static void tell_dropped(void)
     if (now == state.dropped_told || state.log.is_failing)
         return;
     struct log_text text;
-    struct log_field fields[] = {{"lines", .number = (int64_t)(now - state.dropped_told)}, {0}};
+    struct log_field fields[] = {{"lines", LOG_NUMBER((int64_t)(now - state.dropped_told))}, {0}};
     log_format(&text, clock_now().wall, LOG_LEVEL_WARN, "log lines dropped", fields);
     if (sink_add(&state.log, text.bytes, text.used))
         state.dropped_told = now;

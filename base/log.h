@@ -12,14 +12,17 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 struct log_field {
     const char *name; /* NULL ends the list */
-    slice text;
-    int64_t number; /* used when text.ptr is NULL */
+    slice text;       /* empty, with or without a pointer: "" */
+    int64_t integer;
+    bool is_number; /* then `integer` counts; LOG_NUMBER() sets both */
 };
 
-/* A field has a text or a number, so one member is always left out, on purpose. */
+#define LOG_NUMBER(value) .integer = (value), .is_number = true
+
+/* A field has a text or a number, so members are always left out, on purpose. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-/* log_info("worker started", {"pid", .number = pid}, {"name", name}) */
+/* log_info("worker started", {"pid", LOG_NUMBER(pid)}, {"name", name}) */
 #define log_error(phrase, ...)                                                                     \
     log_line(LOG_LEVEL_ERROR, phrase, (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #define log_warn(phrase, ...)                                                                      \

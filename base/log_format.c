@@ -86,10 +86,10 @@ void log_format(struct log_text *line, wall_time now, enum log_level level, cons
         put_string(line, " ");
         put_string(line, fields->name);
         put_string(line, "=");
-        if (fields->text.ptr)
-            put_text(line, fields->text);
+        if (fields->is_number)
+            put_number(line, fields->integer);
         else
-            put_number(line, fields->number);
+            put_text(line, fields->text);
     }
     line->bytes[line->used++] = '\n';
 }

@@ -252,7 +252,7 @@ static void start_drain(struct service *service)
     service->keeps_admin = atomic_load(&server->shared->is_stopping);
     atomic_store(&server->is_draining, true);
     origins_drain(server->origins);
-    log_info("draining", {"connections", .number = (int64_t)front_connections(server->front)});
+    log_info("draining", {"connections", LOG_NUMBER((int64_t)front_connections(server->front))});
     for (size_t i = 0; i < server->loop_count; i++)
         loop_post(&server->loops[i], &service->drain_orders[i].message);
     cache_drop_memory(server->cache);
@@ -302,7 +302,7 @@ static void tell_what_is_left(struct service *service)
     size_t connections = front_connections(service->server.front);
     if (connections > 0)
         log_warn("drain deadline: connections are cut",
-                 {"connections", .number = (int64_t)connections});
+                 {"connections", LOG_NUMBER((int64_t)connections)});
     else
         log_warn("drain deadline: a render is left behind, and its slot is taken until slot_max");
 }

@@ -168,10 +168,10 @@ static void tell(struct closings *closings, const char *phrase)
 {
     char client[IP_TEXT_BYTES];
     if (closings->count)
-        log_info(phrase, {"count", .number = (int64_t)closings->count},
+        log_info(phrase, {"count", LOG_NUMBER((int64_t)closings->count)},
                  {"why", slice_of_string(closings->why)},
                  {"client", ip_format(&closings->client, client)},
-                 {"frames", .number = (int64_t)closings->frames});
+                 {"frames", LOG_NUMBER((int64_t)closings->frames)});
     *closings = (struct closings){0};
 }
 

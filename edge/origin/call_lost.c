@@ -52,7 +52,7 @@ static void note_death(struct call *call)
     if (!deadly_note_death(deadly_of(call), &call->render_key, death, call_now(call), &length))
         return;
     log_warn("renders of this page kill workers: not rendered for a while", {"url", call->about, 0},
-             {"worker", call->worker_name, 0}, {"seconds", .number = length.ms / 1000});
+             {"worker", call->worker_name, 0}, {"seconds", LOG_NUMBER(length.ms / 1000)});
 }
 
 /* The process behind the connection was dying before that was made. What changes something is not

@@ -36,7 +36,7 @@ static void tell(struct worker *worker, slice why, mono_time now)
 {
     if (worker->untold > 1)
         log_warn("worker is flapping", {"worker", worker->name},
-                 {"changes", .number = worker->untold}, {"state", shown_state(worker)});
+                 {"changes", LOG_NUMBER(worker->untold)}, {"state", shown_state(worker)});
     else
         tell_one(worker, why);
     worker->told = now;

@@ -116,7 +116,7 @@ static void end_warmup(struct worker *worker, unsigned status, slice why, mono_t
         log_info("worker is warm", {"worker", worker->name});
     else
         log_warn("the warm-up failed: the worker is used all the same", {"worker", worker->name},
-                 {"status", .number = status}, {"why", why});
+                 {"status", LOG_NUMBER(status)}, {"why", why});
 }
 
 static void take_probe(struct worker *worker, bool is_well, slice why, mono_time now)

@@ -38,14 +38,14 @@ static void tell(struct pool *pool, mono_time now)
     struct outage *outage = &pool->outage;
     slice origin = pool->config->name;
     if (outage->untold > 1)
-        log_warn("origin is flapping", {"origin", origin}, {"changes", .number = outage->untold},
+        log_warn("origin is flapping", {"origin", origin}, {"changes", LOG_NUMBER(outage->untold)},
                  {"state", outage->is_down ? SLICE("down") : SLICE("up")});
     else if (outage->is_down)
         log_warn("origin is down: stored pages, the shell or 503 until a worker is back",
                  {"origin", origin}, {"why", why(pool)});
     else
         log_info("origin is up again: pages are rendered", {"origin", origin},
-                 {"seconds_down", .number = outage->lasted.ms / 1000});
+                 {"seconds_down", LOG_NUMBER(outage->lasted.ms / 1000)});
     outage->told = now;
     outage->untold = 0;
 }

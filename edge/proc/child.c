@@ -115,7 +115,7 @@ static void take_place(struct master *master, struct child *child, pid_t pid, in
     child->report_length = 0;
     child->has_served = false;
     child_move(master, child, CHILD_STARTING);
-    log_info("worker started", {"pid", .number = pid});
+    log_info("worker started", {"pid", LOG_NUMBER(pid)});
 }
 
 static bool open_pipe(int ends[2])

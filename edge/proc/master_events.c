@@ -102,7 +102,7 @@ void master_on_ready(struct master *master, struct child *child)
 {
     if (child->state != CHILD_STARTING)
         return;
-    log_info("worker ready", {"pid", .number = child->pid});
+    log_info("worker ready", {"pid", LOG_NUMBER(child->pid)});
     if (child->is_reload)
         reload_commit(master); /* looks for the old one while this is still STARTING */
     child->is_reload = false;
@@ -159,7 +159,7 @@ static void log_exit(const struct child *child, int wait_status)
     int code = is_signal ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
     bool is_expected = child->state == CHILD_DRAINING && !is_signal && code == 0;
     struct log_field fields[] = {
-        {"pid", .number = child->pid}, {is_signal ? "signal" : "status", .number = code}, {0}};
+        {"pid", LOG_NUMBER(child->pid)}, {is_signal ? "signal" : "status", LOG_NUMBER(code)}, {0}};
     if (is_expected)
         log_line(LOG_LEVEL_INFO, "worker left", fields);
     else
@@ -222,7 +222,7 @@ static void kill_overdue(struct master *master)
         if (child->state == CHILD_NONE || child->deadline.ms > now.ms)
             continue;
         log_warn("worker killed: it did not leave, or start, in time",
-                 {"pid", .number = child->pid});
+                 {"pid", LOG_NUMBER(child->pid)});
         child_kill(master, child);
     }
 }

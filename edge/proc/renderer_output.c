@@ -140,7 +140,7 @@ void output_tell_dropped(struct renderer_output *output, mono_time now)
     if (output->dropped == 0 || mono_since(now, output->told).ms < 1000 || !is_log_ready())
         return;
     log_warn("renderer says more than the log takes", {"worker", output->name},
-             {"lines_dropped", .number = (int64_t)output->dropped});
+             {"lines_dropped", LOG_NUMBER((int64_t)output->dropped)});
     output->dropped = 0;
     output->told = now;
 }

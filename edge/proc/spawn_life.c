@@ -150,7 +150,8 @@ void spawned_start(struct spawned *spawned, mono_time now)
     atomic_store(&spawned->shared->pid, spawned->pid);
     set_gate(spawned, gate_while_away(spawned));
     spawned_move(spawned, SPAWNED_STARTING, spawned->plan->ready_timeout, now);
-    log_info("renderer started", {"worker", spawned->plan->name}, {"pid", .number = spawned->pid});
+    log_info("renderer started", {"worker", spawned->plan->name},
+             {"pid", LOG_NUMBER(spawned->pid)});
 }
 
 static void become_ready(struct spawned *spawned, mono_time now)
@@ -164,8 +165,8 @@ static void become_ready(struct spawned *spawned, mono_time now)
     spawned->is_rolled = false;
     atomic_fetch_add(&shared->readied, 1);
     set_gate(spawned, GATE_OPEN);
-    log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", .number = spawned->pid},
-             {"ms", .number = start.ms});
+    log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", LOG_NUMBER(spawned->pid)},
+             {"ms", LOG_NUMBER(start.ms)});
     if (!spawned->wants_restart)
         spawned_answer(spawned, true);
 }
@@ -247,10 +248,10 @@ static void log_death(const struct spawned *spawned, int wait_status)
     const char *phrase = spawned->failures >= SPAWN_LOOP
                              ? "renderer is in a crash loop: it dies before it has served anything"
                              : "renderer died";
-    log_error(phrase, {"worker", spawned->plan->name}, {"pid", .number = spawned->pid},
-              {is_signal ? "signal" : "status", .number = code},
-              {"deaths", .number = spawned->failures},
-              {"next_try_ms", .number = wait > 0 ? wait : 0},
+    log_error(phrase, {"worker", spawned->plan->name}, {"pid", LOG_NUMBER(spawned->pid)},
+              {is_signal ? "signal" : "status", LOG_NUMBER(code)},
+              {"deaths", LOG_NUMBER(spawned->failures)},
+              {"next_try_ms", LOG_NUMBER(wait > 0 ? wait : 0)},
               {"stderr", output_recent(&spawned->output)});
 }
 
@@ -280,7 +281,7 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now)
     atomic_store(&spawned->shared->memory_bytes, 0);
     if (!spawned->is_wanted || spawns->is_stopping || spawned->is_restarting)
         log_info("renderer ended", {"worker", spawned->plan->name},
-                 {"pid", .number = spawned->pid});
+                 {"pid", LOG_NUMBER(spawned->pid)});
     if (!spawned->is_wanted || spawns->is_stopping)
         set_gate(spawned, GATE_CLOSED);
     else if (spawned->is_restarting)

@@ -41,7 +41,7 @@ void spawned_look(struct spawned *spawned, mono_time now)
     if (!is_stuck(spawned, now))
         return;
     log_error("renderer is stuck: a render outlived slot_max", {"worker", spawned->plan->name},
-              {"pid", .number = spawned->pid});
+              {"pid", LOG_NUMBER(spawned->pid)});
     spawned->why = RESTART_STUCK;
     spawned_restart(spawned, now);
 }

@@ -142,7 +142,7 @@ static void fit_to_files(struct policy *policy)
     if (policy->limits.connections <= most)
         return;
     log_warn("limits.connections lowered to fit the limit of open files",
-             {"connections", .number = (int64_t)most}, {"files", .number = (int64_t)files});
+             {"connections", LOG_NUMBER((int64_t)most)}, {"files", LOG_NUMBER((int64_t)files)});
     policy->limits.connections = (unsigned)most;
 }
 

@@ -113,7 +113,7 @@ static void warn(struct shell_ask *ask, const struct response *response)
         return;
     log_warn("the shell's origin gave what is no shell",
              {"origin", ask->server->policy->shell_origin_name, 0},
-             {"status", .number = response->status},
+             {"status", LOG_NUMBER(response->status)},
              {"type", fields_value(&response->fields, FIELD_CONTENT_TYPE), 0},
              {"path", ask->request.path, 0});
 }

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (; input.len && count < VALUES; count++) {
         slice value = count + 1 < VALUES ? take_line(&input) : input;
         most += longest(value);
-        fields[count] = (struct log_field){names[count], value, ms};
+        fields[count] = (struct log_field){names[count], value, ms, false};
+        fields[count].is_number = value.len % 7 == 6;
     }
     log_format(&text, (wall_time){ms}, LOG_LEVEL_WARN, phrase, fields);
     MUST(text.used > 0 && text.used <= LOG_LINE_BYTES && text.bytes[text.used - 1] == '\n');

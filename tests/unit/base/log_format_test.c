@@ -20,7 +20,7 @@ static void assert_line(const struct log_field *fields, const char *expected)
 static void test_a_line_is_time_level_phrase_and_fields(void **unused)
 {
     (void)unused;
-    struct log_field fields[] = {{"pid", .number = 123}, {"name", SLICE("x y")}, {0}};
+    struct log_field fields[] = {{"pid", LOG_NUMBER(123)}, {"name", SLICE("x y")}, {0}};
     assert_line(fields, "2026-11-22T02:00:00.007Z info worker started pid=123 name=\"x y\"");
     assert_line(fields + 2, "2026-11-22T02:00:00.007Z info worker started");
     struct log_text text;
@@ -31,7 +31,7 @@ static void test_a_line_is_time_level_phrase_and_fields(void **unused)
 static void test_numbers_may_be_negative_and_any_size(void **unused)
 {
     (void)unused;
-    struct log_field fields[] = {{"a", .number = INT64_MIN}, {"b", .number = 0}, {0}};
+    struct log_field fields[] = {{"a", LOG_NUMBER(INT64_MIN)}, {"b", LOG_NUMBER(0)}, {0}};
     assert_line(fields, "2026-11-22T02:00:00.007Z info worker started a=-9223372036854775808 b=0");
 }
 
@@ -43,9 +43,10 @@ static void test_9_7_control_bytes_are_escaped_so_that_a_line_stays_a_line(void 
                                  {"c", SLICE("k=v")},
                                  {"d", SLICE("")},
                                  {"e", SLICE("\xc2\x9b")},
+                                 {"f", SLICE_NONE},
                                  {0}};
     assert_line(fields, "2026-11-22T02:00:00.007Z info worker started a=\"x\\x0a\\x00\\x1b\\x7f\" "
-                        "b=\"say \\\"hi\\\" \\\\\" c=\"k=v\" d=\"\" e=\"\\xc2\\x9b\"");
+                        "b=\"say \\\"hi\\\" \\\\\" c=\"k=v\" d=\"\" e=\"\\xc2\\x9b\" f=\"\"");
 }
 
 static void test_long_values_and_lines_are_cut_and_still_end_in_a_newline(void **unused)

@@ -75,7 +75,7 @@ static size_t count_lines(const char *text)
 static void test_lines_before_start_and_after_stop_go_straight_to_stderr(void **unused)
 {
     (void)unused;
-    log_info("before", {"n", .number = 1});
+    log_info("before", {"n", LOG_NUMBER(1)});
     assert_non_null(strstr(read_file(stderr_path), " info before n=1\n"));
     assert_int_equal(log_start(SLICE("")), 0);
     log_warn("during", {"who", SLICE("a b")});
@@ -301,7 +301,7 @@ static void test_a_forked_child_may_start_its_own_log(void **unused)
 static void *log_much(void *unused)
 {
     for (int i = 0; i < 500; i++) {
-        log_info("thread", {"i", .number = i});
+        log_info("thread", {"i", LOG_NUMBER(i)});
         MUST(log_access(SLICE("line\n")));
     }
     return unused;
