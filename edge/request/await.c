@@ -49,6 +49,5 @@ enum step step_decode(struct exchange *ex)
 {
     if (ex->is_decoding) /* woken by a flight */
         return STEP_WAIT;
-    deliver_decoded(ex);
-    return STEP_DONE;
+    return deliver_decoded(ex);
 }

@@ -3,8 +3,8 @@
  * body or parts of it, the coding it can read, Age, Vary, Cache-Status.
  */
 #include "base/must.h"
-#include "edge/request/exchange.h"
 #include "edge/request/partial.h"
+#include "edge/request/steps.h"
 #include "policy/date.h"
 #include "policy/via.h"
 
@@ -135,7 +135,7 @@ static void decoding_is_done(struct decoding *decoding)
     loop_post(ex->loop, &ex->decoded);
 }
 
-/* Not on this loop: it may take a while. False: what is there is all that there is. */
+/* Not on this loop: it may take a while. False: it is known that it cannot be decoded. */
 static bool start_decoding(struct exchange *ex)
 {
     ex->decoding.done = decoding_is_done;
@@ -214,28 +214,42 @@ static void send_object(struct exchange *ex)
     send_pieces(ex, &head, pieces, count);
 }
 
+/* It is damaged, or too long. Who cannot read it as it is had better ask for himself, unless it is
+ * given because that has come to nothing. */
+static enum step deliver_undecoded(struct exchange *ex)
+{
+    bool is_last_resort = ex->outcome == OUTCOME_STALE && ex->reason != REASON_REVALIDATING;
+    if (!is_last_resort && !coding_is_readable(ex->delivered->coding, &ex->request->fields)) {
+        object_unref(&ex->delivered);
+        return ask_for_itself(ex);
+    }
+    send_object(ex);
+    return STEP_DONE;
+}
+
 enum step deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
                          enum reason reason)
 {
     ex->outcome = outcome;
     ex->reason = reason;
     ex->delivered = object_ref(object);
-    if (is_to_be_decoded(ex, object) && start_decoding(ex))
-        return STEP_DECODE;
+    if (is_to_be_decoded(ex, object))
+        return start_decoding(ex) ? STEP_DECODE : deliver_undecoded(ex);
     send_object(ex);
     return STEP_DONE;
 }
 
-void deliver_decoded(struct exchange *ex)
+enum step deliver_decoded(struct exchange *ex)
 {
-    if (ex->decoding.plain) { /* of the same body; its head may be that of before a 304 */
-        struct object *coded = ex->delivered;
-        struct blob *plain = ex->decoding.plain->bodies[CODING_IDENTITY];
-        ex->delivered = object_with_coding(coded, CODING_IDENTITY, blob_ref(plain));
-        object_unref(&coded);
-        object_unref(&ex->decoding.plain);
-    }
+    if (!ex->decoding.plain)
+        return deliver_undecoded(ex);
+    struct object *coded = ex->delivered; /* its head may be newer, by a 304 */
+    struct blob *plain = ex->decoding.plain->bodies[CODING_IDENTITY];
+    ex->delivered = object_with_coding(coded, CODING_IDENTITY, blob_ref(plain));
+    object_unref(&coded);
+    object_unref(&ex->decoding.plain);
     send_object(ex);
+    return STEP_DONE;
 }
 
 /* --- from a flight --- */

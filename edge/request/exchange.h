@@ -99,10 +99,11 @@ void exchange_run(struct exchange *ex);
 /* interim.c: what the renderer has said of this request ahead of its answer (RFC 9110 §15.2). */
 void exchange_send_interims(struct exchange *ex);
 /* deliver.c: each returns what is left to do. STEP_DONE: nothing; STEP_STREAM: the body;
- * STEP_DECODE: to wait for the plain body, and then deliver_decoded(). */
+ * STEP_DECODE: to wait for the plain body, and then deliver_decoded(); STEP_FETCH: it cannot be
+ * had, and is asked for. */
 enum step deliver_object(struct exchange *ex, struct object *object, enum outcome outcome,
                          enum reason reason);
-void deliver_decoded(struct exchange *ex);
+enum step deliver_decoded(struct exchange *ex);
 enum step deliver_flight_head(struct exchange *ex, const struct flight_view *view,
                               enum outcome outcome);
 /* answer.c: varve's own answers (semantics 10.1). */

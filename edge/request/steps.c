@@ -145,8 +145,7 @@ static void leave_flight(struct exchange *ex)
     ex->forward_status = 0;
 }
 
-/* Nothing that is stored or under way is for this client. */
-static enum step ask_for_itself(struct exchange *ex)
+enum step ask_for_itself(struct exchange *ex)
 {
     leave_flight(ex);
     vary_record_unref(&ex->record);

@@ -5,6 +5,8 @@
 
 /* Runs steps until one waits, or all is done but the log line. For exchange.c. */
 void steps_run(struct exchange *ex);
+/* Nothing that is stored or under way is for this client: on with FETCH, as a pass. */
+enum step ask_for_itself(struct exchange *ex);
 /* The disk has answered. For exchange.c. */
 void lookup_read_delivered(struct exchange *ex);
 

@@ -339,6 +339,33 @@ test('4.7 an answer that came in gzip is decoded for clients that cannot read it
   assert.equal(origin.requests.length, 1)
 })
 
+test('4.7 who cannot read what cannot be decoded asks the origin; while that fails, it is given as it is', async (t) => {
+  const bodies = { long: 'a'.repeat(3 << 20), broken: 'a page' }
+  const coded = { long: zlib.gzipSync(bodies.long), broken: Buffer.from('no gzip') }
+  const origin = await renderer(t, (req, res) => {
+    const name = req.url.slice(1)
+    const isCoded = /gzip/.test(req.headers['accept-encoding'])
+    page(res, (isCoded ? coded : bodies)[name], { ...fresh, ...(isCoded && { 'content-encoding': 'gzip' }) })
+  })
+  const v = await varve(t, `store: {path: $DIR/store, size: 64MiB, memory: 16MiB, max_object: 1MiB}\n${anyRoute(origin)}`)
+  const reader = { 'accept-encoding': 'gzip' }
+  const targets = ['/long', '/broken']
+  for (const target of targets) {
+    const name = target.slice(1)
+    await v.get(target, reader)
+    for (let i = 0; i < 3; i++) {
+      const plain = await v.get(target)
+      assert.deepEqual([plain.status, plain.headers['content-encoding'], plain.body === bodies[name]], [200, undefined, true], target)
+      const hit = await v.get(target, { ...reader, range: 'bytes=0-1' })
+      assert.deepEqual([outcome(hit), hit.status, hit.bytes], ['hit', 200, coded[name]], `${target}, a part of what cannot be had`)
+    }
+    await v.cli('purge', `${v.url}${target}`, '--soft')
+  }
+  assert.equal(origin.requests.length, 8)
+  await origin.stop()
+  for (const target of targets) assert.deepEqual((await v.get(target)).bytes, coded[target.slice(1)], target)
+})
+
 test('4.7, RFC 9110 §7.7 what came coded with no-transform is not decoded: who cannot read it asks the origin', async (t) => {
   const text = 'coded by the renderer. '.repeat(100)
   const origin = await renderer(t, (req, res) => {
