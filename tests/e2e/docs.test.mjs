@@ -26,6 +26,14 @@ test('the policy of the README is valid', (t) => {
   assert.equal(status, 0, stderr)
 })
 
+test('what the README shows of a page that is not stored is what is logged', async (t) => {
+  const origin = await renderer(t, (req, res) => page(res, 'page'))
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  await v.get('/about')
+  const [shown] = /(?<=^2\S+Z )info not stored .*$/m.exec(read('README.md'))
+  await until(() => v.log.includes(`Z ${shown}\n`), 'the line to be written')
+})
+
 test('links lead to files, and the presets that are named are there', (t) => {
   for (const name of DOCUMENTS)
     for (const [, target] of read(name).matchAll(/\]\(([^)#:]+)\)/g)) assert.ok(existsSync(path.join(ROOT, path.dirname(name), target)), `${name}: ${target}`)
