@@ -179,16 +179,23 @@ static bool decode(char *text, size_t *len, bool is_lax)
     return has_control;
 }
 
+static bool has_plain_control(struct arena *arena, slice path)
+{
+    slice plain = arena_copy(arena, path);
+    return decode((char *)plain.ptr, &plain.len, false);
+}
+
 /*
  * Only what is an escape beyond doubt may refuse a request. What is overlong UTF-8 is a letter in
- * other encodings: %C1%BF, which would be 7f, is one of GBK's.
+ * other encodings: %C1%BF, which would be 7f, is one of GBK's. Folding hides no control byte, so
+ * the plain reading is looked at only where the lax one has some.
  */
 void url_decode_path(struct arena *arena, slice path, struct routing_path *routing)
 {
-    slice plain = arena_copy(arena, path), decoded = arena_copy(arena, path);
+    slice decoded = arena_copy(arena, path);
     char *text = (char *)decoded.ptr;
-    routing->has_control = decode((char *)plain.ptr, &plain.len, false);
     bool is_doubtful = decode(text, &decoded.len, true);
+    routing->has_control = is_doubtful && has_plain_control(arena, path);
     routing->is_stable = !is_doubtful && !is_encoded(decoded);
     for (size_t i = 0; i < decoded.len; i++)
         if (text[i] == '\\')
