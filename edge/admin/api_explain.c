@@ -36,6 +36,7 @@ static const char *action_name(enum action action)
 static json_t *decision_json(const struct request *request, const struct decision *decision)
 {
     json_t *json = json_object();
+    json_object_set_new(json, "scheme", api_text(request->scheme));
     json_object_set_new(json, "host", api_text(request->host));
     json_object_set_new(json, "path", api_text(request->path));
     if (decision->has_query)

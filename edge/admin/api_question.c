@@ -47,14 +47,23 @@ static void read_asked(struct api_job *job, struct asked *asked)
     }
 }
 
-static void refuse(struct api_job *job, slice url)
+static bool has_host(const struct asked *asked)
+{
+    for (size_t i = 0; i < asked->header_count; i++)
+        if (slice_starts_with_nocase(asked->headers[i], SLICE("host:")))
+            return true;
+    return false;
+}
+
+static void refuse(struct api_job *job, const struct asked *asked)
 {
     static const char MISSING[] = "\"url\" is missing: url=https%3A%2F%2FHOST%2FPATH";
     slice detail = arena_printf(&job->arena,
-                                "\"%" SLICE_FMT "\" is not a URL with a host: write "
+                                "\"%" SLICE_FMT "\" is not a URL with a host%s: write "
                                 "https://HOST/PATH",
-                                SLICE_ARG(slice_until(url, 200)));
-    api_error(job, 400, url.len ? detail.ptr : MISSING);
+                                SLICE_ARG(slice_until(asked->url, 200)),
+                                has_host(asked) ? ", or the Host beside it not one host" : "");
+    api_error(job, 400, asked->url.len ? detail.ptr : MISSING);
 }
 
 bool question_read(struct api_job *job, struct question *question)
@@ -66,7 +75,7 @@ bool question_read(struct api_job *job, struct question *question)
     if (!asked.url.len ||
         !url_request(server, &job->arena, asked.url, is_tls ? SLICE("https") : SLICE("http"),
                      asked.headers, asked.header_count, &question->request, &question->decision)) {
-        refuse(job, asked.url);
+        refuse(job, &asked);
         return false;
     }
     question->build = origin_build(server->origins, question->decision.origin);

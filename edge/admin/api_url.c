@@ -17,8 +17,10 @@ static slice scheme_of(slice url)
     return slice_starts_with_nocase(url, SLICE("http://")) ? SLICE("http") : SLICE_NONE;
 }
 
-/* From "http://host/path?query" or "/path?query". */
-static bool split(struct server *server, struct arena *arena, slice url, struct request *request)
+/* From "http://host/path?query" or "/path?query"; `sent`, unless it has no pointer, is the host in
+ * place of the URL's. */
+static bool split(struct server *server, struct arena *arena, slice url, slice sent,
+                  struct request *request)
 {
     slice rest = url, host = url_only_host(server->policy), scheme = scheme_of(url);
     if (scheme.len) {
@@ -30,6 +32,8 @@ static bool split(struct server *server, struct arena *arena, slice url, struct 
         host = slice_until(rest, host_end);
         rest = slice_from(rest, host_end);
     }
+    if (sent.ptr)
+        host = sent;
     rest = slice_until(rest, slice_find(rest, '#', 0));
     if (!host.len || (rest.len && rest.ptr[0] != '/' && rest.ptr[0] != '?'))
         return false;
@@ -39,23 +43,30 @@ static bool split(struct server *server, struct arena *arena, slice url, struct 
     return host_normalise(arena, host, request->scheme, &request->host);
 }
 
-static void add_header_lines(struct arena *arena, const slice *lines, size_t count,
-                             struct fields *fields)
+/* Host is no field of a request once it has come: it is taken out. False: there are two. */
+static bool add_header_lines(struct arena *arena, const slice *lines, size_t count,
+                             struct fields *fields, slice *host)
 {
     for (size_t i = 0; i < count; i++) {
         size_t colon = slice_find(lines[i], ':', 0);
         slice name = slice_trim(slice_until(lines[i], colon));
-        if (name.len)
-            fields_add(fields, arena_copy_lower(arena, name),
-                       slice_trim(slice_from(lines[i], colon + 1)));
+        slice value = slice_trim(slice_from(lines[i], colon + 1));
+        bool is_host = slice_equal_nocase(name, SLICE("host"));
+        if (is_host && host->ptr)
+            return false;
+        if (is_host)
+            *host = slice_of(value.ptr ? value.ptr : "", value.len);
+        else if (name.len)
+            fields_add(fields, arena_copy_lower(arena, name), value);
     }
+    return true;
 }
 
 bool url_request(struct server *server, struct arena *arena, slice url, slice default_scheme,
                  const slice *header_lines, size_t header_count, struct request *request,
                  struct decision *decision)
 {
-    slice scheme = scheme_of(url);
+    slice scheme = scheme_of(url), host = SLICE_NONE;
     *request = (struct request){.arena = arena,
                                 .method = METHOD_GET,
                                 .method_text = SLICE("GET"),
@@ -67,9 +78,10 @@ bool url_request(struct server *server, struct arena *arena, slice url, slice de
                                 .id = SLICE("-"),
                                 .received = clock_now()};
     fields_init(&request->fields, arena);
-    add_header_lines(arena, header_lines, header_count, &request->fields);
+    if (!add_header_lines(arena, header_lines, header_count, &request->fields, &host))
+        return false;
     proxy_resolve(server->policy, &request->fields, request);
-    if (!split(server, arena, url, request))
+    if (!split(server, arena, url, host, request))
         return false;
     size_t query = slice_find(request->target, '?', 0);
     request->path = slice_until(request->target, query);

@@ -62,7 +62,8 @@ static const struct command COMMANDS[] = {
      "Prints the route, the class, what is in the key (`path`, `query_keyed`, `variant`), what is\n"
      "stored, and why a page was not stored. Nothing is rendered.\n"
      "\n"
-     "  -H 'N: V'        a request header; may be given several times\n" DAEMON_OPTIONS "\n"
+     "  -H 'N: V'        a request header; may be given several times. Host takes the place of\n"
+     "                   the URL's host\n" DAEMON_OPTIONS "\n"
      "example: varve explain https://shop.example/p/17 -H 'Accept-Language: de'\n"},
     {"variants", cli_variants, "list the stored variants of a URL",
      "usage: varve variants URL [options]\n"

@@ -128,6 +128,25 @@ test('explain leaves what is stored as it was: it counts no hit, and no page com
   assert.deepEqual((await stored()).map((v) => v.in_memory), [true])
 })
 
+test('explain takes the host from -H Host, as curl does, and says which scheme and host it is about', async (t) => {
+  const origin = await pages(t)
+  const v = await varve(t, `renderer: ${origin.url}\nroutes: [{match: "/**"}]\n`)
+  await v.get('/a', { host: 'shop.example', accept: 'text/html' })
+  const ask = async (...words) => JSON.parse((await v.cli('explain', ...words, '--json')).stdout)
+  const told = await ask(`${v.url}/a`, '-H', 'Host: Shop.Example')
+  assert.deepEqual([told.scheme, told.host, told.path, told.would], ['http', 'shop.example', '/a', 'hit'])
+  assert.equal((await ask(`${v.url}/a`)).would, 'render', 'a page of another host')
+  assert.deepEqual([(await ask('https://shop.example/a')).scheme, (await ask('https://shop.example/a')).would], ['https', 'render'])
+  assert.match((await v.cli('explain', `${v.url}/a`)).stdout, /^scheme +http$/m)
+  for (const [words, what] of [
+    [['ftp://shop.example/a'], '"ftp://shop.example/a" is not a URL with a host: write https://HOST/PATH'],
+    [['http://h/a', '-H', 'Host: a b'], '"http://h/a" is not a URL with a host, or the Host beside it not one host: write https://HOST/PATH'],
+  ]) {
+    const { code, stderr } = await v.cli('explain', ...words)
+    assert.deepEqual([code, stderr], [2, `varve explain: ${what}\n`])
+  }
+})
+
 test('a URL that nobody can be asked for: explain, variants and purge say what is wrong with it, and end with status 2', async (t) => {
   const v = await varve(t, `renderer: ${(await pages(t)).url}\n`)
   for (const words of [['explain'], ['variants'], ['purge']]) {

@@ -141,6 +141,25 @@ static void test_headers_are_those_of_the_request(void **context)
     assert_int_equal(decision.reason, REASON_LOGGED_IN);
 }
 
+static void test_a_host_that_is_sent_takes_the_place_of_the_urls(void **context)
+{
+    (void)context;
+    const slice sent[] = {SLICE("HOST: Shop.Example.:80"), SLICE("X: y"), SLICE("Host: b")};
+    load("");
+    assert_true(ask("http://127.0.0.1:18492/p/1", sent, 2));
+    assert_slice(request.host, "shop.example");
+    assert_slice(request.path, "/p/1");
+    assert_null(fields_find(&request.fields, SLICE("host")));
+    assert_true(ask("/p/1", sent, 1)); /* with it a path is enough */
+    assert_slice(request.host, "shop.example");
+    assert_false(ask("http://h/", sent, 3)); /* as a request with two is refused */
+    static const char *const none[] = {"host:", "Host: a b", "Host: http://h"};
+    for (size_t i = 0; i < 3; i++) {
+        slice line = slice_of_string(none[i]);
+        assert_false(ask("http://h/", &line, 1));
+    }
+}
+
 static void test_it_is_asked_as_a_browser_asks_unless_told_otherwise(void **context)
 {
     (void)context;
@@ -179,6 +198,7 @@ int main(void)
         TEST(test_a_path_alone_is_not_enough_otherwise),
         TEST(test_what_is_no_url_is_refused),
         TEST(test_headers_are_those_of_the_request),
+        TEST(test_a_host_that_is_sent_takes_the_place_of_the_urls),
         TEST(test_it_is_asked_as_a_browser_asks_unless_told_otherwise),
         TEST(test_1_6_the_rules_of_the_route_are_applied),
     };
