@@ -179,30 +179,37 @@ static bool is_file(slice word)
                              slice_ends_with(word, SLICE(".yml")) || access(word.ptr, F_OK) == 0);
 }
 
-int cli_run(int argc, char **argv, const struct command *self)
+static int take_words(int count, char **words, struct policy_options *policy,
+                      const struct command *self)
 {
-    struct master_options options = {.enter = worker_enter, .on_ready = print_start};
-    struct policy_options *policy = &options.policy;
-    for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
-        if (option == 'h')
-            return cli_help(self);
-        int status = take(option, policy, self);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (argc - optind > 1)
+    if (count > 1)
         return cli_usage(self, "one ORIGIN-URL at most; use a policy file for more");
-    if (optind < argc && is_file(slice_of_string(argv[optind])))
+    if (count == 1 && is_file(slice_of_string(words[0])))
         return cli_usage(self,
                          "\"%s\" is no ORIGIN-URL such as http://127.0.0.1:3000 (a policy file? "
                          "--config %s)",
-                         argv[optind], argv[optind]);
-    if (optind < argc)
-        policy->origin_url = slice_of_string(argv[optind]);
-    if (policy->path.len == 0 && policy->origin_url.len == 0) {
-        if (access("varve.yaml", R_OK) != 0)
-            return cli_usage(self, "needs --config FILE or an ORIGIN-URL");
-        policy->path = SLICE("varve.yaml");
+                         words[0], words[0]);
+    if (count == 1)
+        policy->origin_url = slice_of_string(words[0]);
+    if (policy->path.len || policy->origin_url.len)
+        return CLI_OK;
+    if (access("varve.yaml", R_OK) != 0)
+        return cli_usage(self, "needs --config FILE or an ORIGIN-URL");
+    policy->path = SLICE("varve.yaml");
+    return CLI_OK;
+}
+
+int cli_run(int argc, char **argv, const struct command *self)
+{
+    struct master_options options = {.enter = worker_enter, .on_ready = print_start};
+    int status = CLI_OK;
+    for (int option; (option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1;) {
+        if (option == 'h')
+            return cli_help(self);
+        status = take(option, &options.policy, self);
+        if (status != CLI_OK)
+            return status;
     }
-    return master_run(&options);
+    status = take_words(argc - optind, argv + optind, &options.policy, self);
+    return status == CLI_OK ? master_run(&options) : status;
 }
