@@ -182,7 +182,7 @@ test('7.5 client_wait ends with the first byte of the page: a head alone is noth
   })
   const { dir, yaml } = withShell(t)
   const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], client_wait: 100ms}}\n${yaml}${stalesThenShell()}`, { dir })
-  await v.get('/known', navigation)
+  await until(async () => (await v.get('/known', navigation)).body === 'render 1', 'the page, which may be later than the shell')
   assert.equal((await v.get('/known', navigation)).body, 'render 1')
   await reasonIs(v, '/known', 'client_wait')
   assert.ok(isShell(await v.get('/new', navigation)))

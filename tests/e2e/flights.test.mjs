@@ -25,8 +25,7 @@ const gathered = (v, origin, n) =>
 async function oneThread(t, origin) {
   const dir = tempDir(t)
   const tls = await tlsListener(dir)
-  const patient = `origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nroutes: [{match: "/**"}]\n`
-  const v = await varve(t, `threads: 1\n${tls.yaml}${patient}`, { dir })
+  const v = await varve(t, `threads: 1\n${tls.yaml}${anyRoute(origin)}`, { dir })
   return { v, client: await http2Client(t, v, tls.port) }
 }
 

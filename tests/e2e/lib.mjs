@@ -281,8 +281,8 @@ export async function http2Client(t, v, port) {
   return { get, settled, session }
 }
 
-/** A policy of one renderer and one route for everything; `more` are keys of the route, with a comma in front. */
-export const anyRoute = (origin, more = '') => `renderer: ${origin.url}\nroutes: [{match: "/**"${more}}]\n`
+/** A policy of one renderer and one route for everything; `more` are keys of the route, with a comma in front. Nobody is given what is stale because a test takes its time. */
+export const anyRoute = (origin, more = '') => `origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nroutes: [{match: "/**"${more}}]\n`
 
 /** The outcome of an answer as Cache-Status tells it: "hit" or what follows fwd=. */
 export function outcome(res) {

@@ -20,7 +20,7 @@ async function revalidating(t, answers) {
     }
     answers[n - 2](req, res)
   })
-  const v = await varve(t, `origins: {renderer: {workers: ["${origin.url}"], client_wait: 60s}}\nroutes: [{match: "/**"}]\n`)
+  const v = await varve(t, anyRoute(origin))
   await v.get('/page')
   assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
   const first = v.get('/page')
