@@ -30,7 +30,7 @@ static slice percent_decoded(struct arena *arena, slice text)
 struct asked {
     slice url;
     slice headers[HEADERS_MAX];
-    size_t header_count;
+    size_t header_count; /* more than there are places: not all are here */
 };
 
 static void read_asked(struct api_job *job, struct asked *asked)
@@ -42,8 +42,8 @@ static void read_asked(struct api_job *job, struct asked *asked)
         slice value = percent_decoded(&job->arena, slice_from(member, name.len + 1));
         if (slice_equal(name, SLICE("url")))
             asked->url = value;
-        else if (slice_equal(name, SLICE("header")) && asked->header_count < HEADERS_MAX)
-            asked->headers[asked->header_count++] = value;
+        else if (slice_equal(name, SLICE("header")) && asked->header_count++ < HEADERS_MAX)
+            asked->headers[asked->header_count - 1] = value;
     }
 }
 
@@ -71,6 +71,12 @@ bool question_read(struct api_job *job, struct question *question)
     struct server *server = job->server;
     struct asked asked;
     read_asked(job, &asked);
+    if (asked.header_count > HEADERS_MAX) {
+        slice detail =
+            arena_printf(&job->arena, "at most %d fields can be given by \"header\"", HEADERS_MAX);
+        api_error(job, 400, detail.ptr);
+        return false;
+    }
     bool is_tls = server->policy->listen_count && server->policy->listen[0].tls_count;
     if (!asked.url.len ||
         !url_request(server, &job->arena, asked.url, is_tls ? SLICE("https") : SLICE("http"),

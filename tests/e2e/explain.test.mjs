@@ -168,6 +168,9 @@ test('explain answers what is no request of ours with a problem, and is never ta
       assert.equal((await v.admin('GET', `/v1/variants${target}`)).status, 200, target)
     }
   assert.equal(ok(await v.admin('GET', '/v1/explain?url=http%3A%2F%2Fother.example%2F')).would, 'reject')
+  const fields = (count) => v.admin('GET', `/v1/explain?url=http%3A%2F%2Fshop.example%2F${'&header=a:b'.repeat(count - 1)}&header=cookie:session=1`)
+  assert.equal(ok(await fields(64)).logged_in, true)
+  problem(await fields(65), 400, /at most 64 fields/)
 })
 
 test('a class with renders: false: what is stored, else 503', async (t) => {
