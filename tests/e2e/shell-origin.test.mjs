@@ -1,7 +1,9 @@
 // The shell as an origin's light answer (semantics 8.2): its own slots and time, nothing of the client's, and the file when it fails.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { gate, outcome, page, renderer, tempDir, until, varve } from './lib.mjs'
 
 const navigation = { accept: 'text/html,*/*;q=0.8', 'sec-fetch-dest': 'document' }
@@ -139,6 +141,37 @@ test('8.2 it takes none of the renderer\'s slots: given while the only one rende
   assert.equal(s.pages.length, 1)
   slow.open()
   await until(async () => outcome(await s.get('/p')) === 'hit', 'the page to be stored')
+  assert.equal(s.pages.length, 1)
+})
+
+test('7.5, 8.2 who cannot read the coding in which a page comes gets the shell before the page ends', async (t) => {
+  const [more, end, given, first, second] = Array.from({ length: 5 }, gate)
+  const text = randomBytes(1000).toString('hex')
+  const coded = gzipSync(text)
+  const s = await stage(t, {
+    file: false,
+    heavy: async (req, res) => {
+      res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip', ...fresh }).write(coded.subarray(0, 200))
+      await more.promise
+      res.write(coded.subarray(200, 400))
+      await end.promise
+      res.end(coded.subarray(400))
+    },
+    light: async (req, res) => (await given.promise, page(res, 'light')),
+    origin: ', client_wait: 50ms',
+  })
+  let seen = 0
+  const leader = s.get('/p', { 'accept-encoding': 'gzip' }, { onData: (bytes) => ((seen += bytes.length) > 200 ? second : first).open() })
+  await first.promise
+  const joined = s.get('/p')
+  await until(() => s.asked.length === 1, 'the shell to be asked for')
+  more.open()
+  await second.promise
+  given.open()
+  assert.equal((await joined).body, 'light')
+  end.open()
+  assert.equal(gunzipSync((await leader).bytes).toString(), text)
+  assert.equal((await s.get('/p')).body, text)
   assert.equal(s.pages.length, 1)
 })
 
