@@ -175,7 +175,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
     if (v.stopped) return
     v.child.kill(signal)
     const { code, signal: killedBy } = await v.exit
-    if (signal === 'SIGKILL') return
+    if (signal === 'SIGKILL') return void (await until(() => !workerPids().slice(-2).some(isAlive), 'its workers to have died with it')) // and given their ports back
     if (/ERROR: \w+Sanitizer|runtime error:|broken invariant/.test(v.log) || code !== 0)
       throw new Error(`varve left with ${code ?? killedBy}:\n${v.log.slice(-8000)}`)
   }
@@ -205,10 +205,8 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
   v.lastLine = (target) => v.accessLog().filter((line) => line.path === target).sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).at(-1)
   /* what varve counts of a request, and its line, may come a moment behind the last byte, but not behind the end of its connection */
   v.isQuiet = () => until(async () => (await v.metric('varve_connections')) === 0, 'all connections to be closed')
-  v.workerPid = () => {
-    const pids = [...v.log.matchAll(/worker started pid=(\d+)/g)]
-    return Number(pids.at(-1)[1])
-  }
+  const workerPids = () => [...v.log.matchAll(/worker started pid=(\d+)/g)].map(([, pid]) => Number(pid))
+  v.workerPid = () => workerPids().at(-1)
   if (policy !== undefined) v.write(policy)
   await v.start()
   t.after(() => v.stop())
