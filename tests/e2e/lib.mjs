@@ -215,7 +215,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
 
 /**
  * One request: {status, headers, body, aborted}. No agent unless given: a connection each. `aborted` says that the answer broke
- * off. `onHead(res)`, `onData(chunk)` for tests that look at the stream.
+ * off. `onHead(res)`, `onData(chunk)` for tests that look at the stream. An error says whether its connection had been used before.
  */
 export function request(url, { method = 'GET', headers = {}, body, agent = false, socketPath, onHead, onData, signal } = {}) {
   return new Promise((resolve, reject) => {
@@ -240,7 +240,7 @@ export function request(url, { method = 'GET', headers = {}, body, agent = false
       broken = () => done(true)
     })
     let broken = reject /* a reset before the head; behind it, the answer broke off */
-    req.on('error', (error) => broken(error))
+    req.on('error', (error) => broken(Object.assign(error, { isReused: req.reusedSocket })))
     req.end(body)
   })
 }

@@ -47,12 +47,14 @@ export function cpuSeconds(pid) {
 /** `count` hits over four kept connections: {answered, p99 in milliseconds}. Others but 200 hits are not counted as answered. */
 export async function hits(s, count = 1000) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 })
+  /* as browsers do: a connection that was closed while it was idle is tried anew */
+  const ask = () => s.v.get('/hot', {}, { agent }).catch((error) => (error.isReused ? ask() : { headers: {} }))
   const times = []
   let left = count
   await Promise.all(Array.from({ length: 4 }, async () => {
     while (left-- > 0) {
       const began = performance.now()
-      const res = await s.v.get('/hot', {}, { agent }).catch(() => ({ headers: {} }))
+      const res = await ask()
       if (res.status === 200 && outcome(res) === 'hit' && res.body === 'page /hot') times.push(performance.now() - began)
     }
   }))
