@@ -25,7 +25,7 @@ marked() {
 # The same once those had a moment to leave that are just leaving.
 left_behind() {
   local pids
-  for _ in $(seq 50); do
+  for _ in $(seq 300); do
     pids=$(marked "$1")
     [ -n "$pids" ] || return 0
     sleep 0.1
@@ -81,7 +81,7 @@ run() {
 # build KIND TARGET...: counts as a test; nothing else runs meanwhile.
 build() {
   wait
-  run_one "build $1" 1200 ./dev build "$@" &
+  run_one "build $1" 3600 ./dev build "$@" &
   wait
   [ "$(tail -n 1 "$results")" = "ok build $1" ]
 }
@@ -114,17 +114,17 @@ release() {
 }
 
 unit() {
-  wanted unit < <(printf '%s\n' includes.sh committed.sh) && for name in "${names[@]}"; do run "$name" 60 "tests/unit/$name"; done
+  wanted unit < <(printf '%s\n' includes.sh committed.sh) && for name in "${names[@]}"; do run "$name" 300 "tests/unit/$name"; done
   wanted unit < <(for test in tests/unit/*/*_test.c; do test=${test#tests/unit/} && echo "unit_${test//\//_}"; done | sed 's/\.c$//') || return
   if wants unit unit; then build asan unit_tests; else build asan "${names[@]}"; fi || return
-  for name in "${names[@]}"; do run "$name" 300 "build-asan/$name"; done
+  for name in "${names[@]}"; do run "$name" 900 "build-asan/$name"; done
 }
 
 # What several threads share, once more under ThreadSanitizer.
 threads() {
   wanted threads <tests/unit/threaded.txt || return
   build tsan "${names[@]}" || return
-  for name in "${names[@]}"; do run "tsan $name" 300 "build-tsan/$name"; done
+  for name in "${names[@]}"; do run "tsan $name" 900 "build-tsan/$name"; done
 }
 
 # Each fuzzer over its corpus, the same in every run. To look for more: tests/fuzz/run.
@@ -132,7 +132,7 @@ fuzz() {
   wanted fuzz < <(for file in tests/fuzz/*/*_fuzz.c; do basename "$file" .c; done) || return
   build fuzz "${names[@]}" || return
   for name in "${names[@]}"; do
-    run "$name" 120 "build-fuzz/$name" -runs=0 -timeout=25 -rss_limit_mb=4096 "tests/fuzz/corpus/${name%_fuzz}"
+    run "$name" 600 "build-fuzz/$name" -runs=0 -timeout=25 -rss_limit_mb=4096 "tests/fuzz/corpus/${name%_fuzz}"
   done
 }
 
@@ -141,7 +141,7 @@ e2e() {
   wanted e2e < <(cd tests/e2e && ls oracle.test.mjs 2>/dev/null; ls ./*.test.mjs | sed 's,^./,,' | grep -v '^oracle\.') || return
   build asan varve || return
   for name in "${names[@]}"; do
-    run "e2e ${name%.test.mjs}" 300 env VARVE=build-asan/varve node --test --test-reporter=spec "tests/e2e/$name"
+    run "e2e ${name%.test.mjs}" 900 env VARVE=build-asan/varve node --test --test-reporter=spec "tests/e2e/$name"
   done
 }
 
