@@ -53,6 +53,23 @@ static bool read_body(struct api_job *job)
     return is_fine;
 }
 
+static void answer(struct api_job *job, const struct restart_result *result)
+{
+    slice lost = result->lost.len ? result->lost : SLICE("a renderer");
+    slice errors = arena_printf(&job->arena,
+                                "%" SLICE_FMT " did not come back (see the log); those after it "
+                                "were not restarted",
+                                SLICE_ARG(lost));
+    if (result->failed > 0)
+        api_answer_json(job, 409,
+                        json_pack("{s:s, s:i, s:i, s:o}", "result", "failed", "restarted",
+                                  (int)result->restarted, "failed", (int)result->failed, "errors",
+                                  api_text(errors)));
+    else
+        api_answer_json(
+            job, 200, json_pack("{s:s, s:i}", "result", "ok", "restarted", (int)result->restarted));
+}
+
 bool api_restart(struct api_job *job)
 {
     struct server *server = job->server;
@@ -71,14 +88,6 @@ bool api_restart(struct api_job *job)
         origins_restart_result(server->origins, job->origin, job->ticket);
     if (result.pending > 0)
         return false;
-    if (result.failed > 0)
-        api_answer_json(job, 409,
-                        json_pack("{s:s, s:i, s:i, s:s}", "result", "failed", "restarted",
-                                  (int)result.restarted, "failed", (int)result.failed, "errors",
-                                  "a renderer did not come back (see the log); those after it "
-                                  "were not restarted"));
-    else
-        api_answer_json(
-            job, 200, json_pack("{s:s, s:i}", "result", "ok", "restarted", (int)result.restarted));
+    answer(job, &result);
     return true;
 }

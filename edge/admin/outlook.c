@@ -84,7 +84,7 @@ static void asks_origin(struct outlook *look)
         pass_instead(look, look->marked);
     if (is_deadly(look))
         fails(look, REASON_DEADLY, REASON_DEADLY);
-    else if (origin_state(look->server->origins, decision->origin).is_down)
+    else if (origin_state(look->server->origins, decision->origin).is_hopeless)
         fails(look, REASON_STALE_ERROR, REASON_ALL_DOWN);
     else if (decision->action == ACTION_PASS)
         ends(look, "pass", decision->reason);

@@ -175,7 +175,8 @@ struct origin_state {
     unsigned workers, live_workers; /* one that varve runs and that starts or drains counts */
     unsigned slots, live_slots;     /* of such a one not: its slots cannot be had now */
     unsigned busy_slots, waiting, quarantined;
-    bool is_down; /* no worker is to be had: nobody waits (outage.h) */
+    bool is_hopeless; /* no worker is to be had: nobody waits */
+    bool is_down;     /* that was so, and no worker has been ready since (outage.h) */
 };
 /* Where it is counted that a render was asked for once more (7.7), and that somebody was turned
  * away because their address had its share (7.3): in shared memory, so that it survives this
@@ -224,6 +225,7 @@ void origins_each_renderer(const struct origins *origins, const struct origin_co
 uint64_t origins_ask_restart(const struct origins *origins, const struct origin_config *only);
 struct restart_result {
     unsigned pending, restarted, failed;
+    slice lost; /* the first that did not come back; empty: none. Lives as long as the origins */
 };
 struct restart_result origins_restart_result(const struct origins *origins,
                                              const struct origin_config *only, uint64_t ticket);

@@ -12,12 +12,22 @@
 
 static const duration SHOWN_FOR = {1000};
 
-static bool is_any_to_be_had(const struct pool *pool)
+static bool is_any(const struct pool *pool, worker_test test)
 {
     for (size_t i = 0; i < pool->worker_count; i++)
-        if (worker_is_to_be_had(pool->workers[i]))
+        if (test(pool->workers[i]))
             return true;
     return false;
+}
+
+bool outage_is_hopeless(const struct pool *pool)
+{
+    return !is_any(pool, worker_is_to_be_had);
+}
+
+static bool is_open(const struct worker *worker)
+{
+    return worker_is_open(worker);
 }
 
 static slice why(const struct pool *pool)
@@ -58,7 +68,8 @@ static bool is_shown_long_enough(const struct outage *outage, mono_time now)
 void outage_look(struct pool *pool, mono_time now)
 {
     struct outage *outage = &pool->outage;
-    bool is_down = !is_any_to_be_had(pool);
+    /* a process that starts is worth waiting for, but has yet to show that it comes */
+    bool is_down = outage->is_down ? !is_any(pool, is_open) : outage_is_hopeless(pool);
     if (outage->is_muted || is_down == outage->is_down)
         return;
     outage->lasted = mono_since(now, outage->since);

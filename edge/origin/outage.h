@@ -6,7 +6,7 @@
 struct pool;
 
 struct outage {
-    bool is_down;    /* nobody is to be had */
+    bool is_down;    /* since nobody was to be had, nobody has been ready */
     bool is_muted;   /* this process ends, and the next one tells */
     mono_time since; /* of the last change; 0: none yet */
     duration lasted; /* the state before that */
@@ -16,6 +16,8 @@ struct outage {
     void *arg;
 };
 
+/* Is nobody to be had now, so that nobody waits? */
+bool outage_is_hopeless(const struct pool *pool);
 /* Something may have changed. */
 void outage_look(struct pool *pool, mono_time now);
 /* The same, and tells the log what came too fast for it. Once a second. */

@@ -134,6 +134,7 @@ struct origin_state pool_state(struct pool *pool)
     struct origin_state state = {0};
     pthread_mutex_lock(&pool->lock);
     state.waiting = pool_waiting(pool);
+    state.is_hopeless = outage_is_hopeless(pool);
     state.is_down = pool->outage.is_down;
     for (size_t i = 0; i < pool->worker_count; i++) {
         const struct worker *worker = pool->workers[i];

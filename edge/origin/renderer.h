@@ -36,6 +36,13 @@ static inline const char *restart_why_name(enum restart_why why)
     return NAMES[why];
 }
 
+/* What came of a restart that was asked for. */
+enum restart_end {
+    RESTART_CAME_BACK,
+    RESTART_LOST,    /* it did not come up */
+    RESTART_SKIPPED, /* another one was lost before it, or it is there no more */
+};
+
 struct renderer {
     /* master */
     atomic_int gate;          /* enum gate; slots_set_gate() alone changes it */
@@ -43,7 +50,7 @@ struct renderer {
     _Atomic uint32_t readied; /* how often it became ready: what was known of it before is old */
     _Atomic uint64_t memory_bytes, restarts[RESTART_WHY_COUNT];
     _Atomic uint64_t restart_done; /* answers all that were asked for up to here */
-    atomic_bool restart_failed;    /* … and whether that went wrong */
+    atomic_int restart_end;        /* … and how that ended */
     /* workers */
     _Atomic uint64_t restart_asked;
     atomic_bool is_drained;  /* by the operator (`varve slots drain`): nobody new, as if down */

@@ -65,9 +65,11 @@ struct count {
 static void count_answer(void *arg, slice worker, struct renderer *renderer)
 {
     struct count *count = arg;
-    (void)worker;
     bool is_done = atomic_load(&renderer->restart_done) >= count->ticket;
-    bool has_failed = is_done && atomic_load(&renderer->restart_failed);
+    int end = is_done ? atomic_load(&renderer->restart_end) : RESTART_CAME_BACK;
+    bool has_failed = end != RESTART_CAME_BACK;
+    if (end == RESTART_LOST && count->result.lost.len == 0)
+        count->result.lost = worker;
     count->result.pending += !is_done;
     count->result.restarted += is_done && !has_failed;
     count->result.failed += has_failed;

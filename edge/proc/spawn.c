@@ -69,7 +69,7 @@ static void add_place(struct spawns *spawns, struct spawn_plan *plan, mono_time 
 static void remove_place(struct spawned *spawned)
 {
     struct spawns *spawns = spawned->spawns;
-    spawned_answer(spawned, false);
+    spawned_answer(spawned, RESTART_SKIPPED);
     slots_set_gate(spawns->slots, spawned->slots, GATE_OPEN); /* it may be listed by others */
     slots_detach(spawns->slots, spawned->slots, spawns->master);
     if (spawned->plan->unix_path.len)
@@ -187,7 +187,7 @@ void spawned_failed(struct spawned *spawned)
     struct spawned *other;
     bool was_rolled = spawned->is_rolled;
     spawned->is_rolled = false;
-    spawned_answer(spawned, false);
+    spawned_answer(spawned, RESTART_LOST);
     if (!was_rolled)
         return;
     log_error("rolling restart given up: a renderer did not come back; the others stay as they are",
@@ -196,7 +196,7 @@ void spawned_failed(struct spawned *spawned)
         if (!is_sibling(spawned, other) || !other->wants_restart)
             continue;
         other->wants_restart = false;
-        spawned_answer(other, false);
+        spawned_answer(other, RESTART_SKIPPED);
     }
 }
 

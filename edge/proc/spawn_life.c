@@ -37,11 +37,11 @@ bool spawned_owes_answer(const struct spawned *spawned)
     return atomic_load(&spawned->shared->restart_done) < spawned->restart_ticket;
 }
 
-void spawned_answer(struct spawned *spawned, bool is_ok)
+void spawned_answer(struct spawned *spawned, enum restart_end end)
 {
     if (!spawned_owes_answer(spawned))
         return;
-    atomic_store(&spawned->shared->restart_failed, !is_ok);
+    atomic_store(&spawned->shared->restart_end, (int)end);
     atomic_store(&spawned->shared->restart_done, spawned->restart_ticket);
 }
 
@@ -168,7 +168,7 @@ static void become_ready(struct spawned *spawned, mono_time now)
     log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", LOG_NUMBER(spawned->pid)},
              {"ms", LOG_NUMBER(start.ms)});
     if (!spawned->wants_restart)
-        spawned_answer(spawned, true);
+        spawned_answer(spawned, RESTART_CAME_BACK);
 }
 
 /* --- ending --- */

@@ -119,7 +119,7 @@ mono_time spawned_due(const struct spawned *spawned, mono_time now);
 bool spawned_is_between(const struct spawned *spawned);
 /* Was `varve restart` asked for, and is not answered yet? */
 bool spawned_owes_answer(const struct spawned *spawned);
-void spawned_answer(struct spawned *spawned, bool is_ok);
+void spawned_answer(struct spawned *spawned, enum restart_end end);
 
 /* --- spawn_look.c --- */
 

@@ -44,7 +44,7 @@ test('V5 a restart whose first renderer does not come back leaves the others as 
   writeFileSync(`${v.dir}/broken`, '')
   const { code, stderr } = await v.cli('restart')
   assert.equal(code, 1)
-  assert.match(stderr, /did not come back/)
+  assert.match(stderr, /renderer\/0 did not come back \(see the log\); those after it were not restarted/)
   assert.ok(isAlive(second))
   assert.equal((await ask(v)).pid, second)
   assert.match(said(v, 'rolling restart given up: a renderer did not come back; the others stay as they are')[0].stderr, /cannot find module/)

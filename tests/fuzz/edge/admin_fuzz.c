@@ -212,7 +212,7 @@ static unsigned count_later(const struct asked *before)
 static void restart_it(void *has_failed, slice worker, struct renderer *renderer)
 {
     (void)worker;
-    atomic_store(&renderer->restart_failed, *(bool *)has_failed);
+    atomic_store(&renderer->restart_end, *(bool *)has_failed ? RESTART_LOST : RESTART_CAME_BACK);
     atomic_store(&renderer->restart_done, atomic_load(&renderer->restart_asked));
 }
 

@@ -254,6 +254,31 @@ static void test_B7_a_renderer_that_restarts_is_no_outage(void **state)
     edge_free(edge);
 }
 
+/* Nor is one that starts the end of an outage, until it is ready: it may die first. */
+static void test_B7_an_origin_is_up_again_with_the_first_renderer_that_is_ready(void **state)
+{
+    struct edge *edge = edge_new(1, 1);
+    (void)state;
+    resolve(edge, 1, 0, at(1));
+    enum { TRIES = 3 };
+    for (int64_t i = 0; i < TRIES; i++) {
+        slots_set_gate(edge->region, first_of(edge)->slots, GATE_CLOSED);
+        pool_poll(edge->pool, at(10 * i + 2));
+        assert_true(is_down(edge) && pool_state(edge->pool).is_hopeless);
+        slots_set_gate(edge->region, first_of(edge)->slots, GATE_HELD); /* `varve restart` */
+        pool_poll(edge->pool, at(10 * i + 3));
+        assert_true(is_down(edge));
+        assert_false(pool_state(edge->pool).is_hopeless); /* it is waited for */
+    }
+    assert_int_equal(edge->downs, 1);
+    assert_int_equal(edge->ups, 0);
+    slots_set_gate(edge->region, first_of(edge)->slots, GATE_OPEN);
+    pool_poll(edge->pool, at(100));
+    assert_false(is_down(edge));
+    assert_int_equal(edge->ups, 1);
+    edge_free(edge);
+}
+
 static void test_7_6_what_comes_and_goes_is_told_once_a_second(void **state)
 {
     struct edge *edge = edge_new(1, 1);
@@ -295,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_B7_an_origin_is_down_with_its_last_worker_and_up_with_the_first),
         cmocka_unit_test(test_B7_workers_that_are_drained_count_as_down),
         cmocka_unit_test(test_B7_a_renderer_that_restarts_is_no_outage),
+        cmocka_unit_test(test_B7_an_origin_is_up_again_with_the_first_renderer_that_is_ready),
         cmocka_unit_test(test_7_6_what_comes_and_goes_is_told_once_a_second),
         cmocka_unit_test(test_9_1_a_process_that_ends_says_nothing_more),
     };
