@@ -216,6 +216,13 @@ static slice state_text(const struct worker *worker, unsigned stuck)
     return stuck > 0 ? SLICE("quarantined") : SLICE("live");
 }
 
+/* Of what state_text() says, as far as it is known. */
+static mono_time since(const struct worker *worker)
+{
+    bool is_drained = worker->slots && slots_is_drained(worker->slots);
+    return is_drained ? slots_drained_since(worker->slots) : worker->state_since;
+}
+
 static struct worker_view view_of(const struct worker *worker)
 {
     unsigned busy = 0, stuck = 0, used = worker->slots ? slots_used(worker->slots) : 0;
@@ -229,7 +236,7 @@ static struct worker_view view_of(const struct worker *worker)
                                 .build = worker->build ? worker->build->value : SLICE_NONE,
                                 .busy = busy,
                                 .slots = worker->pool->config->slots,
-                                .since = worker->state_since};
+                                .since = since(worker)};
 }
 
 void origins_each_worker(const struct origins *origins,
@@ -247,7 +254,7 @@ void origins_each_worker(const struct origins *origins,
     }
 }
 
-static bool drain_in(struct pool *pool, slice name, bool is_drained)
+static bool drain_in(struct pool *pool, slice name, bool is_drained, mono_time now)
 {
     bool is_found = false;
     pthread_mutex_lock(&pool->lock);
@@ -258,19 +265,19 @@ static bool drain_in(struct pool *pool, slice name, bool is_drained)
         if (slots_is_drained(worker->slots) != is_drained)
             log_info(is_drained ? "worker is drained" : "worker is no longer drained",
                      {"worker", worker->name});
-        slots_drain(pool->slots_region, worker->slots, is_drained);
+        slots_drain(pool->slots_region, worker->slots, is_drained, now);
         is_found = true;
     }
     pthread_mutex_unlock(&pool->lock);
     if (is_found)
-        pool_poll(pool, clock_now().mono);
+        pool_poll(pool, now);
     return is_found;
 }
 
 bool origins_drain_worker(struct origins *origins, slice name, bool is_drained)
 {
     for (size_t i = 0; i < origins->policy->origin_count; i++)
-        if (drain_in(origins->pools[i], name, is_drained))
+        if (drain_in(origins->pools[i], name, is_drained, clock_now().mono))
             return true;
     return false;
 }

@@ -53,7 +53,8 @@ struct renderer {
     atomic_int restart_end;        /* … and how that ended */
     /* workers */
     _Atomic uint64_t restart_asked;
-    atomic_bool is_drained;  /* by the operator (`varve slots drain`): nobody new, as if down */
-    _Atomic uint32_t warmed; /* `readied` + 1 when it was warmed up; 0: it is cold */
+    _Atomic int64_t drained_ms; /* monotonic; by the operator since then (`varve slots drain`):
+                                   nobody new, as if down; 0: not */
+    _Atomic uint32_t warmed;    /* `readied` + 1 when it was warmed up; 0: it is cold */
     _Atomic uint64_t renders, errors; /* answers; those of 5xx, and breaks in the middle */
 };

@@ -344,9 +344,14 @@ enum gate slots_gate(const struct slot_worker *worker)
     return (enum gate)atomic_load(&worker->renderer.gate);
 }
 
+mono_time slots_drained_since(const struct slot_worker *worker)
+{
+    return (mono_time){atomic_load(&worker->renderer.drained_ms)};
+}
+
 bool slots_is_drained(const struct slot_worker *worker)
 {
-    return atomic_load(&worker->renderer.is_drained);
+    return slots_drained_since(worker).ms > 0;
 }
 
 enum gate slots_entry(const struct slot_worker *worker)
@@ -354,9 +359,14 @@ enum gate slots_entry(const struct slot_worker *worker)
     return slots_is_drained(worker) ? GATE_CLOSED : slots_gate(worker);
 }
 
-void slots_drain(void *region, struct slot_worker *worker, bool is_drained)
+void slots_drain(void *region, struct slot_worker *worker, bool is_drained, mono_time now)
 {
-    atomic_store(&worker->renderer.is_drained, is_drained);
+    int64_t not_yet = 0;
+    if (is_drained)
+        atomic_compare_exchange_strong(&worker->renderer.drained_ms, &not_yet,
+                                       now.ms > 0 ? now.ms : 1);
+    else
+        atomic_store(&worker->renderer.drained_ms, 0);
     ring(region);
 }
 

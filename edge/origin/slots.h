@@ -82,8 +82,10 @@ enum gate slots_gate(const struct slot_worker *worker);
 /* For whoever wants in: the gate, CLOSED while the operator has drained the worker. */
 enum gate slots_entry(const struct slot_worker *worker);
 bool slots_is_drained(const struct slot_worker *worker);
-/* Stays over reloads and respawns, until it is taken back. Rings slots_freed(). */
-void slots_drain(void *region, struct slot_worker *worker, bool is_drained);
+mono_time slots_drained_since(const struct slot_worker *worker); /* 0: not drained */
+/* Stays over reloads and respawns, until it is taken back: since `now`, or before if it was drained
+ * already. Rings slots_freed(). */
+void slots_drain(void *region, struct slot_worker *worker, bool is_drained, mono_time now);
 /* Master. Once it returns, no slot is taken before it is opened again. Rings slots_freed(). */
 void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate);
 /* Master, when the process is gone: OWNER_DEAD slots are free, for nothing runs there any more. */

@@ -162,7 +162,9 @@ test('9.1, A21 a drained worker finishes what it has and gets nothing new, over 
   const v = await varve(t, `origins: {renderer: {workers: ["${a.url}", "${b.url}"], slots: 2, balance: first}}\nroutes: [{match: "/**"}]\n`)
   const held = v.get('/held', documents)
   await until(() => a.now === 1, 'the render')
+  const asked = performance.now()
   const drained = await v.cli('slots', 'drain', 'renderer/0')
+  const answered = performance.now()
   assert.equal(drained.code, 0, drained.stderr)
   const expectB = async () => {
     for (let i = 0; i < 4; i++) assert.equal((await v.get(`/x${i}`, documents)).body, 'b')
@@ -171,9 +173,12 @@ test('9.1, A21 a drained worker finishes what it has and gets nothing new, over 
   const seen = await slots(v)
   assert.equal(seen.workers[0].state, 'draining')
   assert.equal(seen.workers[0].busy, 1)
+  assert.ok(seen.workers[0].since_seconds * 1000 <= performance.now() - asked, 'since it was drained, not since it lives')
   g.open()
   assert.equal((await held).body, 'a')
   assert.equal((await v.cli('reload')).code, 0)
+  const least = performance.now() - answered
+  assert.ok((await slots(v)).workers[0].since_seconds * 1000 > least - 10, 'nor since the reload')
   await expectB()
   process.kill(v.workerPid(), 'SIGKILL')
   await until(async () => (await v.get('/ready', documents).catch(() => ({}))).body === 'b', 'the next worker process')

@@ -227,10 +227,10 @@ static void test_B7_workers_that_are_drained_count_as_down(void **state)
     struct edge *edge = edge_new(1, 1);
     (void)state;
     resolve(edge, 1, 0, at(1));
-    slots_drain(edge->region, first_of(edge)->slots, true);
+    slots_drain(edge->region, first_of(edge)->slots, true, at(2));
     pool_poll(edge->pool, at(2));
     assert_true(is_down(edge));
-    slots_drain(edge->region, first_of(edge)->slots, false);
+    slots_drain(edge->region, first_of(edge)->slots, false, at(3));
     pool_poll(edge->pool, at(3));
     assert_false(is_down(edge));
     assert_int_equal(edge->downs, 1);
@@ -286,7 +286,7 @@ static void test_7_6_what_comes_and_goes_is_told_once_a_second(void **state)
     (void)state;
     resolve(edge, 1, 0, at(1));
     for (int64_t ms = 1000; ms < 1500; ms += 10) {
-        slots_drain(edge->region, first_of(edge)->slots, ms % 20 == 0);
+        slots_drain(edge->region, first_of(edge)->slots, ms % 20 == 0, at(ms));
         pool_tell(edge->pool, at(ms));
     }
     assert_int_equal(edge->downs + edge->ups, 50);

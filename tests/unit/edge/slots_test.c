@@ -270,6 +270,25 @@ static void test_7_5_a_process_that_is_gone_renders_nothing_for_dead_owners(void
     assert_int_equal(slot_view(worker, 1).state, SLOT_BUSY); /* its owner sees the connection end */
 }
 
+static void test_a_worker_is_drained_since_it_was_first_told_so(void **state)
+{
+    struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
+    assert_false(slots_is_drained(worker));
+    assert_int_equal(slots_drained_since(worker).ms, 0);
+    slots_drain(*state, worker, true, at(50));
+    slots_drain(*state, worker, true, at(60));
+    assert_ptr_equal(slots_attach(*state, SLICE("a"), 2), worker); /* after a reload */
+    slots_detach(*state, worker, 1);
+    assert_true(slots_is_drained(worker));
+    assert_int_equal(slots_drained_since(worker).ms, 50);
+    assert_int_equal(slot_take(worker, 1, 2, at(61)), -1);
+    slots_drain(*state, worker, false, at(70));
+    assert_false(slots_is_drained(worker));
+    assert_int_equal(slot_take(worker, 1, 2, at(71)), 0);
+    slots_drain(*state, worker, true, at(80));
+    assert_int_equal(slots_drained_since(worker).ms, 80);
+}
+
 static void test_a_forgotten_worker_leaves_no_gate_behind(void **state)
 {
     struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
@@ -298,6 +317,7 @@ int main(void)
         TEST(test_7_2_behind_a_closed_gate_no_slot_is_taken_and_those_who_have_one_keep_it),
         TEST(test_requests_without_a_slot_count_as_long_as_their_process_lives),
         TEST(test_7_5_a_process_that_is_gone_renders_nothing_for_dead_owners),
+        TEST(test_a_worker_is_drained_since_it_was_first_told_so),
         TEST(test_a_forgotten_worker_leaves_no_gate_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
