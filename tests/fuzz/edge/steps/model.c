@@ -178,6 +178,14 @@ bool model_was_validated(const struct render *render)
     return false;
 }
 
+/* What the origin calls gzip is none. */
+bool model_is_rejected(const struct render *render)
+{
+    char first = plan_body_byte(render->serial, 0);
+    return render->rules.rejects_bodies && render->body_bytes > 0 &&
+           (render->plan.is_coded || (first >= '3' && first <= '5'));
+}
+
 /* --- what clients get --- */
 
 static void sort_in(struct chain *chain, const struct render *render)

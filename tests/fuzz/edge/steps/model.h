@@ -58,6 +58,8 @@ extern size_t model_purge_count;
 unsigned model_failures(void);
 /* Has the origin ever said 304 since this was rendered? */
 bool model_was_validated(const struct render *render);
+/* By `reject_body`, by what it matches or because it cannot be decoded. */
+bool model_is_rejected(const struct render *render);
 
 /* The answers that a delivered head is made of, oldest first: a response, and 304s. */
 struct chain {

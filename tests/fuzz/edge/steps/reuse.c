@@ -330,8 +330,9 @@ static void check_storable(const struct visit *visit, const struct chain *chain,
            "4.1 a status that is not stored");
     FORBID(e->claims.must_understand && !status_is_understood(status), "9111 §5.2.2.3");
     FORBID(forbids_storing(e) && !is_forced(e), "9111 §5.2.2 no-store or private");
-    FORBID(e->first->ended_event && e->first->ended_event < visit->began && !e->first->is_clean,
-           "4.2 a body that was cut");
+    bool was_over = e->first->ended_event && e->first->ended_event < visit->began;
+    FORBID(was_over && !e->first->is_clean, "4.2 a body that was cut");
+    FORBID(was_over && model_is_rejected(e->first), "4.2 reject_body");
 }
 
 static void check_fresh(const struct visit *visit, const struct chain *chain,

@@ -30,6 +30,7 @@ struct rules rules_draw(struct script *script)
         .honours_client = extra & 1,
         .stores_post = extra >> 1 & 1,
         .spares_renderers = extra >> 2 & 1,
+        .rejects_bodies = extra >> 3 & 1,
         .has_store = (more >> 5) == 7,
         .max_variants = (life >> 5 & 3) == 3 ? 2 : 64,
         .drawn = life | who << 8 | more << 16 | extra << 24,
@@ -62,15 +63,17 @@ static size_t write_routes(const struct rules *rules, char *text, size_t room)
                  rules->ttl_is_forced ? "    ttl: {force: %ds}\n" : "    ttl: %ds\n",
                  (int)rules->ttl);
     int length = snprintf(
-        text, room, "routes:\n  - match: \"/**\"\n%s%s%s%s%s%s%s%s%s%s%s    invalidate: %s\n", ttl,
-        rules->has_status_ttl ? "    status_ttl: {404: 60s}\n" : "", stales[rules->stale],
+        text, room, "routes:\n  - match: \"/**\"\n%s%s%s%s%s%s%s%s%s%s%s%s    invalidate: %s\n",
+        ttl, rules->has_status_ttl ? "    status_ttl: {404: 60s}\n" : "", stales[rules->stale],
         queries[rules->query], rules->login_is_ignored ? "    when_logged_in: cache\n" : "",
         rules->stores_statuses_rfc ? "    store_statuses: rfc\n" : "",
         rules->stores_set_cookie ? "    store_set_cookie: true\n" : "",
         rules->error_max_is_none ? "    error_max: none\n" : "",
         rules->honours_client ? "    client_cache_control: honour\n" : "",
         rules->stores_post ? "    post: rfc\n" : "",
-        rules->has_document_max ? "    document_max: 50s\n" : "", invalidates[rules->invalidate]);
+        rules->has_document_max ? "    document_max: 50s\n" : "",
+        rules->rejects_bodies ? "    reject_body: ['^[3-5]']\n" : "",
+        invalidates[rules->invalidate]);
     return (size_t)length;
 }
 

@@ -34,6 +34,7 @@ struct rules {
     bool honours_client;   /* client_cache_control: honour */
     bool stores_post;      /* post: rfc */
     bool spares_renderers; /* `varve mode shell` */
+    bool rejects_bodies;   /* reject_body: ['^[3-5]'] */
     unsigned max_variants;
     unsigned drawn; /* the bytes it was made of */
 };
