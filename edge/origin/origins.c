@@ -216,11 +216,15 @@ static slice state_text(const struct worker *worker, unsigned stuck)
     return stuck > 0 ? SLICE("quarantined") : SLICE("live");
 }
 
-/* Of what state_text() says, as far as it is known. */
+/* Of what state_text() says, as far as it is known: what was before a restart is over. */
 static mono_time since(const struct worker *worker)
 {
-    bool is_drained = worker->slots && slots_is_drained(worker->slots);
-    return is_drained ? slots_drained_since(worker->slots) : worker->state_since;
+    const struct slot_worker *slots = worker->slots;
+    mono_time gate_since = slots ? slots_gate_since(slots) : (mono_time){0};
+    if (slots && slots_is_drained(slots))
+        return slots_drained_since(slots);
+    bool is_closed = slots && slots_gate(slots) != GATE_OPEN;
+    return is_closed || gate_since.ms > worker->state_since.ms ? gate_since : worker->state_since;
 }
 
 static struct worker_view view_of(const struct worker *worker)

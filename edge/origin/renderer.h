@@ -45,7 +45,8 @@ enum restart_end {
 
 struct renderer {
     /* master */
-    atomic_int gate;          /* enum gate; slots_set_gate() alone changes it */
+    atomic_int gate;          /* enum gate; slots_set_gate() alone changes it … */
+    _Atomic int64_t gate_ms;  /* … and says when: monotonic; 0: it never did */
     atomic_int pid;           /* 0: no process */
     _Atomic uint32_t readied; /* how often it became ready: what was known of it before is old */
     _Atomic uint64_t memory_bytes, restarts[RESTART_WHY_COUNT];

@@ -344,6 +344,11 @@ enum gate slots_gate(const struct slot_worker *worker)
     return (enum gate)atomic_load(&worker->renderer.gate);
 }
 
+mono_time slots_gate_since(const struct slot_worker *worker)
+{
+    return (mono_time){atomic_load(&worker->renderer.gate_ms)};
+}
+
 mono_time slots_drained_since(const struct slot_worker *worker)
 {
     return (mono_time){atomic_load(&worker->renderer.drained_ms)};
@@ -370,8 +375,9 @@ void slots_drain(void *region, struct slot_worker *worker, bool is_drained, mono
     ring(region);
 }
 
-void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate)
+void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate, mono_time now)
 {
+    atomic_store(&worker->renderer.gate_ms, now.ms);
     atomic_store(&worker->renderer.gate, (int)gate);
     ring(region);
 }

@@ -79,6 +79,7 @@ uint32_t slots_freed(const void *region);
 struct renderer *slots_renderer(struct slot_worker *worker);
 /* As the master left it. */
 enum gate slots_gate(const struct slot_worker *worker);
+mono_time slots_gate_since(const struct slot_worker *worker); /* 0: it was never changed */
 /* For whoever wants in: the gate, CLOSED while the operator has drained the worker. */
 enum gate slots_entry(const struct slot_worker *worker);
 bool slots_is_drained(const struct slot_worker *worker);
@@ -87,7 +88,7 @@ mono_time slots_drained_since(const struct slot_worker *worker); /* 0: not drain
  * already. Rings slots_freed(). */
 void slots_drain(void *region, struct slot_worker *worker, bool is_drained, mono_time now);
 /* Master. Once it returns, no slot is taken before it is opened again. Rings slots_freed(). */
-void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate);
+void slots_set_gate(void *region, struct slot_worker *worker, enum gate gate, mono_time now);
 /* Master, when the process is gone: OWNER_DEAD slots are free, for nothing runs there any more. */
 void slots_bury_renders(void *region, struct slot_worker *worker, mono_time now);
 /* `pid` has one request more, or less, under way there that needs no slot. */

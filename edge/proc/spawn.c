@@ -60,17 +60,18 @@ static void add_place(struct spawns *spawns, struct spawn_plan *plan, mono_time 
     spawned->plan = plan;
     spawned->shared = slots_renderer(spawned->slots);
     spawned->is_wanted = true;
-    slots_set_gate(spawns->slots, spawned->slots, GATE_HELD);
+    slots_set_gate(spawns->slots, spawned->slots, GATE_HELD, now);
     spawned_move(spawned, SPAWNED_OFF, DURATION_MAX, now);
     list_append(&spawns->all, &spawned->node);
     spawns->count++;
 }
 
-static void remove_place(struct spawned *spawned)
+static void remove_place(struct spawned *spawned, mono_time now)
 {
     struct spawns *spawns = spawned->spawns;
     spawned_answer(spawned, RESTART_SKIPPED);
-    slots_set_gate(spawns->slots, spawned->slots, GATE_OPEN); /* it may be listed by others */
+    /* it may be listed by others */
+    slots_set_gate(spawns->slots, spawned->slots, GATE_OPEN, now);
     slots_detach(spawns->slots, spawned->slots, spawns->master);
     if (spawned->plan->unix_path.len)
         unlink(spawned->plan->unix_path.ptr);
@@ -118,7 +119,7 @@ static void want(struct spawns *spawns, const struct origin_config *origin, size
         return;
     }
     spawned->is_wanted = true;
-    spawned_return(spawned);
+    spawned_return(spawned, now);
     if (is_in_force)
         change_plan(spawned, plan_new(origin, index));
 }
@@ -223,7 +224,7 @@ void spawns_settle(struct spawns *spawns, bool may_end, mono_time now)
             may_restart(spawned))
             spawned_restart(spawned, now);
         if (!spawned->is_wanted && spawned->state == SPAWNED_OFF)
-            remove_place(spawned);
+            remove_place(spawned, now);
         else
             spawned_tick(spawned, now);
     }
@@ -319,15 +320,16 @@ bool spawns_are_gone(const struct spawns *spawns)
 void spawns_free(struct spawns *spawns)
 {
     struct spawned *spawned;
+    mono_time now = clock_now().mono;
     if (!spawns)
         return;
     for (EACH(spawned, spawns)) {
         if (spawned->pid) {
             kill(-spawned->pid, SIGKILL);
             waitpid(spawned->pid, NULL, 0);
-            output_close(&spawned->output, clock_now().mono);
+            output_close(&spawned->output, now);
         }
-        remove_place(spawned);
+        remove_place(spawned, now);
     }
     guard_stop(&spawns->guard);
     free(spawns);

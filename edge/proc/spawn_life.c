@@ -26,10 +26,10 @@ void spawned_move(struct spawned *spawned, enum spawned_state state, duration li
     spawned->deadline = mono_after(now, limit);
 }
 
-static void set_gate(struct spawned *spawned, enum gate gate)
+static void set_gate(struct spawned *spawned, enum gate gate, mono_time now)
 {
     if (slots_gate(spawned->slots) != gate)
-        slots_set_gate(spawned->spawns->slots, spawned->slots, gate);
+        slots_set_gate(spawned->spawns->slots, spawned->slots, gate, now);
 }
 
 bool spawned_owes_answer(const struct spawned *spawned)
@@ -78,7 +78,7 @@ static void fail_start(struct spawned *spawned, mono_time now)
     spawned->failures = spawn_failures(spawned->failures, false, (duration){0});
     spawned->start_at = spawn_next_start(spawned->failures, spawned->started, now);
     spawned_move(spawned, SPAWNED_OFF, DURATION_MAX, now);
-    set_gate(spawned, gate_while_away(spawned));
+    set_gate(spawned, gate_while_away(spawned), now);
 }
 
 /* The directory of the sockets, of which the renderer's user may make some; and no old one. */
@@ -148,7 +148,7 @@ void spawned_start(struct spawned *spawned, mono_time now)
     if (!is_first)
         atomic_fetch_add(&spawned->shared->restarts[spawned->why], 1);
     atomic_store(&spawned->shared->pid, spawned->pid);
-    set_gate(spawned, gate_while_away(spawned));
+    set_gate(spawned, gate_while_away(spawned), now);
     spawned_move(spawned, SPAWNED_STARTING, spawned->plan->ready_timeout, now);
     log_info("renderer started", {"worker", spawned->plan->name},
              {"pid", LOG_NUMBER(spawned->pid)});
@@ -164,7 +164,7 @@ static void become_ready(struct spawned *spawned, mono_time now)
     error_window_start(&spawned->errors, atomic_load(&shared->errors));
     spawned->is_rolled = false;
     atomic_fetch_add(&shared->readied, 1);
-    set_gate(spawned, GATE_OPEN);
+    set_gate(spawned, GATE_OPEN, now);
     log_info("renderer ready", {"worker", spawned->plan->name}, {"pid", LOG_NUMBER(spawned->pid)},
              {"ms", LOG_NUMBER(start.ms)});
     if (!spawned->wants_restart)
@@ -186,14 +186,14 @@ void spawned_kill(struct spawned *spawned, mono_time now)
 
 void spawned_stop(struct spawned *spawned, mono_time now)
 {
-    set_gate(spawned, spawned->is_restarting ? GATE_HELD : GATE_CLOSED);
+    set_gate(spawned, spawned->is_restarting ? GATE_HELD : GATE_CLOSED, now);
     signal_group(spawned, SIGTERM);
     spawned_move(spawned, SPAWNED_STOPPING, spawned->plan->grace, now);
 }
 
 static void drain(struct spawned *spawned, duration limit, mono_time now)
 {
-    set_gate(spawned, GATE_HELD);
+    set_gate(spawned, GATE_HELD, now);
     spawned_move(spawned, SPAWNED_DRAINING, limit, now);
 }
 
@@ -228,14 +228,14 @@ void spawned_leave(struct spawned *spawned, mono_time now)
         spawned_stop(spawned, now);
 }
 
-void spawned_return(struct spawned *spawned)
+void spawned_return(struct spawned *spawned, mono_time now)
 {
     if (!spawned->is_leaving)
         return;
     spawned->is_leaving = false;
     spawned->is_restarting = true;
     spawned->why = RESTART_CHANGED;
-    set_gate(spawned, GATE_HELD);
+    set_gate(spawned, GATE_HELD, now);
 }
 
 /* --- its end --- */
@@ -265,7 +265,7 @@ static void on_death(struct spawned *spawned, bool was_ready, int wait_status, m
     spawned->failures = spawn_failures(spawned->failures, has_answered, lived);
     spawned->start_at = spawn_next_start(spawned->failures, spawned->started, now);
     log_death(spawned, wait_status);
-    set_gate(spawned, gate_while_away(spawned));
+    set_gate(spawned, gate_while_away(spawned), now);
     if (spawned->failures > 0)
         spawned_failed(spawned);
 }
@@ -283,7 +283,7 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now)
         log_info("renderer ended", {"worker", spawned->plan->name},
                  {"pid", LOG_NUMBER(spawned->pid)});
     if (!spawned->is_wanted || spawns->is_stopping)
-        set_gate(spawned, GATE_CLOSED);
+        set_gate(spawned, GATE_CLOSED, now);
     else if (spawned->is_restarting)
         spawned->start_at = now;
     else

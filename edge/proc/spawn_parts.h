@@ -111,7 +111,7 @@ void spawned_on_exit(struct spawned *spawned, int wait_status, mono_time now);
 /* Drains and ends it: it is not wanted any more. */
 void spawned_leave(struct spawned *spawned, mono_time now);
 /* It is wanted again: a new process follows the one that leaves. */
-void spawned_return(struct spawned *spawned);
+void spawned_return(struct spawned *spawned, mono_time now);
 /* What is due in its state; and when to look again. */
 void spawned_tick(struct spawned *spawned, mono_time now);
 mono_time spawned_due(const struct spawned *spawned, mono_time now);

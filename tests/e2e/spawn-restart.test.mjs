@@ -31,7 +31,11 @@ test('V5 with one process alone, requests wait while it restarts', async (t) => 
   await ready(v, 1)
   const clients = load(v, 3, '/slow?ms=10')
   await until(() => clients.good > 10)
+  const asked = performance.now()
   assert.equal((await v.cli('restart')).code, 0)
+  const [shown] = JSON.parse((await v.admin('GET', '/v1/slots')).body).workers
+  assert.equal(shown.state, 'live')
+  assert.ok(shown.since_seconds * 1000 <= performance.now() - asked, 'the new one, not the one before it')
   const good = clients.good
   await until(() => clients.good > good + 10)
   assert.deepEqual((await clients.stop()).bad, [])

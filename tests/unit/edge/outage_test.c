@@ -244,11 +244,11 @@ static void test_B7_a_renderer_that_restarts_is_no_outage(void **state)
     struct edge *edge = edge_new(1, 1);
     (void)state;
     resolve(edge, 1, 0, at(1));
-    slots_set_gate(edge->region, first_of(edge)->slots, GATE_HELD);
+    slots_set_gate(edge->region, first_of(edge)->slots, GATE_HELD, at(10));
     pool_worker_failed(first_of(edge), SLICE("refused"), at(2));
     pool_poll(edge->pool, at(3));
     assert_false(is_down(edge));
-    slots_set_gate(edge->region, first_of(edge)->slots, GATE_CLOSED);
+    slots_set_gate(edge->region, first_of(edge)->slots, GATE_CLOSED, at(10));
     pool_poll(edge->pool, at(4));
     assert_true(is_down(edge));
     edge_free(edge);
@@ -262,17 +262,18 @@ static void test_B7_an_origin_is_up_again_with_the_first_renderer_that_is_ready(
     resolve(edge, 1, 0, at(1));
     enum { TRIES = 3 };
     for (int64_t i = 0; i < TRIES; i++) {
-        slots_set_gate(edge->region, first_of(edge)->slots, GATE_CLOSED);
+        slots_set_gate(edge->region, first_of(edge)->slots, GATE_CLOSED, at(10));
         pool_poll(edge->pool, at(10 * i + 2));
         assert_true(is_down(edge) && pool_state(edge->pool).is_hopeless);
-        slots_set_gate(edge->region, first_of(edge)->slots, GATE_HELD); /* `varve restart` */
+        slots_set_gate(edge->region, first_of(edge)->slots, GATE_HELD,
+                       at(10)); /* `varve restart` */
         pool_poll(edge->pool, at(10 * i + 3));
         assert_true(is_down(edge));
         assert_false(pool_state(edge->pool).is_hopeless); /* it is waited for */
     }
     assert_int_equal(edge->downs, 1);
     assert_int_equal(edge->ups, 0);
-    slots_set_gate(edge->region, first_of(edge)->slots, GATE_OPEN);
+    slots_set_gate(edge->region, first_of(edge)->slots, GATE_OPEN, at(10));
     pool_poll(edge->pool, at(100));
     assert_false(is_down(edge));
     assert_int_equal(edge->ups, 1);

@@ -268,14 +268,14 @@ static void test_who_may_wait_for_a_renderer_that_starts_waits_and_who_may_not_i
     set_v4(f, 0, "127.0.0.1");
     resolve(f, 1);
     struct slot_worker *slots = f->pool->workers[0]->slots;
-    slots_set_gate(f->region, slots, GATE_HELD);
+    slots_set_gate(f->region, slots, GATE_HELD, at(10));
     assert_int_equal(ask(f, &permit, at(10)), POOL_QUEUED);
     assert_int_equal(state_of(f).live_workers, 1);
     assert_int_equal(state_of(f).live_slots, 0); /* who has a stale page need not wait */
-    slots_set_gate(f->region, slots, GATE_CLOSED);
+    slots_set_gate(f->region, slots, GATE_CLOSED, at(10));
     assert_int_equal(ask(f, &permit, at(11)), POOL_ALL_DOWN);
     assert_int_equal(state_of(f).live_workers, 0);
-    slots_set_gate(f->region, slots, GATE_OPEN);
+    slots_set_gate(f->region, slots, GATE_OPEN, at(10));
     assert_int_equal(ask(f, &permit, at(12)), POOL_GRANTED);
     pool_return(&permit, at(13));
 }
@@ -289,10 +289,10 @@ static void test_7_5_a_restarted_renderer_is_not_down_for_what_the_old_one_did(v
     struct worker *worker = f->pool->workers[0];
     pool_worker_failed(worker, SLICE("refused"), at(10));
     assert_int_equal(ask(f, &first, at(11)), POOL_ALL_DOWN);
-    slots_set_gate(f->region, worker->slots, GATE_HELD); /* the master starts it anew */
+    slots_set_gate(f->region, worker->slots, GATE_HELD, at(10)); /* the master starts it anew */
     assert_int_equal(ask(f, &first, at(12)), POOL_QUEUED);
     atomic_fetch_add(&slots_renderer(worker->slots)->readied, 1);
-    slots_set_gate(f->region, worker->slots, GATE_OPEN);
+    slots_set_gate(f->region, worker->slots, GATE_OPEN, at(10));
     assert_int_equal(ask(f, &first, at(13)), POOL_GRANTED);
     assert_int_equal(ask(f, &second, at(13)), POOL_GRANTED); /* not one as a try, but both */
     pool_return(&first, at(14));
@@ -314,11 +314,11 @@ static void test_7_5_who_was_refused_waits_for_the_process_that_is_started_anew(
     pool_return(&waiter.permit, at(11));
     /* its master has not seen it die yet */
     assert_int_equal(pool_ask(f->pool, &waiter, true, at(12)), POOL_QUEUED);
-    slots_set_gate(f->region, worker->slots, GATE_HELD);
+    slots_set_gate(f->region, worker->slots, GATE_HELD, at(10));
     pool_poll(f->pool, at(5000));
     assert_int_equal(waiter.state, WAITER_QUEUED);
     atomic_fetch_add(&slots_renderer(worker->slots)->readied, 1);
-    slots_set_gate(f->region, worker->slots, GATE_OPEN);
+    slots_set_gate(f->region, worker->slots, GATE_OPEN, at(10));
     pool_poll(f->pool, at(5100));
     assert_int_equal(waiter.state, WAITER_GRANTED);
     /* that one refuses too, and nobody sees it die: it lives, and does not listen */

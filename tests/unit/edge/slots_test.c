@@ -233,14 +233,17 @@ test_7_2_behind_a_closed_gate_no_slot_is_taken_and_those_who_have_one_keep_it(vo
     struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
     assert_int_equal(slot_take(worker, 2, 1, at(10)), 0);
     uint32_t freed = slots_freed(*state);
-    slots_set_gate(*state, worker, GATE_HELD);
+    assert_int_equal(slots_gate_since(worker).ms, 0);
+    slots_set_gate(*state, worker, GATE_HELD, at(11));
+    assert_int_equal(slots_gate_since(worker).ms, 11);
     assert_int_not_equal(slots_freed(*state), freed);
     assert_int_equal(slot_take(worker, 2, 1, at(11)), -1);
     assert_false(slot_peek(worker, 2, &idle_since, &busy));
     assert_int_equal(slots_awaited(worker), 1);
     slot_release(*state, worker, 0, 1, at(12));
     assert_int_equal(slots_awaited(worker), 0);
-    slots_set_gate(*state, worker, GATE_OPEN);
+    slots_set_gate(*state, worker, GATE_OPEN, at(12));
+    assert_int_equal(slots_gate_since(worker).ms, 12);
     assert_int_equal(slot_take(worker, 2, 1, at(13)), 1);
 }
 
@@ -292,7 +295,7 @@ static void test_a_worker_is_drained_since_it_was_first_told_so(void **state)
 static void test_a_forgotten_worker_leaves_no_gate_behind(void **state)
 {
     struct slot_worker *worker = slots_attach(*state, SLICE("a"), 1);
-    slots_set_gate(*state, worker, GATE_CLOSED);
+    slots_set_gate(*state, worker, GATE_CLOSED, at(10));
     atomic_fetch_add(&slots_renderer(worker)->renders, 7);
     slots_detach(*state, worker, 1);
     assert_ptr_equal(slots_attach(*state, SLICE("b"), 1), worker);
