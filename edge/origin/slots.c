@@ -354,11 +354,6 @@ mono_time slots_drained_since(const struct slot_worker *worker)
     return (mono_time){atomic_load(&worker->renderer.drained_ms)};
 }
 
-bool slots_is_drained(const struct slot_worker *worker)
-{
-    return slots_drained_since(worker).ms > 0;
-}
-
 enum gate slots_entry(const struct slot_worker *worker)
 {
     return slots_is_drained(worker) ? GATE_CLOSED : slots_gate(worker);

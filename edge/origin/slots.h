@@ -82,8 +82,11 @@ enum gate slots_gate(const struct slot_worker *worker);
 mono_time slots_gate_since(const struct slot_worker *worker); /* 0: it was never changed */
 /* For whoever wants in: the gate, CLOSED while the operator has drained the worker. */
 enum gate slots_entry(const struct slot_worker *worker);
-bool slots_is_drained(const struct slot_worker *worker);
 mono_time slots_drained_since(const struct slot_worker *worker); /* 0: not drained */
+static inline bool slots_is_drained(const struct slot_worker *worker)
+{
+    return slots_drained_since(worker).ms > 0;
+}
 /* Stays over reloads and respawns, until it is taken back: since `now`, or before if it was drained
  * already. Rings slots_freed(). */
 void slots_drain(void *region, struct slot_worker *worker, bool is_drained, mono_time now);
