@@ -6,7 +6,7 @@ import net from 'node:net'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { all, freePort, gate, outcome, page, rawOrigin, renderer, request, tempDir, until, varve } from './lib.mjs'
-import { headers, rawH2, windowUpdate } from './h2-frames.mjs'
+import { FRAME, headers, rawH2, windowUpdate } from './h2-frames.mjs'
 import { certificate, exchange, raw, table } from './wire.mjs'
 
 const fresh = { 'cache-control': 'max-age=60' }
@@ -343,15 +343,18 @@ for (const [what, target] of [['a pass', '/pass/big'], ['a page that is stored',
   test(`A5, 7.8: a client that reads slowly holds no slot (${what})`, async (t) => {
     const big = 'x'.repeat(3 << 20)
     const origin = await renderer(t, (req, res) => page(res, req.url === target ? big : 'small', fresh))
-    const v = await varve(t, origins(origin.url, ', slots: 1'))
-    const slow = await raw(t, v.port)
-    slow.socket.pause()
-    slow.send(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-    await until(() => origin.requests.length === 1, 'the render')
-    for (let i = 0; i < 10; i++) assert.equal((await v.get(`/pass/${i}`)).body, 'small')
-    slow.socket.resume()
-    await slow.ended
-    assert.equal(slow.answers()[0].body.length, big.length)
+    const port = await freePort()
+    const { yaml } = certificate(tempDir(t), 'a.example')
+    const listen = `listen: ["127.0.0.1:$PORT", {address: "127.0.0.1:${port}", tls: [${yaml}]}]\nlimits: {stall: 120s}\n`
+    const v = await varve(t, listen + origins(origin.url, ', slots: 1'))
+    const slow = await rawH2(t, port) // of HTTP/1 the kernel would take it all
+    const read = () => slow.frames().filter((f) => f.type === FRAME.DATA).reduce((sum, f) => sum + f.payload.length, 0)
+    slow.send(headers(1, { ':path': target }, true))
+    await until(() => read() === 65535, 'its window to be full')
+    for (let i = 0; i < 10; i++) assert.equal((await v.get(`/pass/${i}`, {}, { signal: AbortSignal.timeout(60000) })).body, 'small') // not only once `stall` has cut it
+    slow.send(Buffer.concat([windowUpdate(0, 4 << 20), windowUpdate(1, 4 << 20)]))
+    await until(() => read() === big.length, 'all of it to be read')
+    slow.socket.destroy()
   })
 
 test('7.8: who takes less than 8 KiB/s of an answer that its renderer has to wait for is cut off, and the slot is free', async (t) => {
