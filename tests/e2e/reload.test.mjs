@@ -250,7 +250,7 @@ test('9.1, 7.2 a worker that nobody but a slot waits for stays until the rendere
   })
   const dir = tempDir(t)
   const tls = await tlsListener(dir)
-  const v = await varve(t, `${tls.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 1, client_wait: 60s}}\n${ROUTES}\n`, { dir })
+  const v = await varve(t, `${tls.yaml}origins: {renderer: {workers: ["${origin.url}"], slots: 1, slot_max: 10m, client_wait: 60s}}\n${ROUTES}\n`, { dir })
   const { session, settled } = await http2Client(t, v, tls.port)
   const left = session.request({ ':method': 'POST', ':path': '/slow', ':authority': `127.0.0.1:${v.port}` }).on('error', () => {}).end()
   await until(() => origin.now === 1, 'the render')
@@ -260,7 +260,8 @@ test('9.1, 7.2 a worker that nobody but a slot waits for stays until the rendere
   const old = v.workerPid()
   assert.equal((await v.cli('reload')).code, 0)
   const next = v.get('/next')
-  for (let i = 0; i < 50 && !v.log.includes(`worker left pid=${old}`); i++) await sleep(10) // it must not
+  for (let i = 0; i < 50 && !v.log.includes(`worker left pid=${old}`); i++) await sleep(10)
+  assert.ok(!v.log.includes(`worker left pid=${old}`), 'it must not leave: its slot would be taken for slot_max')
   slow.open()
   assert.equal((await next).body, '/next')
   assert.equal(origin.most, 1)
