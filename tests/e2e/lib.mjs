@@ -12,8 +12,12 @@ import { promisify } from 'node:util'
 export const VARVE = path.resolve(process.env.VARVE ?? 'build-asan/varve')
 const run = promisify(execFile)
 
-/** Waits until `check` gives something truthy; throws after `ms`, which only a test that fails sees. For states that only polling can show. */
-export async function until(check, what = 'condition', ms = 60000) {
+/**
+ * Waits until `check` gives something truthy; throws after `ms`, which only a test that fails sees: a bit less than the 30 s after
+ * which defaults of varve (first_byte, uncacheable_ttl, shutdown.drain) would let it come about by themselves. For states that only
+ * polling can show.
+ */
+export async function until(check, what = 'condition', ms = 28000) {
   const end = Date.now() + ms
   for (;;) {
     const value = await check()
@@ -168,7 +172,7 @@ export async function varve(t, policy, { args = [], dir = tempDir(t), env = {}, 
     v.exit.then(() => (v.stopped = true))
     for (const stream of [v.child.stdout, v.child.stderr]) stream.on('data', (bytes) => (v.log += bytes))
     const before = v.log.length
-    await until(() => v.stopped || v.log.slice(before).includes('is ready'), 'varve to be ready')
+    await until(() => v.stopped || v.log.slice(before).includes('is ready'), 'varve to be ready', 60000)
     if (v.stopped) throw new Error(`varve did not start:\n${v.log}`)
   }
   v.stop = async (signal = 'SIGTERM') => {

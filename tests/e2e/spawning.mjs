@@ -14,7 +14,7 @@ export const said = (v, phrase) =>
   v.log.split('\n').filter((line) => line.includes(` ${phrase} `)).map((line) => ({
     at: Date.parse(line.split(' ')[0]), line, ...Object.fromEntries([...line.matchAll(/(\w+)=("(?:[^"\\]|\\.)*"|\S+)/g)].map(([, key, value]) => [key, value])),
   }))
-export const ready = (v, count) => until(() => said(v, 'renderer ready').length >= count, `${count} renderers to be ready`)
+export const ready = (v, count) => until(() => said(v, 'renderer ready').length >= count, `${count} renderers to be ready`, 60000)
 export const started = (v) => said(v, 'renderer started').map(({ pid }) => Number(pid))
 export const noneLeft = (pids) => until(() => !pids.some(isAlive), 'all renderers to be gone')
 export const ask = async (v, target = '/') => {
