@@ -171,15 +171,26 @@ static void store(struct fetch *fetch)
 
 /* --- the end --- */
 
-/* In this order: who finds no flight any more must find what it has made. */
-static void conclude(struct fetch *fetch)
+static void use_judgement(struct fetch *fetch)
 {
     if (fetch->is_storing)
         store(fetch);
     else if (fetch->body_reason == REASON_NONE)
         fetch_drop_old(fetch);
+}
+
+static void end(struct fetch *fetch)
+{
     flight_end(fetch->flight);
     fetch_finish(fetch);
+}
+
+/* In this order: who finds no flight any more must find what it has made. */
+static void judge_here(struct fetch *fetch)
+{
+    fetch->body_reason = judge_body(fetch);
+    use_judgement(fetch);
+    end(fetch);
 }
 
 /* The helper's thread: until it is told, the loop leaves body and verdict alone. */
@@ -192,12 +203,20 @@ static void judge_elsewhere(struct chore *chore)
 
 void fetch_on_judged(struct loop_message *message)
 {
-    conclude(container_of(message, struct fetch, judged));
+    struct fetch *fetch = container_of(message, struct fetch, judged);
+    use_judgement(fetch);
+    if (fetch->is_storing)
+        end(fetch);
+    else
+        fetch_finish(fetch);
 }
 
-/* The flight goes on until this is over, and is joined, but its call does not. */
+/* The flight of what is to be stored goes on until this is over, and is joined. Others end for
+ * their clients, and so does the call. */
 static void have_judged(struct fetch *fetch)
 {
+    if (!fetch->is_storing)
+        flight_end(fetch->flight);
     call_free(fetch->call);
     fetch->call = NULL;
     fetch->judging.run = judge_elsewhere;
@@ -207,20 +226,17 @@ static void have_judged(struct fetch *fetch)
 void fetch_on_end(struct call *call, void *owner, bool is_clean)
 {
     struct fetch *fetch = owner;
-    bool is_of_use = fetch->is_storing || fetch->does_body_tell;
-    if (!is_of_use || !is_clean) {
-        flight_end(fetch->flight);
-        fetch_finish(fetch);
+    fetch->is_storing &= is_clean;
+    if (!fetch->is_storing && !fetch->does_body_tell) {
+        end(fetch);
         return;
     }
     fetch->body = flight_body(fetch->flight);
     fetch->build = call_build(call);
-    if (is_long_to_judge(fetch)) {
+    if (is_long_to_judge(fetch))
         have_judged(fetch);
-        return;
-    }
-    fetch->body_reason = judge_body(fetch);
-    conclude(fetch);
+    else
+        judge_here(fetch);
 }
 
 void fetch_on_fail(struct call *call, void *owner, enum call_failure failure, slice detail)

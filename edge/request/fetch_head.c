@@ -7,6 +7,7 @@
 #include "edge/request/fetch_parts.h"
 #include "edge/request/invalidate.h"
 #include "edge/request/outdated.h"
+#include "policy/media_type.h"
 
 #include <sys/random.h>
 
@@ -242,11 +243,18 @@ void fetch_drop_old(struct fetch *fetch)
         cache_remove_older(fetch->server->cache, &fetch->old->key, &answer);
 }
 
-/* An empty page, or one that `reject_body` refuses, says nothing of the old one (semantics 4.1);
- * which is seen in the body. Of what is dropped unread the head is all that is known. */
+/* An empty page, or one that `reject_body` refuses, says nothing of the old one (semantics 4.1).
+ * Of what is dropped unread, and of a stream of events, the head is all that is looked at. */
+static bool may_body_object(const struct fetch *fetch)
+{
+    slice content_type = fields_value(&fetch->fields, FIELD_CONTENT_TYPE);
+    return (fetch->status == 200 || fetch->decision.route->reject_body_count > 0) &&
+           !is_dropped_unread(fetch) && !media_type_is_event_stream(content_type);
+}
+
 static void drop_old_unless_body_objects(struct fetch *fetch)
 {
-    fetch->does_body_tell = fetch->old && fetch->status == 200 && !is_dropped_unread(fetch);
+    fetch->does_body_tell = fetch->old && may_body_object(fetch);
     if (!fetch->does_body_tell)
         fetch_drop_old(fetch);
 }
@@ -276,7 +284,7 @@ static void on_storable(struct fetch *fetch, size_t length)
         fetch_publish_and_go_on(
             fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN, reason, length);
     } else {
-        fetch_drop_old(fetch);
+        drop_old_unless_body_objects(fetch);
         go_on_unstored(fetch, reason, length);
     }
 }

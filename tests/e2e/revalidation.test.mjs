@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { anyRoute, gate, page, renderer, tempDir, until, varve } from './lib.mjs'
+import { anyRoute, gate, page, rawOrigin, renderer, tempDir, until, varve } from './lib.mjs'
 
 /**
  * A page that was purged softly, and somebody for whom it is being revalidated. `answers[n]` is what the renderer says to the
@@ -115,15 +115,17 @@ test('4.1 nor does what only the body shows to say nothing: an empty one of no a
     { fields: { 'cache-control': 'no-store', 'content-encoding': 'gzip' }, body: gzipSync(''), stays: true },
     { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: 'it is broken', stays: true },
     { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store', 'content-encoding': 'gzip' }, body: gzipSync('it is broken'), stays: true },
-    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: '' , stays: true },
+    { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: '', stays: true },
+    { more: ', reject_body: ["broken"]', status: 404, fields: { 'cache-control': 'no-store' }, body: 'it is broken', stays: true },
+    { more: ', reject_body: ["broken"]', status: 404, fields: { 'cache-control': 'no-store' }, body: 'it is gone', stays: false },
     { more: ', reject_body: ["broken"]', fields: { 'cache-control': 'no-store' }, body: 'it is whole', stays: false },
     { fields: { 'cache-control': 'no-store' }, body: 'a page', stays: false },
     { fields: { 'cache-control': 'no-store' }, body: 'x'.repeat(5000), stays: false },
   ]
-  for (const { more = '', fields, body = '', stays } of answers) {
+  for (const { more = '', status = 200, fields, body = '', stays } of answers) {
     const origin = await renderer(t, (req, res, n) => {
       if (n === 1) return page(res, 'old', { 'cache-control': 'max-age=60', etag: '"v1"' })
-      res.writeHead(200, { 'content-type': 'text/html', 'transfer-encoding': 'chunked', ...fields })
+      res.writeHead(status, { 'content-type': 'text/html', 'transfer-encoding': 'chunked', ...fields })
       res.end(body)
     })
     const v = await varve(t, anyRoute(origin, more))
@@ -132,8 +134,38 @@ test('4.1 nor does what only the body shows to say nothing: an empty one of no a
       if (n === 0) assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
     }
     assert.equal(origin.requests.length, 3)
-    assert.equal(origin.requests[2].headers['if-none-match'], stays ? '"v1"' : undefined, JSON.stringify({ more, fields, body }))
+    assert.equal(origin.requests[2].headers['if-none-match'], stays ? '"v1"' : undefined, JSON.stringify({ more, status, fields, body }))
   }
+})
+
+test('4.1 so does one whose end the connection shows', async (t) => {
+  const heads = ['Cache-Control: max-age=60\r\nETag: "v1"\r\nContent-Length: 11', 'Cache-Control: no-store\r\nConnection: close']
+  const origin = await rawOrigin(t, (socket, head, n) => {
+    asked.push(head)
+    socket.end(`HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n${heads[n - 1] ?? heads[1]}\r\n\r\nit is whole`)
+  })
+  const asked = []
+  const v = await varve(t, anyRoute(origin, ', reject_body: ["broken"]'))
+  await v.get('/page')
+  assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+  await v.get('/page')
+  await v.get('/page')
+  assert.deepEqual(asked.map((head) => /if-none-match/i.test(head)), [false, true, false])
+})
+
+test('3.4, 4.1 a stream of events in the place of a page ends with its client', async (t) => {
+  const ended = gate()
+  const origin = await renderer(t, (req, res, n) => {
+    if (n === 1) return page(res, 'old', { 'cache-control': 'max-age=60', etag: '"v1"' })
+    res.on('close', ended.open)
+    res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+  })
+  const v = await varve(t, anyRoute(origin))
+  await v.get('/page')
+  assert.equal((await v.cli('purge', `${v.url}/page`, '--soft')).code, 0)
+  const client = new AbortController()
+  await v.get('/page', {}, { signal: client.signal, onHead: () => client.abort() })
+  await ended.promise
 })
 
 test('3.1, 5.1 on a sealed route what is stored stands in for a 503 under a mark, too', async (t) => {
