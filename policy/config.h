@@ -242,7 +242,7 @@ struct route {
 struct policy {
     struct arena arena;
     slice path;            /* of the file; empty without one */
-    struct diag *warnings; /* what it says and hardly means: policy/load_warning.c */
+    struct diag *warnings; /* what it says and hardly means: policy/load_warning.c, load_tags.c */
 
     struct listen_config *listen;
     size_t listen_count;

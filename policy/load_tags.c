@@ -1,7 +1,9 @@
 /*
  * `routes[].tags`: a `:name` that the route's pattern does not have would stand literally in the
- * tag, and purges of what was meant would miss. A colon within a word (`section:news`) is text
- * unless the pattern has that name or nearly so.
+ * tag, and purges of what was meant would miss. But the colon is also what people separate words
+ * with. Within a word (`section:news`, `App::Product`) it is text, with a warning where the pattern
+ * has nearly that name; behind a name that is replaced (`:id:price`) it is text, unless the pattern
+ * has nearly that name: two names and a slip are likelier than that text.
  */
 #include "policy/loader.h"
 
@@ -33,10 +35,12 @@ static bool has_name(const struct names *names, slice name)
     return false;
 }
 
-/* `start`: where the text before the colon begins, behind a name that is replaced. */
-static bool is_within_word(slice tag, size_t start, size_t colon)
+/* Of what is not ASCII each byte counts as a part of a letter. */
+static bool is_within_word(slice tag, size_t colon)
 {
-    return colon > start && route_name_length(slice_of(tag.ptr + colon - 1, 1)) > 0;
+    slice before = slice_of(tag.ptr + colon - 1, 1);
+    return before.ptr[0] == ':' || (unsigned char)before.ptr[0] >= 0x80 ||
+           route_name_length(before) > 0;
 }
 
 /* What to write instead. */
@@ -54,6 +58,26 @@ static slice hint(struct loader *l, const struct names *names, slice name, slice
     return list;
 }
 
+/* `name` is none of the pattern. `start`: where the text before the colon begins, behind a name
+ * that is replaced. */
+static void check_other_name(struct loader *l, const struct yaml_node *node,
+                             const struct names *names, slice name, size_t start, size_t colon)
+{
+    slice nearest = diag_nearest(name, names->at, names->count);
+    if (colon > start && is_within_word(node->text, colon)) {
+        if (nearest.ptr)
+            warn_at(l, node,
+                    "\"tags\": \":%" SLICE_FMT
+                    "\" is text: the pattern of the route has \":%" SLICE_FMT "\"",
+                    SLICE_ARG(name), SLICE_ARG(nearest));
+    } else if (colon > start || start == 0 || nearest.ptr) {
+        fail(l, node,
+             "\"tags\": the pattern of the route has no \":%" SLICE_FMT "\" (%" SLICE_FMT ")",
+             SLICE_ARG(slice_until(name, 60)),
+             SLICE_ARG(slice_until(hint(l, names, name, nearest), 300)));
+    }
+}
+
 static void check_tag(struct loader *l, const struct yaml_node *node, const struct names *names)
 {
     slice tag = node->text;
@@ -63,14 +87,8 @@ static void check_tag(struct loader *l, const struct yaml_node *node, const stru
         slice name = slice_until(behind, route_name_length(behind));
         if (has_name(names, name))
             start = colon + 1 + name.len;
-        if (name.len == 0 || has_name(names, name))
-            continue;
-        slice nearest = diag_nearest(name, names->at, names->count);
-        if (nearest.ptr || !is_within_word(tag, start, colon))
-            fail(l, node,
-                 "\"tags\": the pattern of the route has no \":%" SLICE_FMT "\" (%" SLICE_FMT ")",
-                 SLICE_ARG(slice_until(name, 60)),
-                 SLICE_ARG(slice_until(hint(l, names, name, nearest), 300)));
+        else if (name.len)
+            check_other_name(l, node, names, name, start, colon);
     }
 }
 

@@ -8,8 +8,7 @@
 
 enum { MESSAGE_MAX = 512, SHOWN_MAX = 100 };
 
-__attribute__((format(printf, 3, 4))) static void
-warn(struct loader *l, const struct yaml_node *node, const char *format, ...)
+void warn_at(struct loader *l, const struct yaml_node *node, const char *format, ...)
 {
     char text[MESSAGE_MAX];
     va_list arguments;
@@ -32,11 +31,12 @@ static void look_at_target(struct loader *l, const struct yaml_node *owner, slic
 {
     const struct yaml_node *target = yaml_get(owner, SLICE("target"));
     if (is_made_of_host(target))
-        warn(l, target,
-             "\"%" SLICE_FMT ".target\" is made of the Host that clients send, and \"hosts\" names "
-             "none: anybody can have any address rendered, also one of your own network; add "
-             "hosts: [your.site.example]",
-             SLICE_ARG(name));
+        warn_at(l, target,
+                "\"%" SLICE_FMT
+                ".target\" is made of the Host that clients send, and \"hosts\" names "
+                "none: anybody can have any address rendered, also one of your own network; add "
+                "hosts: [your.site.example]",
+                SLICE_ARG(name));
 }
 
 static void look_at_targets(struct loader *l, const struct yaml_node *root)
@@ -80,12 +80,12 @@ static void look_at_routes(struct loader *l, const struct yaml_node *list)
             continue;
         const struct yaml_node *at = yaml_get(list->items[i], SLICE("match"));
         const struct yaml_node *by = yaml_get(list->items[first->index], SLICE("match"));
-        warn(l, at,
-             "\"match\": \"%" SLICE_FMT "\" is never reached: \"%" SLICE_FMT "\" (%" SLICE_FMT
-             ":%u:%u) comes first and matches all of it; put the route in front of that one",
-             SLICE_ARG(slice_until(at->text, SHOWN_MAX)),
-             SLICE_ARG(slice_until(by->text, SHOWN_MAX)), SLICE_ARG(by->file), by->line,
-             by->column);
+        warn_at(l, at,
+                "\"match\": \"%" SLICE_FMT "\" is never reached: \"%" SLICE_FMT "\" (%" SLICE_FMT
+                ":%u:%u) comes first and matches all of it; put the route in front of that one",
+                SLICE_ARG(slice_until(at->text, SHOWN_MAX)),
+                SLICE_ARG(slice_until(by->text, SHOWN_MAX)), SLICE_ARG(by->file), by->line,
+                by->column);
     }
 }
 

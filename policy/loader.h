@@ -194,8 +194,11 @@ void settle_store_path(struct loader *l); /* where the file does not give it; af
 void settle_admin_listen(struct loader *l); /* the same; after the store's */
 uint64_t route_policy_hash(const struct policy *policy, const struct route *route);
 
-/* --- load_warning.c; of a policy without errors --- */
+/* --- load_warning.c --- */
 
+__attribute__((format(printf, 3, 4))) void warn_at(struct loader *l, const struct yaml_node *node,
+                                                   const char *format, ...);
+/* Of a policy without errors; then all warnings are there, in order. */
 void find_warnings(struct loader *l, const struct yaml_node *root);
 
 /* --- load_machine.c; `root` is put before /proc and /sys: empty but in tests --- */
