@@ -47,5 +47,6 @@ int admin_request(const struct admin_target *target, const char *method, slice p
                   const char *body, int timeout_ms, struct admin_answer *answer);
 void admin_answer_fini(struct admin_answer *answer);
 
-/* What is wrong when the status is not 2xx, on stderr; returns CLI_FAILED, or CLI_OK for 2xx. */
+/* What is wrong when the status is not 2xx, on stderr; returns CLI_FAILED, CLI_USAGE for a 400, or
+ * CLI_OK for 2xx. */
 int admin_judge(const struct admin_target *target, const struct admin_answer *answer);

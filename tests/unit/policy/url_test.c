@@ -94,7 +94,7 @@ static void test_1_3_control_bytes_of_lax_readings_only_make_a_path_unclear(void
 {
     static const char *const doubtful[] = {
         "/%D6%CA%C1%BF.html", "/\xd6\xca\xc1\xbf.html", "/%c0%80", "/%e0%80%8a", "/%25c1%25bf",
-        "/%C0%A51000"};
+        "/%C0%A51000",        "/a%EF%BC%8500"};
     struct arena arena;
     (void)state;
     arena_init(&arena);
