@@ -301,6 +301,7 @@ test('a client that leaves at the hint harms nobody, and its render is stored al
   clients.forEach((c, i) => c.send(get(`/${i}`)))
   await until(() => clients.every((c) => statuses(c).length === 1), 'the hints')
   for (const c of clients) c.socket.resetAndDestroy()
+  await until(() => v.accessLog().length === 20, 'varve to see that they have left')
   origin.open()
   for (let i = 0; i < 20; i++) assert.equal((await v.get(`/${i}`, { host: 'a.example' })).body, `body of /${i}`)
   assert.equal(origin.requests.length, 20)
