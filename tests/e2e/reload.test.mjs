@@ -281,6 +281,7 @@ test('9.1, 7.2 reload.drain is the longest that a worker stays; the render that 
   const next = v.get('/next')
   assert.notEqual((await cut).status, 200)
   await until(() => v.log.includes(`worker left pid=${old}`), 'the old worker to leave')
+  await sleep(500) /* a free slot is seen within 20 ms */
   assert.equal(origin.requests.filter(({ url }) => url === '/next').length, 0, 'it waits for the slot')
   slow.open()
   assert.equal((await next).body, '/next')
