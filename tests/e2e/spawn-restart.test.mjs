@@ -93,11 +93,11 @@ test('7.5 an endless loop that outlives slot_max: the process is killed, its slo
 })
 
 test('7.5 beside a render that hangs, others of the same process end before it is killed', async (t) => {
-  const limits = 'slot_max: 10s, timeouts: {first_byte: 10s}, retries: 0,'
+  const limits = 'slot_max: 8s, timeouts: {first_byte: 8s}, retries: 0,'
   const v = await varve(t, policy({ spawn: 'workers: 1', origin: limits }).replace('slots: 1', 'slots: 2'))
   await ready(v, 1)
   const hung = v.get('/hang')
-  await new Promise((resolve) => setTimeout(resolve, 5000)) // so that the other one may last longer than this one's slot_max
+  await new Promise((resolve) => setTimeout(resolve, 4000)) // so that the other one may last longer than this one's slot_max
   const beside = ask(v, '/held')
   const busy = async () => JSON.parse((await v.admin('GET', '/v1/slots')).body).workers[0].busy
   await until(async () => (await busy()) === 2, 'both to be rendered')
