@@ -14,6 +14,8 @@ void facts_of_response(unsigned status, const struct fields *fields,
 bool status_is_understood(unsigned status);
 /* Heuristically cacheable (RFC 9110 §15.1). */
 bool status_is_heuristic(unsigned status);
+/* Can the route's `force` give it a lifetime (semantics 4.3)? */
+bool status_may_be_forced(unsigned status);
 
 enum lifetime_source { /* semantics 4.3, in order */
                        LIFETIME_FORCED,

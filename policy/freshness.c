@@ -59,10 +59,9 @@ static bool ttl_covers(const struct facts *facts, const struct route *route, sli
            media_type_is_in(content_type, route->content_types);
 }
 
-/* `force` never overrides these, whatever the route says (semantics 4.3). */
-static bool may_be_forced(const struct facts *facts)
+bool status_may_be_forced(unsigned status)
 {
-    return facts->status < 500 && facts->status != 206;
+    return status < 500 && status != 206;
 }
 
 /* RFC 9111 §4.2.2: a tenth of the time since the last change. */
@@ -83,7 +82,7 @@ static bool policy_lifetime(const struct facts *facts, const struct route *route
                             enum lifetime_source *source)
 {
     const struct lifetime_rule *by_status = route_status_rule(route, facts->status);
-    if (!(facts->flags & FACT_SEALED) || (forced && !may_be_forced(facts)))
+    if (!(facts->flags & FACT_SEALED) || (forced && !status_may_be_forced(facts->status)))
         return false;
     if (by_status && by_status->is_forced == forced) {
         *lifetime = by_status->value;

@@ -8,6 +8,7 @@ enum unstored {
     UNSTORED_STATUS,    /* the same, and `ttl` is not for its status */
     UNSTORED_TYPE,      /* the same, and `ttl` is not for its Content-Type */
     UNSTORED_ZERO,      /* the route's lifetime for it is 0 */
+    UNSTORED_FORCE,     /* the route's lifetime for it is forced, which 5xx cannot be */
     UNSTORED_CODING,    /* varve does not know its Content-Encoding */
     UNSTORED_STREAM,    /* it has no end */
     UNSTORED_COUNT

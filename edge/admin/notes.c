@@ -55,6 +55,9 @@ static const char *advice_of_policy(const struct route *route, enum unstored uns
                      "Content-Type to \"content_types\", to cache it)";
     case UNSTORED_ZERO:
         return "the renderer gives no freshness, and the route a lifetime of 0";
+    case UNSTORED_FORCE:
+        return "the renderer gives no freshness, and \"force\" is not for 5xx (leave it out of the "
+               "route's \"status_ttl\" to cache it)";
     case UNSTORED_CODING:
         return "its Content-Encoding is none that varve knows";
     case UNSTORED_STREAM:

@@ -57,11 +57,11 @@ test('10.4, 4.3 the log says why a page was not stored, and what would help on t
     '/page': { 'content-type': 'text/html' },
   }
   const origin = await renderer(t, (req, res) => {
-    const path = req.url.replace(/^\/(plain|zero)/, '')
-    res.writeHead(path === '/missing' ? 404 : 200, fields[path] ?? { 'content-type': 'text/html' })
+    const path = req.url.replace(/^\/(plain|zero|forced)/, '')
+    res.writeHead({ '/missing': 404, '/unbuilt': 501 }[path] ?? 200, fields[path] ?? { 'content-type': 'text/html' })
     res.end('x')
   })
-  const v = await varve(t, `renderer: ${origin.url}\nroutes:\n- {match: "/plain/**"}\n- {match: "/zero/**", ttl: 0s}\n- {match: "/**", ttl: 10m}\n`)
+  const v = await varve(t, `renderer: ${origin.url}\nroutes:\n- {match: "/plain/**"}\n- {match: "/zero/**", ttl: 0s}\n- {match: "/forced/**", store_statuses: rfc, status_ttl: {501: {force: 1m}}}\n- {match: "/**", ttl: 10m}\n`)
   const because = {
     '/robots.txt': /and its Content-Type is none of the route's \\"content_types\\" \(add it there to cache it\)/,
     '/missing': /and \\"ttl\\" is for 200 and 203 \(add its status to the route's \\"status_ttl\\" to cache it\)/,
@@ -69,6 +69,7 @@ test('10.4, 4.3 the log says why a page was not stored, and what would help on t
     '/plain/page': /because="the renderer gives no freshness \(add \\"ttl:\\" to the route to cache it\)"/,
     '/plain/robots.txt': /\(add \\"ttl:\\" to the route, and its Content-Type to \\"content_types\\", to cache it\)/,
     '/zero/page': /because="the renderer gives no freshness, and the route a lifetime of 0"/,
+    '/forced/unbuilt': /because="the renderer gives no freshness, and \\"force\\" is not for 5xx \(leave it out of the route's \\"status_ttl\\" to cache it\)"/,
   }
   for (const path of Object.keys(because)) for (let i = 0; i < 2; i++) await v.get(path)
   const said = () => v.log.split('\n').filter((line) => line.includes('info not stored'))
