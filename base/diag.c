@@ -95,15 +95,23 @@ static slice error_line(struct arena *arena, const struct diag_error *error)
                         place.len ? ": " : "", SLICE_ARG(error->text));
 }
 
+slice diag_more(const struct diag *diag, const char *noun, struct arena *arena)
+{
+    if (diag->dropped == 0)
+        return SLICE_NONE;
+    return arena_printf(arena, "%zu more %s%s not shown", diag->dropped, noun,
+                        diag->dropped == 1 ? "" : "s");
+}
+
 slice diag_text(const struct diag *diag)
 {
-    slice lines[DIAG_MAX + 1];
+    slice lines[DIAG_MAX + 2];
     size_t count = 0;
     for (; count < diag->count; count++)
         lines[count] = error_line(diag->arena, &diag->errors[count]);
-    if (diag->dropped)
-        lines[count++] = arena_printf(diag->arena, "%zu more error%s not shown\n", diag->dropped,
-                                      diag->dropped == 1 ? "" : "s");
+    slice more = diag_more(diag, "error", diag->arena);
+    lines[count++] = more;
+    lines[count++] = more.len ? SLICE("\n") : SLICE_NONE;
     return arena_concat(diag->arena, lines, count);
 }
 

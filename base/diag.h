@@ -31,5 +31,7 @@ slice diag_place(const struct diag_error *error, struct arena *arena);
 /* All errors, one line each: `varve.yaml:31:5: unknown key "stael" (did you mean "stale"?)`. In
  * diag's arena. */
 slice diag_text(const struct diag *diag);
+/* `3 more warnings not shown`, where `noun` is what they are; empty: all are there. In `arena`. */
+slice diag_more(const struct diag *diag, const char *noun, struct arena *arena);
 /* The candidate nearest to `word` (edit distance at most a third of its length), or empty. */
 slice diag_nearest(slice word, const slice *candidates, size_t count);

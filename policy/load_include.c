@@ -44,11 +44,25 @@ static bool read_all(int fd, char *bytes, size_t *length)
     return true;
 }
 
+/* `node` names the file; NULL: the command line does. */
+static void fail_to_read(struct loader *l, slice path, const struct yaml_node *node,
+                         const char *problem, bool is_missing)
+{
+    if (node)
+        fail(l, node, "cannot read \"%" SLICE_FMT "\": %s", SLICE_ARG(path), problem);
+    else if (is_missing)
+        diag_add(l->diag, path, 0, 0,
+                 "there is no such file: `varve init` writes one, --config FILE names another");
+    else
+        diag_add(l->diag, path, 0, 0, "cannot read the file: %s", problem);
+}
+
 bool read_text_file(struct loader *l, slice path, const struct yaml_node *node, slice *text)
 {
     const char *name = arena_copy(&l->scratch, path).ptr;
     struct stat status;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    bool is_missing = fd < 0 && errno == ENOENT;
     const char *problem = fd < 0 || fstat(fd, &status) != 0 ? strerror(errno) : problem_of(&status);
     if (!problem) {
         size_t length = (size_t)status.st_size;
@@ -58,10 +72,8 @@ bool read_text_file(struct loader *l, slice path, const struct yaml_node *node, 
         else
             problem = strerror(errno);
     }
-    if (problem && node)
-        fail(l, node, "cannot read \"%" SLICE_FMT "\": %s", SLICE_ARG(path), problem);
-    else if (problem)
-        diag_add(l->diag, path, 0, 0, "cannot read the file: %s", problem);
+    if (problem)
+        fail_to_read(l, path, node, problem, is_missing);
     if (fd >= 0)
         close(fd);
     return problem == NULL;

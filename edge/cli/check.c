@@ -4,12 +4,10 @@
 #include "edge/origin/tls.h"
 #include "policy/load.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
@@ -72,14 +70,20 @@ static void print_json_result(const struct policy *policy, const struct diag *di
     json_decref(result);
 }
 
+static void print_warning(slice place, slice text)
+{
+    fprintf(stderr, "%" SLICE_FMT ": warning: %" SLICE_FMT "\n", SLICE_ARG(place), SLICE_ARG(text));
+}
+
 static void print_warnings(const struct policy *policy, struct arena *arena)
 {
     for (size_t i = 0; i < policy->warnings->count; i++) {
         const struct diag_error *warning = &policy->warnings->errors[i];
-        slice place = diag_place(warning, arena);
-        fprintf(stderr, "%" SLICE_FMT ": warning: %" SLICE_FMT "\n", SLICE_ARG(place),
-                SLICE_ARG(warning->text));
+        print_warning(diag_place(warning, arena), warning->text);
     }
+    slice more = diag_more(policy->warnings, "warning", arena);
+    if (more.len)
+        print_warning(policy->path, more);
 }
 
 static void print_result(const struct policy *policy, const struct diag *diag,
@@ -120,11 +124,6 @@ static void try_certificates(const struct policy *policy, struct diag *diag)
 /* The policy if `run` would take it. */
 static struct policy *load(slice path, struct diag *diag)
 {
-    if (access(path.ptr, F_OK) != 0 && errno == ENOENT) {
-        diag_add(diag, path, 0, 0,
-                 "there is no such file: `varve init` writes one, --config FILE names another");
-        return NULL;
-    }
     struct policy *policy = policy_load(&(struct policy_options){.path = path}, diag);
     if (policy)
         try_certificates(policy, diag);

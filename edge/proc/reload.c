@@ -102,6 +102,9 @@ void reload_warn(const struct policy *policy)
         const struct diag_error *warning = &policy->warnings->errors[i];
         log_warn("policy", {"at", diag_place(warning, &arena)}, {"warning", warning->text});
     }
+    slice more = diag_more(policy->warnings, "warning", &arena);
+    if (more.len)
+        log_warn("policy", {"at", policy->path}, {"warning", more});
     arena_fini(&arena);
 }
 

@@ -303,3 +303,17 @@ test('9.1, 7.2 a worker that leaves nothing but a slot behind at its deadline do
   assert.doesNotMatch(v.log, /connections are cut/)
   slow.open()
 })
+
+test('of more warnings than are kept, the log says how many it does not show', async (t) => {
+  const v = await varve(t, `renderer: http://127.0.0.1:9\n${ROUTES}\n`)
+  const routes = (count) => `renderer: http://127.0.0.1:9\nroutes:\n- match: "/**"\n${Array.from({ length: count }, (_, i) => `- match: /${i}\n`).join('')}`
+  const logOf = async (count) => {
+    const before = v.log.length
+    v.write(routes(count))
+    assert.equal((await v.cli('reload')).code, 0)
+    await until(() => v.log.slice(before).includes('info reloaded'), 'the end of the reload') // what it warns of stands before that
+    return v.log.slice(before)
+  }
+  assert.doesNotMatch(await logOf(100), /not shown/)
+  assert.match(await logOf(102), /warn policy .*2 more warnings not shown/)
+})

@@ -248,7 +248,7 @@ test('a mistake is named with what to write instead, status 2', () => {
     [[...load, '--workers', '3', '--outage', '3@5s+1s'], /there is no worker 3, only 0 to 2; --workers N/],
     [[...load, '--speed', '2'], /--speed 2: expected a --log/],
     [[...load, '--origin', 'other'], /the policy has no origin "other"/],
-    [[...load, '--config', '/nowhere/varve.yaml'], /varve\.yaml: cannot read/],
+    [[...load, '--config', '/nowhere/varve.yaml'], /varve\.yaml: there is no such file/],
     [['--log', '/nowhere/access.log'], /cannot read \/nowhere\/access\.log: No such file/],
     [['--log', '/'], /Is a directory/],
     [[...load, 'more'], /unexpected "more"; a load is given by --rate or --log/],

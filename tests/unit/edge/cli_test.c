@@ -450,6 +450,25 @@ static void test_check_prints_all_errors(void **context)
     assert_int_equal(unlink("bad.yaml"), 0);
 }
 
+/* Of what may be hundreds of lines the limit is said. */
+static void test_check_says_how_many_warnings_it_does_not_show(void **context)
+{
+    (void)context;
+    FILE *file = fopen("many.yaml", "w");
+    fputs("renderer: http://127.0.0.1:3000\nroutes:\n  - match: \"/**\"\n", file);
+    for (int i = 0; i < 100; i++)
+        fprintf(file, "  - match: /%d\n", i);
+    assert_int_equal(fflush(file), 0);
+    assert_int_equal(varve("check --config many.yaml", NULL), 0);
+    assert_true(complained("is never reached"));
+    assert_false(complained("not shown"));
+    fputs("  - match: /a\n  - match: /b\n", file);
+    fclose(file);
+    assert_int_equal(varve("check --config many.yaml", NULL), 0);
+    assert_true(complained("many.yaml: warning: 2 more warnings not shown\n"));
+    assert_int_equal(unlink("many.yaml"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_every_command_explains_itself_with_an_example),
         cmocka_unit_test(test_init_writes_what_check_accepts_and_never_overwrites),
         cmocka_unit_test(test_check_prints_all_errors),
+        cmocka_unit_test(test_check_says_how_many_warnings_it_does_not_show),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -148,7 +148,8 @@ static void test_no_other_daemon_is_taken_for_it(void **state)
     diag_init(&f->diag, &f->arena);
     assert_false(policy_find_daemon(SLICE("/nowhere/v.yaml"), true, &f->arena, &f->diag, &place));
     check_slice(diag_text(&f->diag),
-                "/nowhere/v.yaml: cannot read the file: No such file or directory\n");
+                "/nowhere/v.yaml: there is no such file: `varve init` writes one, --config FILE "
+                "names another\n");
 }
 
 int main(void)

@@ -610,7 +610,8 @@ static void test_files_that_cannot_be_read(void **state)
     check_slice(diag_text(&f->diag), expected.ptr);
     assert_null(load_file(f, SLICE("/nonexistent/varve.yaml")));
     check_slice(diag_text(&f->diag),
-                "/nonexistent/varve.yaml: cannot read the file: No such file or directory\n");
+                "/nonexistent/varve.yaml: there is no such file: `varve init` writes one, "
+                "--config FILE names another\n");
 }
 
 static void test_address_ranges_from_a_json_file(void **state)
