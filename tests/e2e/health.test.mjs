@@ -60,7 +60,8 @@ const often = 'probe: {path: /healthz, every: 100ms, timeout: 10s, down_after: 3
 
 test('7.6, B3 the renderer is up but /healthz says 500: down after three, back after two, and not by a visitor', async (t) => {
   let status = 200
-  const w = await probed(t, { health: () => status })
+  const said = []
+  const w = await probed(t, { health: () => (said.push(status), status) })
   const v = await varve(t, `origins: {renderer: {workers: ["${w.origin.url}"], slots: 1, ${often}, set_headers: {X-Secret: s3}}}\nroutes: [{match: "/**"}]\n`)
   assert.equal((await v.get('/a', documents)).status, 200)
   await until(() => w.probes >= 3, 'probes')
@@ -68,12 +69,14 @@ test('7.6, B3 the renderer is up but /healthz says 500: down after three, back a
   assert.equal(w.headers.find((_, i) => w.paths[i] === '/healthz')['x-secret'], 's3')
   status = 500
   await until(async () => (await w.up(v, 0)) === 0, 'the worker to be down')
+  assert.ok(said.filter((s) => s === 500).length >= 3, `down after ${said}`)
   const seen = w.paths.filter((p) => p !== '/healthz').length
   assert.equal((await v.get('/b', documents)).status, 503)
   assert.equal(w.paths.filter((p) => p !== '/healthz').length, seen, 'no visitor tries it')
   await until(() => /worker is down worker=renderer\/0 why="?probe: status 500/.test(v.log), 'the log to tell')
   status = 200
   await until(async () => (await w.up(v, 0)) === 1, 'the worker to be up')
+  assert.ok(said.length - 1 - said.lastIndexOf(500) >= 2, `up after ${said}`)
   assert.equal((await v.get('/c', documents)).status, 200)
   assert.equal(w.origin.most, 1, 'never a probe beside a render, nor two probes')
 })
