@@ -8,16 +8,16 @@
 /* --- SHELL --- */
 
 /* While who is tired of waiting for a page waits for the shell, the page may come: its first byte,
- * or the end of one that has to be decoded first. */
+ * or as much of it as this client has to wait for. */
 static bool is_overtaken(struct exchange *ex)
 {
     struct flight_view view;
     if (ex->shell_reason != REASON_CLIENT_WAIT)
         return false;
     waiter_look(&ex->waiter, ex->server->purges, &view);
-    bool is_readable = coding_is_readable(view.head.coding, &ex->request->fields);
-    return view.phase == FLIGHT_STREAMING ? view.available_bytes > 0 && is_readable
-                                          : view.phase != FLIGHT_WAITING;
+    if (view.phase == FLIGHT_STREAMING)
+        return view.available_bytes > 0 && !fetch_awaits_body(ex, &view);
+    return view.phase != FLIGHT_WAITING;
 }
 
 /* Without the origin's answer there is the file, and what else the route says; or it waits on. */

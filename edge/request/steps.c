@@ -107,6 +107,14 @@ static void client_waited(struct loop_timer *timer)
     exchange_run(ex);
 }
 
+/* Its time runs from the request's start: where it is over already, it fires at once. */
+static void arm_client_wait(struct exchange *ex)
+{
+    ex->client_wait.fire = client_waited;
+    mono_time end = mono_after(ex->started.mono, ex->decision.origin->client_wait);
+    loop_timer_set(ex->loop, &ex->client_wait, mono_since(end, loop_now(ex->loop).mono));
+}
+
 static bool is_kept_from_origin(struct exchange *ex)
 {
     struct refusal refusal;
@@ -126,9 +134,7 @@ static enum step start_fetch(struct exchange *ex)
     ex->waiter.wake = wake_exchange;
     ex->waiter.arrival_stamp = ex->arrival_stamp;
     ex->waiter.rank = call_rank(ex->server->policy, ex->decision.class_config);
-    ex->client_wait.fire = client_waited;
-    mono_time end = mono_after(ex->started.mono, ex->decision.origin->client_wait);
-    loop_timer_set(ex->loop, &ex->client_wait, mono_since(end, loop_now(ex->loop).mono));
+    arm_client_wait(ex);
     if (ex->decision.action == ACTION_LOOKUP)
         return start_fill(ex);
     start_private(ex, FETCH_PASS);
@@ -145,12 +151,17 @@ static void leave_flight(struct exchange *ex)
     ex->forward_status = 0;
 }
 
-enum step ask_for_itself(struct exchange *ex)
+enum step pass_for_itself(struct exchange *ex)
 {
     leave_flight(ex);
     vary_record_unref(&ex->record);
-    object_unref(&ex->found.object);
     return pass_instead(ex, REASON_VARY_MISMATCH);
+}
+
+enum step ask_for_itself(struct exchange *ex)
+{
+    object_unref(&ex->found.object);
+    return pass_for_itself(ex);
 }
 
 /* The union grew, or the answer was not for others (semantics 3.1). */
@@ -222,6 +233,25 @@ static bool may_yet_be_empty(const struct exchange *ex, const struct flight_view
            view->head.status == 200 && view->available_bytes <= nothing;
 }
 
+bool fetch_awaits_body(const struct exchange *ex, const struct flight_view *view)
+{
+    if (view->phase != FLIGHT_STREAMING || view->sharing != FLIGHT_SHARED || ex->waiter.is_leader)
+        return false;
+    /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */
+    bool is_to_be_decoded = !coding_is_readable(view->head.coding, &ex->request->fields) &&
+                            !(view->head.facts->flags & FACT_NO_TRANSFORM) && view->is_kept;
+    return is_to_be_decoded || may_yet_be_empty(ex, view);
+}
+
+/* For itself, and not to be joined. Who was to get the shell by now need not wait for this. */
+static enum step fill_alone(struct exchange *ex)
+{
+    leave_flight(ex);
+    arm_client_wait(ex);
+    start_private(ex, FETCH_FILL);
+    return STEP_WAIT;
+}
+
 static enum step serve_shared(struct exchange *ex, const struct flight_view *view)
 {
     if (ex->waiter.is_leader)
@@ -230,19 +260,15 @@ static enum step serve_shared(struct exchange *ex, const struct flight_view *vie
         return look_again(ex);
     if (view->phase == FLIGHT_FAILED)
         return fallback_after_call(ex, view->failure);
-    if (is_too_old(ex, view)) {
-        leave_flight(ex);
-        start_private(ex, FETCH_FILL);
+    if (is_too_old(ex, view))
+        return fill_alone(ex);
+    if (fetch_awaits_body(ex, view))
         return STEP_WAIT;
-    }
     if (may_yet_be_empty(ex, view))
-        return view->phase == FLIGHT_DONE ? look_again(ex) : STEP_WAIT;
+        return look_again(ex);
     if (coding_is_readable(view->head.coding, &ex->request->fields))
         return stream(ex, view);
-    if (view->head.facts->flags & FACT_NO_TRANSFORM)
-        return ask_for_itself(ex);
-    /* At its end it can be decoded; who waited so for what is not stored would stop the flight. */
-    return view->phase == FLIGHT_DONE || !view->is_kept ? look_again(ex) : STEP_WAIT;
+    return view->head.facts->flags & FACT_NO_TRANSFORM ? ask_for_itself(ex) : look_again(ex);
 }
 
 /* A 304: who joined shares a render as with any other answer. It may be the first to say that what

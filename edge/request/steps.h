@@ -7,6 +7,10 @@
 void steps_run(struct exchange *ex);
 /* Nothing that is stored or under way is for this client: on with FETCH, as a pass. */
 enum step ask_for_itself(struct exchange *ex);
+/* The same, but what was found is kept for when the pass fails. */
+enum step pass_for_itself(struct exchange *ex);
+/* The flight's head is there: would FETCH wait for more of its body before it gives any of it? */
+bool fetch_awaits_body(const struct exchange *ex, const struct flight_view *view);
 /* The disk has answered. For exchange.c. */
 void lookup_read_delivered(struct exchange *ex);
 

@@ -144,36 +144,42 @@ test('8.2 it takes none of the renderer\'s slots: given while the only one rende
   assert.equal(s.pages.length, 1)
 })
 
-test('7.5, 8.2 who cannot read the coding in which a page comes gets the shell before the page ends', async (t) => {
-  const [more, end, given, first, second] = Array.from({ length: 5 }, gate)
-  const text = randomBytes(1000).toString('hex')
-  const coded = gzipSync(text)
-  const s = await stage(t, {
-    file: false,
-    heavy: async (req, res) => {
-      res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip', ...fresh }).write(coded.subarray(0, 200))
-      await more.promise
-      res.write(coded.subarray(200, 400))
-      await end.promise
-      res.end(coded.subarray(400))
-    },
-    light: async (req, res) => (await given.promise, page(res, 'light')),
-    origin: ', client_wait: 50ms',
+const awaited = [
+  { of: 'who cannot read the coding in which a page comes gets the shell before the page ends', reader: {}, pieces: [0, 200, 400] },
+  { of: 'who can read it gets the shell while no more has come than a coding of nothing has', reader: { 'accept-encoding': 'gzip' }, pieces: [0, 10, 60] },
+]
+for (const { of, reader, pieces } of awaited) {
+  test(`7.5, 8.2 ${of}`, async (t) => {
+    const [more, end, given, first, second] = Array.from({ length: 5 }, gate)
+    const text = randomBytes(1000).toString('hex')
+    const coded = gzipSync(text)
+    const s = await stage(t, {
+      file: false,
+      heavy: async (req, res) => {
+        res.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip', ...fresh }).write(coded.subarray(pieces[0], pieces[1]))
+        await more.promise
+        res.write(coded.subarray(pieces[1], pieces[2]))
+        await end.promise
+        res.end(coded.subarray(pieces[2]))
+      },
+      light: async (req, res) => (await given.promise, page(res, 'light')),
+      origin: ', client_wait: 50ms',
+    })
+    let seen = 0
+    const leader = s.get('/p', { 'accept-encoding': 'gzip' }, { onData: (bytes) => ((seen += bytes.length) > pieces[1] ? second : first).open() })
+    await first.promise
+    const joined = s.get('/p', reader)
+    await until(() => s.asked.length === 1, 'the shell to be asked for')
+    more.open()
+    await second.promise
+    given.open()
+    assert.equal((await joined).body, 'light')
+    end.open()
+    assert.equal(gunzipSync((await leader).bytes).toString(), text)
+    assert.equal((await s.get('/p')).body, text)
+    assert.equal(s.pages.length, 1)
   })
-  let seen = 0
-  const leader = s.get('/p', { 'accept-encoding': 'gzip' }, { onData: (bytes) => ((seen += bytes.length) > 200 ? second : first).open() })
-  await first.promise
-  const joined = s.get('/p')
-  await until(() => s.asked.length === 1, 'the shell to be asked for')
-  more.open()
-  await second.promise
-  given.open()
-  assert.equal((await joined).body, 'light')
-  end.open()
-  assert.equal(gunzipSync((await leader).bytes).toString(), text)
-  assert.equal((await s.get('/p')).body, text)
-  assert.equal(s.pages.length, 1)
-})
+}
 
 test('7.5, 8.2 who waits for a page and then for the shell gets what comes first, and waits on when there is no shell', async (t) => {
   const [slow, light] = [gate(), gate()]
