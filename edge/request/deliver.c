@@ -214,15 +214,27 @@ static void send_object(struct exchange *ex)
     send_pieces(ex, &head, pieces, count);
 }
 
-/* It is damaged, or too long. Who cannot read it as it is had better ask for himself, unless it is
- * given because that has come to nothing. */
+/* Kept for when the pass fails; a 304 may have made it in the place of what was found. */
+static enum step pass_beside_undecodable(struct exchange *ex)
+{
+    object_unref(&ex->found.object);
+    ex->found.object = ex->delivered;
+    ex->delivered = NULL;
+    if (ex->outcome != OUTCOME_STALE)
+        ex->found.freshness = FRESH;
+    ex->found.reason = REASON_VARY_MISMATCH;
+    ex->is_found_undecodable = true;
+    return pass_for_itself(ex);
+}
+
+/* It is damaged, or too long. Who cannot read it as it is had better ask for himself, or wait on,
+ * unless it is given because that has come to nothing. */
 static enum step deliver_undecoded(struct exchange *ex)
 {
-    bool is_last_resort = ex->outcome == OUTCOME_STALE && ex->reason != REASON_REVALIDATING;
-    if (!is_last_resort && !coding_is_readable(ex->delivered->coding, &ex->request->fields)) {
-        object_unref(&ex->delivered);
-        return ask_for_itself(ex);
-    }
+    bool is_last_resort = ex->outcome == OUTCOME_STALE && ex->reason != REASON_REVALIDATING &&
+                          ex->reason != REASON_CLIENT_WAIT;
+    if (!is_last_resort && !coding_is_readable(ex->delivered->coding, &ex->request->fields))
+        return pass_beside_undecodable(ex);
     send_object(ex);
     return STEP_DONE;
 }

@@ -77,6 +77,7 @@ struct exchange {
     struct decoding decoding; /* of its body, for who cannot read it as it is */
     struct loop_message decoded;
     bool is_decoding;
+    bool is_found_undecodable; /* what was found is of use only where all else has failed */
     struct blob *delivered_blob;
 
     /* log */

@@ -41,7 +41,10 @@ bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decisi
 static enum step give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
                       enum reason reason)
 {
-    if (!fallback_may_be(fallback, mode_now(ex->server->mode), &ex->decision, &ex->found))
+    bool is_worse = fallback == FALLBACK_STALE && ex->is_found_undecodable &&
+                    stale_reason == REASON_CLIENT_WAIT; /* than what is still waited for */
+    if (is_worse ||
+        !fallback_may_be(fallback, mode_now(ex->server->mode), &ex->decision, &ex->found))
         return STEP_NONE;
     if (fallback == FALLBACK_STALE) {
         waiter_leave(&ex->waiter);

@@ -1,6 +1,7 @@
 // Freshness: how long an answer is good, what happens when it is old, and what clients are told of all that. Answers that are
 // old at once carry an Age from their origin: nothing here waits for time to pass.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import zlib from 'node:zlib'
 import { anyRoute, gate, http2Client, outcome, page, renderer, tempDir, tlsListener, until, varve } from './lib.mjs'
@@ -365,6 +366,53 @@ test('4.7 who cannot read what cannot be decoded asks the origin; while that fai
   assert.equal(origin.requests.length, 8)
   await origin.stop()
   for (const target of targets) assert.deepEqual((await v.get(target)).bytes, coded[target.slice(1)], target)
+})
+
+test('4.7 what cannot be decoded is given as it is where the pass in its place fails, be it fresh, revalidated behind people or just validated', async (t) => {
+  const broken = Buffer.from('no gzip')
+  const cacheControl = { '/while-revalidated': 'max-age=60, stale-while-revalidate=60' }
+  let fails = false
+  const origin = await renderer(t, (req, res) => {
+    if (req.headers['if-none-match']) return res.writeHead(304, { ...fresh, etag: '"e"' }).end()
+    if (fails) return req.url === '/closed' ? res.socket.destroy() : res.writeHead(500).end('failed')
+    const coded = /gzip/.test(req.headers['accept-encoding'])
+    const etag = req.url.startsWith('/validated') && { etag: '"e"' }
+    page(res, coded ? broken : 'a page', { 'cache-control': cacheControl[req.url] ?? 'max-age=60', ...etag, ...(coded && { 'content-encoding': 'gzip' }) })
+  })
+  const v = await varve(t, `origins: {web: {workers: ["${origin.url}"], retries: 0, client_wait: 60s}}\nroutes: [{match: "/**"}]\n`)
+  const reader = { 'accept-encoding': 'gzip' }
+  const targets = ['/fresh', '/closed', '/while-revalidated', '/validated', '/validated-twice']
+  for (const target of targets) assert.deepEqual((await v.get(target, reader)).bytes, broken, target)
+  for (const target of targets.slice(2)) await v.cli('purge', `${v.url}${target}`, '--soft')
+  const passed = await v.get('/fresh')
+  assert.deepEqual([outcome(passed), passed.body], ['miss', 'a page'])
+  assert.equal((await v.get('/validated-twice')).body, 'a page', 'validated, and then asked for')
+  fails = true
+  for (const target of targets) {
+    const res = await v.get(target)
+    assert.deepEqual([res.status, res.headers['content-encoding'], res.bytes], [200, 'gzip', broken], target)
+    await until(() => v.lastLine(target)?.reason === 'stale_error', `${target} in the log`)
+  }
+})
+
+test('4.7, 7.5 what cannot be decoded is not given because a render takes its time: the shell is', async (t) => {
+  const slow = gate()
+  const origin = await renderer(t, async (req, res, n) => {
+    if (n > 2) await slow.promise
+    page(res, 'no gzip', { ...fresh, 'content-encoding': 'gzip', ...(req.url === '/expired' && old) })
+  })
+  const dir = tempDir(t)
+  writeFileSync(`${dir}/shell.html`, 'the shell')
+  const v = await varve(t, `origins: {web: {workers: ["${origin.url}"], client_wait: 50ms}}\nshell: {file: ${dir}/shell.html}\nroutes: [{match: "/**"}]\n`, { dir })
+  const navigation = { accept: 'text/html', 'sec-fetch-dest': 'document' }
+  const targets = ['/fresh', '/expired']
+  for (const target of targets) await until(async () => (await v.get(target, { ...navigation, 'accept-encoding': 'gzip' })).body === 'no gzip', `${target} to be stored`)
+  for (const target of targets) {
+    const res = await v.get(target, navigation)
+    assert.deepEqual([res.status, res.body], [200, 'the shell'], target)
+    await until(() => v.lastLine(target)?.reason === 'client_wait', `${target} in the log`)
+  }
+  slow.open()
 })
 
 test('4.7, RFC 9110 §7.7 what came coded with no-transform is not decoded: who cannot read it asks the origin', async (t) => {
