@@ -265,6 +265,7 @@ static bool is_drained(struct service *service)
     struct server *server = &service->server;
     return atomic_load(&service->loops_draining) == server->loop_count &&
            front_connections(server->front) == 0 && flights_count(server->flights) == 0 &&
+           atomic_load(&server->judgements) == 0 &&
            (atomic_load(&server->shared->is_stopping) || !origins_are_awaiting(server->origins));
 }
 

@@ -48,6 +48,7 @@ struct server {
     struct api *api;
     struct loop *loops;
     size_t loop_count;
+    atomic_uint judgements; /* of bodies, under way on the compressor's thread */
     atomic_uint *refreshes; /* background renders under way, by origin index */
     atomic_bool is_ready, is_draining;
     atomic_bool is_closed; /* draining, and what comes now comes to the next process */

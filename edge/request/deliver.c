@@ -3,6 +3,7 @@
  * body or parts of it, the coding it can read, Age, Vary, Cache-Status.
  */
 #include "base/must.h"
+#include "edge/request/fallback.h"
 #include "edge/request/partial.h"
 #include "edge/request/steps.h"
 #include "policy/date.h"
@@ -227,12 +228,11 @@ static enum step pass_beside_undecodable(struct exchange *ex)
     return pass_for_itself(ex);
 }
 
-/* It is damaged, or too long. Who cannot read it as it is had better ask for himself, or wait on,
- * unless it is given because that has come to nothing. */
+/* It is damaged, or too long. Who cannot read it as it is had better ask for himself, unless it is
+ * given because that has come to nothing. */
 static enum step deliver_undecoded(struct exchange *ex)
 {
-    bool is_last_resort = ex->outcome == OUTCOME_STALE && ex->reason != REASON_REVALIDATING &&
-                          ex->reason != REASON_CLIENT_WAIT;
+    bool is_last_resort = ex->outcome == OUTCOME_STALE && fallback_is_last(ex->reason);
     if (!is_last_resort && !coding_is_readable(ex->delivered->coding, &ex->request->fields))
         return pass_beside_undecodable(ex);
     send_object(ex);

@@ -38,12 +38,18 @@ bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decisi
                                       : mode_allows_shell(mode, decision);
 }
 
+bool fallback_is_last(enum reason stale_reason)
+{
+    return stale_reason != REASON_CLIENT_WAIT && stale_reason != REASON_POLICY &&
+           stale_reason != REASON_REVALIDATING;
+}
+
 static enum step give(struct exchange *ex, enum fallback fallback, enum reason stale_reason,
                       enum reason reason)
 {
-    bool is_worse = fallback == FALLBACK_STALE && ex->is_found_undecodable &&
-                    stale_reason == REASON_CLIENT_WAIT; /* than what is still waited for */
-    if (is_worse ||
+    bool is_of_no_use =
+        fallback == FALLBACK_STALE && ex->is_found_undecodable && !fallback_is_last(stale_reason);
+    if (is_of_no_use ||
         !fallback_may_be(fallback, mode_now(ex->server->mode), &ex->decision, &ex->found))
         return STEP_NONE;
     if (fallback == FALLBACK_STALE) {

@@ -17,6 +17,9 @@ enum step fallback_after_failed_pass(struct exchange *ex, unsigned status);
  * one at the moment. */
 bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,
                      const struct candidate *found);
+/* Is something stale given for this reason because nothing else can be had, rather than because it
+ * is there? */
+bool fallback_is_last(enum reason stale_reason);
 /* Where there is none: 503 with Retry-After, whatever it was that failed; 504 where the origin
  * forbade stale (semantics 5.2). */
 unsigned fallback_error_status(const struct candidate *found);

@@ -205,6 +205,7 @@ void fetch_on_judged(struct loop_message *message)
 {
     struct fetch *fetch = container_of(message, struct fetch, judged);
     use_judgement(fetch);
+    atomic_fetch_sub(&fetch->server->judgements, 1);
     if (fetch->is_storing)
         end(fetch);
     else
@@ -215,6 +216,7 @@ void fetch_on_judged(struct loop_message *message)
  * their clients, and so does the call. */
 static void have_judged(struct fetch *fetch)
 {
+    atomic_fetch_add(&fetch->server->judgements, 1);
     if (!fetch->is_storing)
         flight_end(fetch->flight);
     call_free(fetch->call);

@@ -7,7 +7,6 @@
 #include "edge/request/fetch_parts.h"
 #include "edge/request/invalidate.h"
 #include "edge/request/outdated.h"
-#include "policy/media_type.h"
 
 #include <sys/random.h>
 
@@ -109,19 +108,10 @@ static void on_not_modified(struct fetch *fetch, const struct response *response
                            REASON_NONE, object);
 }
 
-/* Is it promised to those who still have a page of an earlier build (semantics 5.5)? */
-static bool keeps_old(const struct fetch *fetch)
-{
-    const struct object *old = fetch->old;
-    duration keep = fetch->decision.route->keep_old;
-    return old && old->facts.status == 200 && keep.ms > 0 &&
-           facts_age(&old->facts, loop_now(fetch->loop)).ms < keep.ms;
-}
-
 /* An asset of an earlier build that the new one no longer has. */
 static bool is_kept_old(const struct fetch *fetch, unsigned status)
 {
-    return (status == 404 || status == 410) && keeps_old(fetch);
+    return (status == 404 || status == 410) && fetch_keeps_old(fetch);
 }
 
 /* Does this Vary name what the seal held back: would the head differ with it in the union
@@ -216,7 +206,7 @@ bool fetch_is_purged(const struct fetch *fetch)
 /* Why a storable answer is not stored after all; REASON_NONE: it is. */
 static enum reason prepare_storing(struct fetch *fetch, size_t length)
 {
-    if (length != SIZE_MAX && length > fetch->server->policy->max_object_bytes)
+    if (fetch_is_too_large(fetch, length))
         return REASON_TOO_LARGE;
     if (!grow_union(fetch) || !take_final_key(fetch))
         return REASON_VARY_DENIED;
@@ -226,44 +216,16 @@ static enum reason prepare_storing(struct fetch *fetch, size_t length)
     return REASON_NONE;
 }
 
-/* Nothing of the client was in the request (semantics 2.9). */
-static bool is_dropped_unread(const struct fetch *fetch)
+bool fetch_is_dropped_unread(const struct fetch *fetch)
 {
     return fetch->decision.is_sealed && fetch->status < 400 && fetch->kind == FETCH_FILL;
-}
-
-void fetch_drop_old(struct fetch *fetch)
-{
-    const struct object answer = {.stamp = fetch->flight->stamp, .facts = fetch->verdict.facts};
-    bool is_promised = fetch->status != 200 && keeps_old(fetch);
-    if (is_promised || !rules_replaces_stored(&fetch->verdict, fetch->status))
-        return;
-    fetch->has_dropped_old = true;
-    if (fetch->old)
-        cache_remove_older(fetch->server->cache, &fetch->old->key, &answer);
-}
-
-/* An empty page, or one that `reject_body` refuses, says nothing of the old one (semantics 4.1).
- * Of what is dropped unread, and of a stream of events, the head is all that is looked at. */
-static bool may_body_object(const struct fetch *fetch)
-{
-    slice content_type = fields_value(&fetch->fields, FIELD_CONTENT_TYPE);
-    return (fetch->status == 200 || fetch->decision.route->reject_body_count > 0) &&
-           !is_dropped_unread(fetch) && !media_type_is_event_stream(content_type);
-}
-
-static void drop_old_unless_body_objects(struct fetch *fetch)
-{
-    fetch->does_body_tell = fetch->old && may_body_object(fetch);
-    if (!fetch->does_body_tell)
-        fetch_drop_old(fetch);
 }
 
 /* Its own client's alone; on a sealed route not even that. */
 static void go_on_unstored(struct fetch *fetch, enum reason reason, size_t length)
 {
     fetch_mark_uncacheable(fetch, reason);
-    if (is_dropped_unread(fetch))
+    if (fetch_is_dropped_unread(fetch))
         fetch_publish_and_drop(fetch, FLIGHT_PASS_INSTEAD, reason, NULL);
     else
         fetch_publish_and_go_on(fetch, FLIGHT_LOOK_AGAIN, reason, length);
@@ -284,7 +246,7 @@ static void on_storable(struct fetch *fetch, size_t length)
         fetch_publish_and_go_on(
             fetch, fetch->verdict.is_shareable ? FLIGHT_SHARED : FLIGHT_LOOK_AGAIN, reason, length);
     } else {
-        drop_old_unless_body_objects(fetch);
+        fetch_drop_old_unless_body_objects(fetch, length);
         go_on_unstored(fetch, reason, length);
     }
 }
@@ -293,7 +255,7 @@ static void on_not_storable(struct fetch *fetch, const struct response *response
 {
     enum reason reason = fetch->verdict.reason;
     notes_not_stored(fetch->server->notes, &fetch->request, &fetch->decision, response, reason);
-    drop_old_unless_body_objects(fetch);
+    fetch_drop_old_unless_body_objects(fetch, length);
     go_on_unstored(fetch, reason, length);
 }
 

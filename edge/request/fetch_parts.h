@@ -1,7 +1,7 @@
 /*
  * What the files of a fetch share: fetch.c (life, sending), fetch_head.c (judging the head),
- * fetch_publish.c (telling of it), fetch_body.c (body, end, storing), interim.c. For these alone;
- * others see fetch.h.
+ * fetch_old.c (what becomes of the stored page), fetch_publish.c (telling of it), fetch_body.c (body,
+ * end, storing), interim.c. For these alone; others see fetch.h.
  */
 #pragma once
 
@@ -61,13 +61,24 @@ bool fetch_end_if_deserted(struct fetch *fetch);
 struct fields fetch_stored_fields(struct fetch *fetch);
 
 /* fetch_head.c */
-/* What was stored has been replaced by something that is not (http-caching §7), if such an answer
- * does that, and nothing else was promised (semantics 4.1). */
-void fetch_drop_old(struct fetch *fetch);
+/* On a sealed route what is its own client's alone is not: nothing of the client was in the request
+ * (semantics 2.9). */
+bool fetch_is_dropped_unread(const struct fetch *fetch);
 void fetch_mark_uncacheable(struct fetch *fetch, enum reason why);
 /* Has a purge record come since the flight's stamp that kills what is being stored? */
 bool fetch_is_purged(const struct fetch *fetch);
 void fetch_on_head(struct call *call, void *owner, const struct response *response, size_t length);
+
+/* fetch_old.c */
+/* Is it promised to those who still have a page of an earlier build (semantics 5.5)? */
+bool fetch_keeps_old(const struct fetch *fetch);
+/* `length` as the head says it; SIZE_MAX: it does not. */
+bool fetch_is_too_large(const struct fetch *fetch, size_t length);
+/* What was stored has been replaced by something that is not (http-caching §7), if such an answer
+ * does that, and nothing else was promised (semantics 4.1). */
+void fetch_drop_old(struct fetch *fetch);
+/* The same of a head, unless the body is to tell: `does_body_tell`. */
+void fetch_drop_old_unless_body_objects(struct fetch *fetch, size_t length);
 
 /* fetch_publish.c: the flight's head, and what becomes of the call. The first three may free the
  * fetch. */

@@ -413,6 +413,8 @@ test('4.7, 7.5 what cannot be decoded is not given because a render takes its ti
     await until(() => v.lastLine(target)?.reason === 'client_wait', `${target} in the log`)
   }
   slow.open()
+  assert.equal((await v.cli('mode', 'shell')).code, 0)
+  for (const target of targets) assert.equal((await v.get(target, navigation)).body, 'the shell', `${target} where nothing has failed`)
 })
 
 test('4.7, RFC 9110 §7.7 what came coded with no-transform is not decoded: who cannot read it asks the origin', async (t) => {
