@@ -80,7 +80,8 @@ static bool is_safe(const char *method)
            strcmp(method, "OPTIONS") == 0;
 }
 
-/* RFC 9111 §5.2.1.7: 504 rather than this. What always passes is looked up nowhere. */
+/* RFC 9111 §5.2.1.7: 504 rather than this; a refresh behind what is given is nobody's answer. What
+ * always passes is looked up nowhere. */
 static void check_may_ask(const struct visit *visit)
 {
     struct chain *chain = NULL;
@@ -95,7 +96,6 @@ static void check_may_ask(const struct visit *visit)
 
 struct render *model_asked(struct visit *visit, const struct call_request *request)
 {
-    check_may_ask(visit);
     MUST(render_count < RENDERS_MAX);
     struct render *render = &renders[render_count++];
     *render = (struct render){.serial = render_count,
@@ -116,6 +116,7 @@ struct render *model_asked(struct visit *visit, const struct call_request *reque
 
 void model_sent(struct render *render)
 {
+    check_may_ask(render->visit);
     render->asked_event = ++events;
     render->sent_ms = world.now.wall.ms;
     render->is_behind = render->visit->has_head;
