@@ -84,7 +84,7 @@ enum step fallback_after_failure(struct exchange *ex, enum reason reason)
     return walk_on_failure(ex, is_deadly ? REASON_DEADLY : REASON_STALE_ERROR, reason);
 }
 
-static bool is_named(const struct route *route, enum fallback fallback)
+bool fallback_is_named(const struct route *route, enum fallback fallback)
 {
     for (size_t i = 0; i < route->on_failure_count; i++)
         if (route->on_failure[i] == fallback)
@@ -94,7 +94,7 @@ static bool is_named(const struct route *route, enum fallback fallback)
 
 enum step fallback_after_failed_pass(struct exchange *ex, unsigned status)
 {
-    if (!status_is_failure(status) || !is_named(ex->decision.route, FALLBACK_STALE))
+    if (!status_is_failure(status) || !fallback_is_named(ex->decision.route, FALLBACK_STALE))
         return STEP_NONE;
     return give(ex, FALLBACK_STALE, REASON_STALE_ERROR, REASON_UPSTREAM_ERROR);
 }

@@ -13,6 +13,8 @@ enum step fallback_after_failure(struct exchange *ex, enum reason reason);
  * for it (semantics 3.2): a HEAD, a page under a mark, or one whose place a sealed fill has not
  * taken. Requests that were not looked up have nothing stored (8.1). */
 enum step fallback_after_failed_pass(struct exchange *ex, unsigned status);
+/* Is it in the route's `on_failure`? */
+bool fallback_is_named(const struct route *route, enum fallback fallback);
 /* Might this be given? Without an effect; that the shell is configured does not say that there is
  * one at the moment. */
 bool fallback_may_be(enum fallback fallback, enum mode mode, const struct decision *decision,

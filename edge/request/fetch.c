@@ -5,6 +5,7 @@
  * A fetch is freed when its call is over and no message from a waiter's thread is on its way to it.
  */
 #include "edge/request/copies.h"
+#include "edge/request/fallback.h"
 #include "edge/request/fetch_parts.h"
 #include "edge/request/mode_meaning.h"
 #include "policy/key_text.h"
@@ -215,11 +216,8 @@ static unsigned rank_of(const struct fetch *fetch)
 
 static bool has_shell(const struct fetch *fetch)
 {
-    const struct route *route = fetch->decision.route;
-    for (size_t i = 0; i < route->on_failure_count; i++)
-        if (route->on_failure[i] == FALLBACK_SHELL)
-            return mode_allows_shell(mode_now(fetch->server->mode), &fetch->decision);
-    return false;
+    return fallback_is_named(fetch->decision.route, FALLBACK_SHELL) &&
+           mode_allows_shell(mode_now(fetch->server->mode), &fetch->decision);
 }
 
 /*

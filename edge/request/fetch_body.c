@@ -19,7 +19,7 @@ static bool has_patterns(const struct fetch *fetch)
 static bool is_too_large(const struct fetch *fetch, size_t more)
 {
     uint64_t received = fetch->flight->received_bytes; /* only this thread writes it */
-    return received + more > fetch->server->policy->max_object_bytes;
+    return fetch_is_too_large(fetch, received + more);
 }
 
 static void forgo_storing(struct fetch *fetch)

@@ -1,7 +1,7 @@
 /*
  * What the files of a fetch share: fetch.c (life, sending), fetch_head.c (judging the head),
- * fetch_old.c (what becomes of the stored page), fetch_publish.c (telling of it), fetch_body.c (body,
- * end, storing), interim.c. For these alone; others see fetch.h.
+ * fetch_old.c (what becomes of the stored page), fetch_publish.c (telling of it), fetch_body.c
+ * (body, end, storing), interim.c. For these alone; others see fetch.h.
  */
 #pragma once
 
@@ -72,7 +72,7 @@ void fetch_on_head(struct call *call, void *owner, const struct response *respon
 /* fetch_old.c */
 /* Is it promised to those who still have a page of an earlier build (semantics 5.5)? */
 bool fetch_keeps_old(const struct fetch *fetch);
-/* `length` as the head says it; SIZE_MAX: it does not. */
+/* `length`: of the body, as the head says it or as it has come; SIZE_MAX: it is not known. */
 bool fetch_is_too_large(const struct fetch *fetch, size_t length);
 /* What was stored has been replaced by something that is not (http-caching §7), if such an answer
  * does that, and nothing else was promised (semantics 4.1). */
